@@ -1,0 +1,33 @@
+"""Itda: structure prediction on the computer that a laboratory already has.
+
+>>> import itda
+>>> result = itda.fold("MKTAYIAKQRQISFVKSHFSRQ", name="peptide")  # doctest: +SKIP
+>>> result.save("peptide_itda")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from itda.api import fold
+
+    __version__: str
+
+__all__ = ["__version__", "fold"]
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for only then, so that `import itda` costs nothing."""
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("itda")
+        except PackageNotFoundError:
+            return "0+unknown"
+    if name == "fold":
+        from itda.api import fold
+
+        return fold
+    raise AttributeError(f"module 'itda' has no attribute {name!r}")

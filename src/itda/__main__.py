@@ -1,0 +1,5 @@
+"""`python -m itda` is `itda`."""
+
+from itda.cli.main import main
+
+main()
