@@ -1,0 +1,1 @@
+"""What molecules are: residues, atoms, ideal geometry."""
