@@ -1,0 +1,1 @@
+"""Coordinates: reading and writing files, predictions, superposition, lDDT, comparison."""

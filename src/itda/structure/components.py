@@ -1,0 +1,119 @@
+"""What kind of residue a component code stands for.
+
+The Chemical Component Dictionary that comes with biotite takes half a gigabyte once loaded, so the
+standard amino acids, nucleotides and water are told here, and it is asked only for the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from itda.chem.residues import RESTYPE_3_TO_1
+
+Kind = Literal["peptide", "rna", "dna", "water", "other"]
+
+_AMINO_ACID_NAMES = {
+    "ALA": "ALANINE",
+    "ARG": "ARGININE",
+    "ASN": "ASPARAGINE",
+    "ASP": "ASPARTIC ACID",
+    "CYS": "CYSTEINE",
+    "GLN": "GLUTAMINE",
+    "GLU": "GLUTAMIC ACID",
+    "GLY": "GLYCINE",
+    "HIS": "HISTIDINE",
+    "ILE": "ISOLEUCINE",
+    "LEU": "LEUCINE",
+    "LYS": "LYSINE",
+    "MET": "METHIONINE",
+    "PHE": "PHENYLALANINE",
+    "PRO": "PROLINE",
+    "SER": "SERINE",
+    "THR": "THREONINE",
+    "TRP": "TRYPTOPHAN",
+    "TYR": "TYROSINE",
+    "VAL": "VALINE",
+    "UNK": "UNKNOWN",
+}
+_BASES = {"A": "ADENOSINE", "C": "CYTIDINE", "G": "GUANOSINE", "U": "URIDINE", "T": "THYMIDINE"}
+_WATERS = frozenset({"HOH", "DOD", "WAT", "H2O"})
+
+
+@dataclass(frozen=True)
+class Component:
+    """A residue type.
+
+    Attributes:
+        code: Component identifier, such as `MSE`.
+        name: Chemical name, upper case; the code itself where it is unknown.
+        link_type: `_chem_comp.type`, such as `L-PEPTIDE LINKING`; empty where it is unknown.
+        one_letter: Letter of the residue or of the standard one that it is made from; `X` where
+            there is none.
+    """
+
+    code: str
+    name: str
+    link_type: str
+    one_letter: str
+
+    @property
+    def kind(self) -> Kind:
+        """What polymer it is part of, if any."""
+        if self.code in _WATERS:
+            return "water"
+        if "PEPTIDE LINKING" in self.link_type:
+            return "peptide"
+        if "RNA LINKING" in self.link_type:
+            return "rna"
+        return "dna" if "DNA LINKING" in self.link_type else "other"
+
+    @property
+    def is_standard(self) -> bool:
+        """Whether it is one of the twenty amino acids, the four of RNA, or the four of DNA."""
+        return self.code != "UNK" and self.code in _COMMON and self.kind not in ("water", "other")
+
+
+def _common() -> dict[str, Component]:
+    found = {
+        code: Component(
+            code,
+            name,
+            "PEPTIDE LINKING" if code == "GLY" else "L-PEPTIDE LINKING",
+            RESTYPE_3_TO_1[code],
+        )
+        for code, name in _AMINO_ACID_NAMES.items()
+    }
+    for letter, name in _BASES.items():
+        if letter != "T":
+            found[letter] = Component(letter, f"{name}-5'-MONOPHOSPHATE", "RNA LINKING", letter)
+        if letter != "U":
+            code = f"D{letter}"
+            name = name if letter == "T" else f"2'-DEOXY{name}"
+            found[code] = Component(code, f"{name}-5'-MONOPHOSPHATE", "DNA LINKING", letter)
+    found.update({code: Component(code, "WATER", "NON-POLYMER", "X") for code in _WATERS})
+    return found
+
+
+_COMMON = _common()
+
+
+@lru_cache(maxsize=4096)
+def component(code: str) -> Component:
+    """Look up a component; one that the dictionary lacks has an empty `link_type`.
+
+    >>> component("GLY").kind, component("MSE").one_letter, component("HOH").kind
+    ('peptide', 'M', 'water')
+    """
+    if code in _COMMON:
+        return _COMMON[code]
+    from biotite.structure import info
+
+    link_type = info.link_type(code)
+    if link_type is None:
+        return Component(code, code, "", "X")
+    letter = info.one_letter_code(code) or "X"
+    name = info.full_name(code) or code
+    # A chromophore made from several residues has several letters.
+    return Component(code, name, link_type, letter if len(letter) == 1 else "X")

@@ -1,0 +1,153 @@
+"""Which format a file of coordinates is in, found from its content, and writing whole files."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import uuid
+import zlib
+from pathlib import Path
+from typing import Literal
+
+from itda.errors import InputError, OutputError
+
+Format = Literal["mmcif", "bcif", "pdb"]
+
+SUFFIXES: dict[str, Format] = {
+    ".cif": "mmcif",
+    ".mmcif": "mmcif",
+    ".bcif": "bcif",
+    ".pdb": "pdb",
+    ".ent": "pdb",
+}
+_READABLE = "mmCIF, BinaryCIF or PDB, each also gzipped"
+_WRITABLE = ".cif, .bcif or .pdb, each also with .gz"
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_OTHER_ARCHIVES = {
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"PK\x03\x04": "zip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
+_PDB_RECORDS = (
+    "HEADER", "OBSLTE", "TITLE ", "SPLIT ", "CAVEAT", "COMPND", "SOURCE", "KEYWDS", "EXPDTA",
+    "NUMMDL", "MDLTYP", "AUTHOR", "REVDAT", "SPRSDE", "JRNL  ", "REMARK", "DBREF ", "SEQRES",
+    "HET   ", "HETNAM", "HELIX ", "SHEET ", "SSBOND", "LINK  ", "CRYST1", "ORIGX1", "SCALE1",
+    "MODEL ", "ATOM  ", "HETATM", "ANISOU", "PARENT", "USER  ",
+)  # fmt: skip
+_LONGEST_QUOTE = 40
+
+
+def read_content(path: Path) -> bytes:
+    """Read a file whole, unpacked if it is gzipped.
+
+    Raises:
+        InputError: If it is missing, no file, unreadable, empty, or a broken or other archive.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path}: is a folder, not a structure file") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    for magic, name in _OTHER_ARCHIVES.items():
+        if content.startswith(magic):
+            raise InputError(
+                f"{path}: is packed with {name}", hint="unpack it, or pack it with gzip instead"
+            )
+    if content.startswith(_GZIP_MAGIC):
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error) as error:
+            raise InputError(
+                f"{path}: is broken or cut-off gzip data: {error}", hint="copy it again, whole"
+            ) from error
+    if not content.strip():
+        raise InputError(f"{path}: is empty", hint=f"a structure file is {_READABLE}")
+    return content
+
+
+def find_format(content: bytes, path: Path) -> tuple[Format, str]:
+    """Tell the format of a file from its content; its name does not matter.
+
+    Args:
+        content: The unpacked file.
+        path: Its name, for the error.
+
+    Returns:
+        The format, and the text with `\\n` line ends; no text for BinaryCIF.
+
+    Raises:
+        InputError: If it is none of the formats.
+    """
+    if _is_binary_cif(content):
+        return "bcif", ""
+    text = _as_text(content, path)
+    words = (line.strip() for line in text.split("\n"))
+    first = next((line for line in words if line and not line.startswith("#")), "")
+    if first.lower().startswith("data_"):
+        return "mmcif", text
+    if any(line.startswith(_PDB_RECORDS) for line in text.split("\n")):
+        return "pdb", text
+    shown = first[:_LONGEST_QUOTE]
+    hint = f"a structure file is {_READABLE}"
+    if first.startswith(">"):
+        hint = f"this looks like FASTA, which holds no coordinates; {hint}"
+    elif first.lower().startswith(("<!doctype", "<html")):
+        hint = "this is a web page; download the structure file itself"
+    raise InputError(f"{path}: is of no known format; it begins with {shown!r}", hint=hint)
+
+
+def format_of_name(path: Path) -> tuple[Format, bool]:
+    """Tell from a file name which format to write, and whether to gzip.
+
+    Raises:
+        OutputError: If the suffix stands for no format.
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    packed = bool(suffixes) and suffixes[-1] == ".gz"
+    suffix = (suffixes[:-1] if packed else suffixes)[-1:]
+    if not suffix or suffix[0] not in SUFFIXES:
+        raise OutputError(
+            f"{path}: the name does not tell a structure format", hint=f"use {_WRITABLE}"
+        )
+    return SUFFIXES[suffix[0]], packed
+
+
+def write_content(path: Path, content: bytes, *, packed: bool) -> None:
+    """Write a file so that it is there whole or not at all; equal content gives equal bytes.
+
+    Raises:
+        OutputError: If it cannot be written; what was there is as it was.
+    """
+    waiting = path.with_name(f".{uuid.uuid4().hex[:8]}-{path.name}")
+    try:
+        waiting.write_bytes(gzip.compress(content, mtime=0) if packed else content)
+        waiting.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            waiting.unlink()
+
+
+def _is_binary_cif(content: bytes) -> bool:
+    """Tell whether the bytes are a MessagePack map with the one key that BinaryCIF must have."""
+    starts_map = 0x80 <= content[0] <= 0x8F or content[0] in (0xDE, 0xDF)
+    return starts_map and b"dataBlocks" in content
+
+
+def _as_text(content: bytes, path: Path) -> str:
+    if b"\x00" in content:
+        raise InputError(
+            f"{path}: is binary data of no known format", hint=f"a structure file is {_READABLE}"
+        )
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        # Old PDB files hold author names in Latin-1; coordinates are ASCII in either.
+        text = content.decode("latin-1")
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -1,0 +1,147 @@
+"""A predicted structure with its confidence, and where both came from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from biotite.structure import AtomArray, get_residue_count
+from jaxtyping import Float
+
+_ISO_8601_UTC = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|\+00:00)")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a prediction was made with: enough to make it again, and to know its terms of use.
+
+    Attributes:
+        itda_version: Version of this package.
+        family: Name of the model family.
+        weights_digest: `sha256:...` of the weights file.
+        weights_licence: Licence of the weights, as SPDX writes it.
+        seed: Seed of the random numbers.
+        recycles: How often the trunk saw its own output.
+        inputs: Digest of each input by its name, such as {"sequence": "sha256:..."}.
+        device: Device that it ran on.
+        kernels: Backend of each operation by its name.
+        dtype: Number format of the trunk.
+        versions: Version of each library that took part.
+        created: When, ISO 8601 in UTC.
+    """
+
+    itda_version: str
+    family: str
+    weights_digest: str
+    weights_licence: str
+    seed: int
+    recycles: int
+    inputs: Mapping[str, str]
+    device: str
+    kernels: Mapping[str, str]
+    dtype: str
+    versions: Mapping[str, str]
+    created: str
+
+    def __post_init__(self) -> None:
+        if not _ISO_8601_UTC.fullmatch(self.created):
+            raise ValueError(f"created is not an ISO 8601 time in UTC: {self.created!r}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain data for JSON."""
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            name: dict(value) if isinstance(value, Mapping) else value
+            for name, value in plain.items()
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Provenance:
+        """Read what `to_dict` gave.
+
+        Raises:
+            ValueError: If a field is missing or unknown.
+        """
+        expected = {field.name for field in fields(cls)}
+        if set(data) != expected:
+            odd = sorted(set(data) ^ expected)
+            raise ValueError(f"provenance fields missing or unknown: {', '.join(odd)}")
+        return cls(**data)
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """One predicted structure.
+
+    Attributes:
+        name: Name of the job.
+        atoms: Heavy atoms with chain, residue and atom names as asked for; `b_factor` holds pLDDT.
+        plddt: Predicted lDDT of each residue of `atoms`, 0 to 100.
+        pae: Predicted aligned error in angstrom; row: residue aligned on, column: residue scored.
+        ptm: Predicted TM-score, 0 to 1.
+        sample: 0-based sample of its seed.
+        seed: Seed of the random numbers.
+        provenance: What it was made with.
+        validity: Geometry report as plain data, once checked.
+    """
+
+    name: str
+    atoms: AtomArray
+    plddt: Float[np.ndarray, " residue"]
+    pae: Float[np.ndarray, "residue residue"]
+    ptm: float
+    sample: int
+    seed: int
+    provenance: Provenance
+    validity: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        residues = get_residue_count(self.atoms) if self.atoms.array_length() else 0
+        if residues == 0:
+            raise ValueError("a prediction needs atoms")
+        if self.plddt.shape != (residues,):
+            raise ValueError(f"plddt has shape {self.plddt.shape}, the atoms {residues} residues")
+        if self.pae.shape != (residues, residues):
+            raise ValueError(f"pae has shape {self.pae.shape}, the atoms {residues} residues")
+        if "b_factor" not in self.atoms.get_annotation_categories():
+            raise ValueError("the atoms have no b_factor, which holds pLDDT")
+        _check_range("plddt", self.plddt, 100.0)
+        _check_range("b_factor", self.atoms.b_factor, 100.0)
+        _check_range("ptm", np.array(self.ptm), 1.0)
+        _check_range("pae", self.pae, np.inf)
+        if not np.isfinite(self.atoms.coord).all():
+            raise ValueError("coordinates are not all finite")
+
+    @property
+    def residue_count(self) -> int:
+        """Number of residues."""
+        return len(self.plddt)
+
+    @property
+    def mean_plddt(self) -> float:
+        """Mean pLDDT over residues, 0 to 100."""
+        return float(self.plddt.mean())
+
+    def confidence(self) -> dict[str, Any]:
+        """Give the confidence as plain data for JSON, without the pair matrix."""
+        return {
+            "name": self.name,
+            "sample": self.sample,
+            "seed": self.seed,
+            "mean_plddt": round(self.mean_plddt, 2),
+            "ptm": round(float(self.ptm), 4),
+            "mean_pae_angstrom": round(float(self.pae.mean()), 3),
+            "plddt": [round(float(value), 2) for value in self.plddt],
+            "validity": None if self.validity is None else dict(self.validity),
+            "provenance": self.provenance.to_dict(),
+        }
+
+
+def _check_range(name: str, values: np.ndarray, largest: float) -> None:
+    good = np.isfinite(values) & (values >= 0.0) & (values <= largest)
+    if not good.all():
+        value = np.asarray(values)[~good].flat[0]
+        raise ValueError(f"{name} holds {value}, outside 0 to {largest:g}")
