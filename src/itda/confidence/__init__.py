@@ -1,0 +1,1 @@
+"""Confidence in a structure: what geometry allows, and what a model says of itself."""

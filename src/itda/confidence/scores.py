@@ -1,0 +1,59 @@
+"""Confidence from the bins that a network predicts: pLDDT, PAE and pTM."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+
+def expected_plddt(
+    probabilities: Float[np.ndarray, "residue bin"],
+) -> Float[np.ndarray, "residue"]:
+    """Mean of the binned lDDT (AlphaFold 2 SI, algorithm 29).
+
+    Args:
+        probabilities: Of equal bins that cover 0 to 1; rows sum to 1.
+
+    Returns:
+        pLDDT, 0 to 100.
+
+    >>> expected_plddt(np.array([[0.0, 1.0]]))
+    array([75.])
+    """
+    bins = probabilities.shape[-1]
+    return probabilities @ ((np.arange(bins) + 0.5) / bins * 100.0)
+
+
+def expected_aligned_error(
+    probabilities: Float[np.ndarray, "residue residue bin"], *, bin_angstrom: float
+) -> Float[np.ndarray, "residue residue"]:
+    """Mean of the binned error (AlphaFold 2 SI, 1.9.7).
+
+    Args:
+        probabilities: Of equal bins from 0 upwards; row: residue aligned on.
+        bin_angstrom: Width of a bin.
+
+    Returns:
+        PAE in angstrom.
+    """
+    centres = (np.arange(probabilities.shape[-1]) + 0.5) * bin_angstrom
+    return probabilities @ centres
+
+
+def predicted_tm_score(
+    probabilities: Float[np.ndarray, "residue residue bin"], *, bin_angstrom: float
+) -> float:
+    """TM-score that the binned error leads one to expect (AlphaFold 2 SI, 1.9.7, equation 40).
+
+    Args:
+        probabilities: Of equal bins from 0 upwards; row: residue aligned on.
+        bin_angstrom: Width of a bin.
+
+    Returns:
+        pTM, 0 to 1.
+    """
+    residues = probabilities.shape[0]
+    scale = 1.24 * np.cbrt(max(residues, 19) - 15) - 1.8
+    centres = (np.arange(probabilities.shape[-1]) + 0.5) * bin_angstrom
+    expected = probabilities @ (1.0 / (1.0 + (centres / scale) ** 2))
+    return float(expected.mean(axis=1).max())
