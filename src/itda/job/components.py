@@ -1,0 +1,203 @@
+"""Checks of a job against the Chemical Component Dictionary, which is read on first use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from itda.chem.residues import RESTYPE_1_TO_3
+from itda.errors import InputError
+from itda.job.entities import Ion, Ligand, Molecule, Polymer
+from itda.job.letters import ALPHABETS
+from itda.job.model import Job
+from itda.job.problems import nearest, shown
+
+_LINKING = {"protein": "PEPTIDE", "dna": "DNA", "rna": "RNA"}
+_STANDARD_CODES = {
+    "protein": RESTYPE_1_TO_3,
+    "dna": {"A": "DA", "C": "DC", "G": "DG", "T": "DT", "N": "DN"},
+    "rna": {"A": "A", "C": "C", "G": "G", "U": "U", "N": "N"},
+}
+
+
+@dataclass(frozen=True)
+class Component:
+    """What the dictionary says of a code.
+
+    Attributes:
+        link_type: How it links to its neighbours, such as "L-PEPTIDE LINKING".
+        parent: One-letter code of the residue that it derives from; "" where it has none.
+        replaced_by: The code to use instead where this one is obsolete; "" where it is current.
+    """
+
+    link_type: str
+    parent: str
+    replaced_by: str
+
+
+def check_components(job: Job) -> list[str]:
+    """Check each CCD code and each atom that a bond or constraint names.
+
+    Args:
+        job: A job whose `components` file, if any, can be read.
+
+    Returns:
+        What is allowed but looks like a slip, such as a phosphoserine where the sequence has L.
+
+    Raises:
+        InputError: A code or atom is not known, or is not of the kind that the field needs.
+    """
+    own = _own_definitions(job.components) if job.components else {}
+    warnings: list[str] = []
+    for number, entity in enumerate(job.entities, 1):
+        for field, code in entity.ccd_codes():
+            where = f"entity {number} ({entity.molecule}), {field}"
+            _find_component(code, own, where)
+            if isinstance(entity, Ion) and (count := len(_atoms(code, own))) != 1:
+                raise InputError(
+                    f"{where}: {code} has {count} atoms and is no ion", hint="give it as a ligand"
+                )
+        if isinstance(entity, Polymer):
+            warnings += _check_modifications(entity, own, f"entity {number} ({entity.molecule})")
+    chains = dict(job.chains)
+    named = [
+        (f"bond {number}", atom.chain, atom.position_1based, atom.atom)
+        for number, bond in enumerate(job.bonds, 1)
+        for atom in bond
+    ] + [
+        (
+            f"constraint {number} ({constraint.kind})",
+            token.chain,
+            token.position_1based,
+            token.atom,
+        )
+        for number, constraint in enumerate(job.constraints, 1)
+        for token in constraint.tokens
+        if token.atom is not None
+    ]
+    for where, chain, position, atom in named:
+        code = _code_at(chains[chain], position)
+        atoms = _atoms(code, own)
+        if atom not in atoms and code != RESTYPE_1_TO_3["X"]:
+            primed = atom.replace("*", "'")
+            close = primed if primed in atoms else nearest(atom, atoms)
+            raise InputError(
+                f"{where}: {code} at {chain} {position} has no atom {shown(atom)}",
+                hint=f"did you mean {close}?" if close else f"its atoms: {', '.join(atoms[:30])}",
+            )
+    return warnings
+
+
+def _check_modifications(entity: Polymer, own: Mapping[str, _Definition], where: str) -> list[str]:
+    warnings = []
+    for number, modification in enumerate(entity.modifications, 1):
+        field = f"{where}, modification {number}"
+        code, position = modification.ccd, modification.position_1based
+        component = _find_component(code, own, field)
+        if _LINKING[entity.molecule] not in component.link_type:
+            raise InputError(
+                f"{field}: {code} ({component.link_type.lower()}) is not a residue of "
+                f"{entity.molecule}",
+                hint="give a residue of this polymer, or a ligand with a bond to it",
+            )
+        letter = entity.sequence[position - 1]
+        alphabet = ALPHABETS[entity.molecule]
+        comparable = component.parent in alphabet.standard and letter != alphabet.unknown
+        if component.parent and comparable and component.parent != letter:
+            warnings.append(
+                f"{field}: {code} derives from {component.parent}, "
+                f"but position {position} of the sequence is {letter}"
+            )
+    return warnings
+
+
+def _code_at(entity: Molecule, position_1based: int) -> str:
+    if isinstance(entity, Ion):
+        return entity.ccd
+    if isinstance(entity, Ligand):
+        return entity.ccd[position_1based - 1]
+    for modification in entity.modifications:
+        if modification.position_1based == position_1based:
+            return modification.ccd
+    return _STANDARD_CODES[entity.molecule][entity.sequence[position_1based - 1]]
+
+
+def _find_component(code: str, own: Mapping[str, _Definition], where: str) -> Component:
+    component = own[code].component if code in own else _published_component(code)
+    if component is None:
+        raise InputError(
+            f"{where}: {shown(code)} is not in the Chemical Component Dictionary",
+            hint="look it up at https://www.ebi.ac.uk/pdbe-srv/pdbechem; a molecule of one's own "
+            "is given as `smiles`, or defined in a file named in `components`",
+        )
+    if component.replaced_by:
+        raise InputError(
+            f"{where}: {code} is obsolete in the Chemical Component Dictionary",
+            hint=f"write {component.replaced_by}",
+        )
+    return component
+
+
+def _atoms(code: str, own: Mapping[str, _Definition]) -> tuple[str, ...]:
+    return own[code].atoms if code in own else _published_atoms(code)
+
+
+# Two functions, for the table of atoms takes seconds to unpack and most jobs need none of it.
+@cache
+def _published_component(code: str) -> Component | None:
+    from biotite.structure.info.ccd import get_from_ccd
+
+    entry = get_from_ccd("chem_comp", code)
+    return None if entry is None else _read_component(entry)
+
+
+@cache
+def _published_atoms(code: str) -> tuple[str, ...]:
+    from biotite.structure.info.ccd import get_from_ccd
+
+    return _read_atoms(get_from_ccd("chem_comp_atom", code))
+
+
+@dataclass(frozen=True)
+class _Definition:
+    component: Component
+    atoms: tuple[str, ...]
+
+
+def _own_definitions(path: Path) -> dict[str, _Definition]:
+    from biotite.structure.io.pdbx import CIFFile
+
+    try:
+        definitions = {
+            str(block["chem_comp"]["id"].as_item()): _Definition(
+                _read_component(block["chem_comp"]), _read_atoms(block["chem_comp_atom"])
+            )
+            for block in CIFFile.read(path).values()
+        }
+    except Exception as error:
+        raise _no_definitions(path) from error
+    if not definitions:
+        raise _no_definitions(path)
+    return definitions
+
+
+def _no_definitions(path: Path) -> InputError:
+    return InputError(
+        f"components: {path} holds no chemical components as mmCIF",
+        hint="each block needs the categories chem_comp and chem_comp_atom, as in the CCD",
+    )
+
+
+def _read_component(entry: Any) -> Component:
+    def item(key: str) -> str:
+        text = str(entry[key].as_item()) if key in entry else ""
+        return "" if text in ("?", ".") else text
+
+    return Component(item("type").upper(), item("one_letter_code"), item("pdbx_replaced_by"))
+
+
+def _read_atoms(table: Any) -> tuple[str, ...]:
+    return () if table is None else tuple(map(str, table["atom_id"].as_array(str)))

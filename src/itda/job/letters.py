@@ -1,0 +1,245 @@
+"""One-letter sequences: which letters are kept, which are refused, and what is said of each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from itda.chem.residues import RESTYPES
+from itda.errors import InputError
+from itda.job.problems import shown
+
+Ambiguous = Literal["refuse", "x"]
+"""Ambiguous and rare letters are refused, or read as unknown (X; N in DNA and RNA)."""
+
+NUCLEOTIDE_GUESS_LENGTH = 10
+"""A protein of at least so many letters that are all A, C, G, T, U or N is taken for DNA or RNA."""
+
+_SHOWN_PLACES = 5
+
+
+@dataclass(frozen=True)
+class Alphabet:
+    """The letters of one kind of polymer.
+
+    Attributes:
+        molecule: "protein", "dna" or "rna".
+        standard: Letters that are kept as they are.
+        unknown: The letter of a residue of unknown type; kept as it is.
+        ambiguous: Letters refused unless they may be read as unknown; for each, what it is and what
+            would work.
+        foreign: Letters always refused, in the same way.
+    """
+
+    molecule: str
+    standard: str
+    unknown: str
+    ambiguous: Mapping[str, tuple[str, str]]
+    foreign: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    def accepts(self, sequence: str) -> bool:
+        """Whether every letter stands for a residue as it is."""
+        return bool(re.fullmatch(f"[{self.standard}{self.unknown}]+", sequence))
+
+
+_IUPAC_BASES = {
+    letter: (f"any of {meaning}", "write the base that is meant")
+    for letter, meaning in {
+        "R": "A and G",
+        "Y": "C and T",
+        "S": "G and C",
+        "W": "A and T",
+        "K": "G and T",
+        "M": "A and C",
+        "B": "C, G and T",
+        "D": "A, G and T",
+        "H": "A, C and T",
+        "V": "A, C and G",
+    }.items()
+}
+
+PROTEIN = Alphabet(
+    "protein",
+    RESTYPES,
+    "X",
+    ambiguous={
+        "B": ("aspartate or asparagine", "write D or N"),
+        "Z": ("glutamate or glutamine", "write E or Q"),
+        "J": ("leucine or isoleucine", "write L or I"),
+        "U": ("selenocysteine", "in a YAML job write C there with the modification SEC"),
+        "O": ("pyrrolysine", "in a YAML job write K there with the modification PYL"),
+    },
+)
+DNA = Alphabet(
+    "dna",
+    "ACGT",
+    "N",
+    ambiguous=_IUPAC_BASES,
+    foreign={"U": ("uracil, which is RNA", "give the chain as rna, or write T")},
+)
+RNA = Alphabet(
+    "rna",
+    "ACGU",
+    "N",
+    ambiguous=_IUPAC_BASES,
+    foreign={"T": ("thymine, which is DNA", "give the chain as dna, or write U")},
+)
+ALPHABETS: Mapping[str, Alphabet] = {a.molecule: a for a in (PROTEIN, DNA, RNA)}
+
+_SYMBOLS = {
+    "-": ("a gap", "remove gaps; an alignment is given as `msa`, beside the sequence without gaps"),
+    ".": ("a gap", "remove gaps; an alignment is given as `msa`, beside the sequence without gaps"),
+    "*": ("a stop inside the sequence", "fold the part before it, or each part by itself"),
+    " ": ("a space", "remove spaces inside sequence lines"),
+    "\t": ("a tab", "remove tabs inside sequence lines"),
+    ":": ("a chain break", "write chains as A:B in FASTA, or as one entity each in YAML"),
+    "/": ("a chain break or a path", "write chains as A:B in FASTA, or as one entity each in YAML"),
+    "(": ("a bracket", "list modified residues under `modifications` in a YAML job"),
+    "[": ("a bracket", "list modified residues under `modifications` in a YAML job"),
+    ">": ("the mark of a header", "begin each record on a line of its own"),
+}
+_DIGIT = ("a digit", "remove residue numbers from the sequence")
+_OTHER = ("not a letter", "write one letter for each residue")
+
+_PATH = re.compile(
+    r"(~|\.{1,2})?/.*[\w.-]|[A-Za-z]:\\.*"
+    r"|\S*\.(fa|faa|fas|fasta|fna|a3m|sto|pdb|cif|mmcif|bcif|ent|ya?ml|json|txt|gz|npz)",
+    re.IGNORECASE,
+)
+
+
+def looks_like_path(text: str) -> bool:
+    """Whether a text that should be a sequence is rather the name of a file.
+
+    >>> looks_like_path("./ubiquitin.fasta"), looks_like_path("MQIFVK")
+    (True, False)
+    """
+    return bool(_PATH.fullmatch(text.strip()))
+
+
+def looks_like_nucleotides(sequence: str) -> bool:
+    """Whether an upper-case sequence is rather DNA or RNA than protein.
+
+    >>> looks_like_nucleotides("ACGTACGTAC"), looks_like_nucleotides("GAGA")
+    (True, False)
+    """
+    return len(sequence) >= NUCLEOTIDE_GUESS_LENGTH and bool(re.fullmatch("[ACGTUN]+", sequence))
+
+
+def _nothing(index: int) -> str:
+    return ""
+
+
+def clean_sequence(
+    text: str,
+    molecule: str,
+    *,
+    ambiguous: Ambiguous = "refuse",
+    guess: bool = True,
+    locate: Callable[[int], str] = _nothing,
+) -> tuple[str, list[str]]:
+    """Read a sequence as it was typed; whatever changes is said, whatever cannot be is refused.
+
+    Lower case becomes upper case and `*` at the end is removed, each with a warning. X (N in DNA
+    and RNA) is kept. Ambiguous and rare letters are refused, or read as unknown with a warning
+    where `ambiguous` is "x". Anything else is refused.
+
+    Args:
+        text: The sequence, without line breaks.
+        molecule: "protein", "dna" or "rna".
+        ambiguous: What happens to ambiguous and rare letters.
+        guess: Refuse a protein that looks like DNA or RNA.
+        locate: What to add to the position of a letter, such as " (line 3)", from its 0-based
+            index.
+
+    Returns:
+        The sequence and what changed.
+
+    Raises:
+        InputError: A letter, or the whole, is not a sequence of this molecule.
+
+    >>> clean_sequence("mqifvk*", "protein")[0]
+    'MQIFVK'
+    """
+    alphabet = ALPHABETS[molecule]
+    warnings: list[str] = []
+    if looks_like_path(text):
+        raise InputError(
+            f"{shown(text)} is a path where a sequence belongs",
+            hint="write the letters of the sequence, or give that file as the input",
+        )
+    sequence = text
+    if text.isascii() and text != text.upper():
+        sequence = text.upper()
+        warnings.append("lower case read as upper case")
+    if sequence.endswith("*"):
+        sequence = sequence.rstrip("*")
+        warnings.append("'*' (stop) at the end removed")
+    if not sequence:
+        raise InputError("the sequence is empty", hint="give at least one residue")
+    if molecule == "protein" and guess and looks_like_nucleotides(sequence):
+        kind = "rna" if "U" in sequence and "T" not in sequence else "dna"
+        raise InputError(
+            f"the sequence has only the letters {', '.join(sorted(set(sequence)))}: "
+            f"it looks like {kind.upper()}, not protein",
+            hint=f"give it as {kind} (--molecule {kind}, or a `{kind}` entity in a YAML job); "
+            "if it is protein, say --molecule protein",
+        )
+    if not alphabet.accepts(sequence):
+        sequence = _mend(sequence, alphabet, ambiguous, locate, warnings)
+    return sequence, warnings
+
+
+def _mend(
+    sequence: str,
+    alphabet: Alphabet,
+    ambiguous: Ambiguous,
+    locate: Callable[[int], str],
+    warnings: list[str],
+) -> str:
+    places: dict[str, list[int]] = {}
+    for match in re.finditer(f"[^{alphabet.standard}{alphabet.unknown}]", sequence):
+        places.setdefault(match.group(), []).append(match.start())
+    for letter, indices in places.items():
+        if letter not in alphabet.ambiguous:
+            meaning, remedy = alphabet.foreign.get(letter) or _symbol(letter)
+            raise InputError(
+                f"{_written(letter)} at {_places(indices[:1], locate)} is {meaning}", hint=remedy
+            )
+    if ambiguous == "refuse":
+        found, remedies = [], []
+        for letter, indices in places.items():
+            meaning, remedy = alphabet.ambiguous[letter]
+            found.append(f"{letter} at {_places(indices, locate)} is {meaning}")
+            remedies.append(remedy if len(places) == 1 else f"{remedy} (for {letter})")
+        raise InputError(
+            "; ".join(found),
+            hint=f"{', '.join(remedies)}; "
+            f"or pass --ambiguous x to read such letters as unknown ({alphabet.unknown})",
+        )
+    for letter, indices in places.items():
+        sequence = sequence.replace(letter, alphabet.unknown)
+        warnings.append(f"{letter} read as {alphabet.unknown} at {_places(indices, locate)}")
+    return sequence
+
+
+def _symbol(letter: str) -> tuple[str, str]:
+    if letter in _SYMBOLS:
+        return _SYMBOLS[letter]
+    return _DIGIT if letter.isdigit() else _OTHER
+
+
+def _written(letter: str) -> str:
+    code = ord(letter)
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"byte 0x{code - 0xDC00:02X}, not UTF-8,"
+    return f"'{letter}'" if letter.isprintable() else f"U+{code:04X}"
+
+
+def _places(indices: list[int], locate: Callable[[int], str]) -> str:
+    listed = ", ".join(f"{index + 1}{locate(index)}" for index in indices[:_SHOWN_PLACES])
+    more = len(indices) - _SHOWN_PLACES
+    noun = "position" if len(indices) == 1 else "positions"
+    return f"{noun} {listed} and {more} more" if more > 0 else f"{noun} {listed}"

@@ -1,0 +1,197 @@
+"""`read_jobs`: from a FASTA, YAML or JSON input to its jobs, and to what was refused and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from itda.errors import InputError, ItdaError
+from itda.job.check import check_job
+from itda.job.documents import Document, json_documents, yaml_documents
+from itda.job.fasta import FastaRecord, fasta_records, job_from_record
+from itda.job.letters import Ambiguous
+from itda.job.model import Job
+from itda.job.names import collision_key
+from itda.job.problems import shown
+from itda.job.sequences import MoleculeOption, clean_typed_sequences
+from itda.job.source import Source, guess_format, open_source
+
+UNNAMED_PREFIX = "record"
+
+
+@dataclass(frozen=True)
+class RejectedRecord:
+    """A record that gives no job.
+
+    Attributes:
+        name: As the file has it; "" where it has none.
+        index: Place in the input, counted from 1.
+        line: Line where the record begins, counted from 1.
+        error: What is wrong; its text names input, record and line.
+    """
+
+    name: str
+    index: int
+    line: int
+    error: ItdaError
+
+    def __str__(self) -> str:
+        return str(self.error)
+
+
+@dataclass(frozen=True)
+class RecordWarning:
+    """What was changed in a record that was read, or looks like a slip.
+
+    Attributes:
+        name: Name of the job.
+        index: Place in the input, counted from 1.
+        line: Line where the record begins, counted from 1.
+        message: What was done, or found.
+    """
+
+    name: str
+    index: int
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"record {self.index} {shown(self.name)} (line {self.line}): {self.message}"
+
+
+@dataclass(frozen=True)
+class JobBatch:
+    """All that an input held.
+
+    Attributes:
+        jobs: The good records, in order.
+        rejected: The others, in order.
+        warnings: What was changed in the good ones, in order.
+    """
+
+    jobs: tuple[Job, ...]
+    rejected: tuple[RejectedRecord, ...]
+    warnings: tuple[RecordWarning, ...]
+
+
+def read_jobs(
+    source: Path | str,
+    *,
+    ambiguous: Ambiguous = "refuse",
+    molecule: MoleculeOption = "auto",
+    name_prefix: str | None = None,
+) -> JobBatch:
+    """Read the jobs of a FASTA, YAML or JSON input; a bad record leaves the others alone.
+
+    A name belongs to the first record that has it, good or not, so that no result can stand under
+    the name of another record.
+
+    Args:
+        source: A path, or "-" for standard input; gzip is known by its first bytes.
+        ambiguous: "refuse", or "x" to read ambiguous and rare letters as unknown.
+        molecule: What FASTA sequences are; "auto" is protein, and refuses what looks like DNA or
+            RNA.
+        name_prefix: Records without a name are called PREFIX_1, PREFIX_2, …, by their place in the
+            input; "record" where it is None.
+
+    Raises:
+        InputError: The input as a whole is missing, empty, binary or not of these forms.
+    """
+    batch = _Batch(ambiguous, molecule, name_prefix or UNNAMED_PREFIX)
+    with open_source(source) as opened:
+        batch.label = opened.label
+        if guess_format(opened) == "fasta":
+            for record in fasta_records(opened.lines()):
+                batch.add_record(record)
+        else:
+            if molecule not in ("auto", "protein"):
+                raise InputError(
+                    f"{opened.label} is YAML or JSON, where each entity says what it is; "
+                    f"molecule {shown(molecule)} is for FASTA",
+                    hint="leave --molecule out",
+                )
+            for document in _documents(opened):
+                batch.add_document(document, opened.folder)
+    if not batch.jobs and not batch.rejected:
+        raise InputError(
+            f"{batch.label} holds no record", hint="give a FASTA file, or a job as YAML or JSON"
+        )
+    return JobBatch(tuple(batch.jobs), tuple(batch.rejected), tuple(batch.warnings))
+
+
+def _documents(source: Source) -> list[Document]:
+    read = json_documents if guess_format(source) == "json" else yaml_documents
+    try:
+        return list(read(source.read()))
+    except InputError as error:
+        if error.problem.startswith(source.label):
+            raise
+        raise InputError(f"{source.label} {error.problem}", hint=error.hint) from error
+
+
+@dataclass
+class _Batch:
+    ambiguous: Ambiguous
+    molecule: MoleculeOption
+    name_prefix: str
+    label: str = ""
+    jobs: list[Job] = field(default_factory=list)
+    rejected: list[RejectedRecord] = field(default_factory=list)
+    warnings: list[RecordWarning] = field(default_factory=list)
+    _claimed: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def add_record(self, record: FastaRecord) -> None:
+        name = record.name or f"{self.name_prefix}_{record.index}"
+        changes = [] if record.name else [f"the record has no name and is called {name}"]
+        try:
+            self._claim(name, record.index)
+            job, cleaned = job_from_record(
+                record, name, molecule=self.molecule, ambiguous=self.ambiguous
+            )
+        except ItdaError as error:
+            self._reject("record", record.name, record.index, record.line, error)
+        else:
+            self._accept(job, record.index, record.line, changes + cleaned)
+
+    def add_document(self, document: Document, folder: Path) -> None:
+        try:
+            if document.name:
+                self._claim(document.name, document.index)
+            if isinstance(document.data, InputError):
+                raise document.data
+            data, cleaned = clean_typed_sequences(
+                document.data, guess=self.molecule == "auto", ambiguous=self.ambiguous
+            )
+            job = Job.from_dict(data, folder=folder)
+            self._claim(job.name, document.index)
+            slips = check_job(job)
+        except ItdaError as error:
+            self._reject("job", document.name, document.index, document.line, error)
+        else:
+            self._accept(job, document.index, document.line, cleaned + slips)
+
+    def _claim(self, name: str, index: int) -> None:
+        earlier = self._claimed.setdefault(collision_key(name), (index, name))
+        if earlier[0] == index:
+            return
+        if earlier[1] == name:
+            raise InputError(
+                f"the name was taken by record {earlier[0]}", hint="give each record its own name"
+            )
+        raise InputError(
+            f"the files of this name and of {shown(earlier[1])} (record {earlier[0]}) would be one "
+            "where a file system ignores case",
+            hint="give each record its own name",
+        )
+
+    def _accept(self, job: Job, index: int, line: int, messages: list[str]) -> None:
+        self.jobs.append(job)
+        self.warnings += [RecordWarning(job.name, index, line, message) for message in messages]
+
+    def _reject(self, kind: str, name: str, index: int, line: int, error: ItdaError) -> None:
+        written = f" {shown(name)}" if name else ""
+        place = f"{self.label}, {kind} {index}{written} (line {line})"
+        problem = error.problem.removeprefix(f"job {shown(name)}: ")
+        named = type(error)(f"{place}: {problem}", hint=error.hint)
+        named.__cause__ = error
+        self.rejected.append(RejectedRecord(name, index, line, named))

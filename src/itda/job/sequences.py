@@ -1,0 +1,125 @@
+"""From one text to the chains it stands for: `A:B` is two chains, `A:A` two copies of one."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from itda.errors import InputError
+from itda.job.entities import Dna, Polymer, Protein, Rna
+from itda.job.letters import ALPHABETS, Ambiguous, clean_sequence
+from itda.job.names import automatic_chain_ids
+
+MoleculeOption = Literal["auto", "protein", "dna", "rna"]
+"""What sequences without a label are; "auto" is protein, and refuses what looks like DNA or RNA."""
+
+_POLYMERS: dict[str, type[Protein] | type[Dna] | type[Rna]] = {
+    "protein": Protein,
+    "dna": Dna,
+    "rna": Rna,
+}
+
+
+def entities_from_text(
+    text: str,
+    molecule: MoleculeOption = "auto",
+    *,
+    ambiguous: Ambiguous = "refuse",
+    locate: Callable[[int], str] = lambda _: "",
+) -> tuple[tuple[Polymer, ...], list[str]]:
+    """Read chains separated by `:` as AlphaFold and ColabFold users write them.
+
+    Neighbouring chains of one sequence become copies of one entity; ids are A, B, … in the order
+    given.
+
+    Args:
+        text: The sequences, without line breaks.
+        molecule: What they are.
+        ambiguous: "x" reads ambiguous and rare letters as unknown.
+        locate: What to add to the position of a letter, such as " (line 3)", from its 0-based index
+            in the text.
+
+    Returns:
+        The entities and what was changed.
+
+    Raises:
+        InputError: A chain is empty or holds what is not a residue.
+    """
+    kind = "protein" if molecule == "auto" else molecule
+    parts = text.split(":") if not _is_drive(text) else [text]
+    sequences: list[str] = []
+    changes: list[str] = []
+    start = 0
+    for number, part in enumerate(parts, 1):
+        chain = f"chain {number}: " if len(parts) > 1 else ""
+        try:
+            sequence, changed = clean_sequence(
+                part,
+                kind,
+                ambiguous=ambiguous,
+                guess=molecule == "auto",
+                locate=_shifted(start, locate),
+            )
+        except InputError as error:
+            raise InputError(chain + error.problem, hint=error.hint) from error
+        sequences.append(sequence)
+        changes.extend(chain + change for change in changed)
+        start += len(part) + 1
+    ids = automatic_chain_ids()
+    entities = tuple(
+        _POLYMERS[kind](id=tuple(itertools.islice(ids, len(list(copies)))), sequence=sequence)
+        for sequence, copies in itertools.groupby(sequences)
+    )
+    return entities, changes
+
+
+def clean_typed_sequences(
+    data: Any, *, guess: bool = True, ambiguous: Ambiguous = "refuse"
+) -> tuple[Any, list[str]]:
+    """Clean the sequences of a job as YAML or JSON holds it, where they may span several lines.
+
+    Args:
+        data: The parsed file; anything that is not as it should be is left for `Job.from_dict`.
+        guess: Refuse a protein that looks like DNA or RNA.
+        ambiguous: "x" reads ambiguous and rare letters as unknown.
+
+    Returns:
+        A copy with clean sequences, and what was changed.
+
+    Raises:
+        InputError: A sequence holds what is not a residue.
+    """
+    changes: list[str] = []
+    if not isinstance(data, Mapping) or not isinstance(data.get("entities"), list):
+        return data, changes
+    entities = []
+    for number, entity in enumerate(data["entities"], 1):
+        kind, body = _single_item(entity)
+        typed = body.get("sequence") if isinstance(body, Mapping) else None
+        if kind not in ALPHABETS or not isinstance(typed, str):
+            entities.append(entity)
+            continue
+        where = f"entity {number} ({kind}), sequence: "
+        text = "".join(line.strip() for line in typed.splitlines())
+        try:
+            sequence, changed = clean_sequence(text, kind, ambiguous=ambiguous, guess=guess)
+        except InputError as error:
+            raise InputError(where + error.problem, hint=error.hint) from error
+        changes += [where + change for change in changed]
+        entities.append({kind: {**body, "sequence": sequence}})
+    return {**data, "entities": entities}, changes
+
+
+def _single_item(entity: Any) -> tuple[Any, Any]:
+    if isinstance(entity, Mapping) and len(entity) == 1:
+        return next(iter(entity.items()))
+    return None, None
+
+
+def _is_drive(text: str) -> bool:
+    return text[1:3] == ":\\"
+
+
+def _shifted(start: int, locate: Callable[[int], str]) -> Callable[[int], str]:
+    return lambda index: locate(start + index)

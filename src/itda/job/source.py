@@ -1,0 +1,252 @@
+"""From a path or standard input to text: gzip, encodings and line ends; binary files refused."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import re
+import string
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, BinaryIO, Literal, TextIO, cast
+
+from itda.errors import InputError
+from itda.job.letters import looks_like_path
+from itda.job.problems import shown
+
+STANDARD_INPUT = "-"
+
+Format = Literal["fasta", "yaml", "json"]
+
+_HEAD_BYTES = 65536
+_GZIP = b"\x1f\x8b"
+_BINARY_FORMS = {
+    b"\x28\xb5\x2f\xfd": ("zstd-compressed", "decompress it first: zstd -dc FILE | itda fold -"),
+    b"\xfd7zXZ\x00": ("xz-compressed", "decompress it first: xz -dc FILE | itda fold -"),
+    b"BZh": ("bzip2-compressed", "decompress it first: bzip2 -dc FILE | itda fold -"),
+    b"PK\x03\x04": ("a zip archive", "unpack it and give the file inside"),
+    b"%PDF": ("a PDF document", "copy the sequence to a FASTA file"),
+}
+_STRUCTURE_STARTS = re.compile(r"(data_|HEADER\s|ATOM\s|CRYST1\s|TITLE\s|REMARK\s)")
+_YAML_STARTS = re.compile(r"""(---|%YAML|-(\s|$)|[\w"'-]+\s*:(\s|$))""")
+_COLABFOLD_A3M = re.compile(r"#[0-9]+(,[0-9]+)*\s+[0-9]")
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f\x7f]")
+_BYTE_ORDER_MARK = "\ufeff"
+_INPUT_HINT = "give a FASTA file, or a job as YAML or JSON"
+
+
+@dataclass(frozen=True)
+class Source:
+    """An opened input.
+
+    Attributes:
+        label: How messages name it.
+        folder: Where relative paths in it start.
+        suffix: Of the file name, in lower case, without `.gz`.
+        head: The beginning of the text, to tell its form.
+        text: The whole text with `\\n` line ends, to be read once.
+    """
+
+    label: str
+    folder: Path
+    suffix: str
+    head: str
+    text: TextIO
+
+    def lines(self) -> Iterator[str]:
+        """Each line without its end."""
+        with _reading(self.label):
+            for line in self.text:
+                yield line.rstrip("\n")
+
+    def read(self) -> str:
+        """The whole text."""
+        with _reading(self.label):
+            return self.text.read()
+
+
+@contextmanager
+def open_source(source: Path | str) -> Iterator[Source]:
+    """Open an input as text.
+
+    gzip is known by its first bytes, not by its name. UTF-8, with or without a byte order mark, and
+    UTF-16 with one are read; bytes that are not UTF-8 become surrogates, for the reader to refuse
+    in their record. CRLF and CR become LF.
+
+    Args:
+        source: A path, or "-" for standard input.
+
+    Raises:
+        InputError: The input is missing, unreadable, empty, or binary.
+    """
+    if str(source) == STANDARD_INPUT:
+        with _decoded(sys.stdin.buffer, "standard input", Path.cwd(), "") as opened:
+            yield opened
+        return
+    path = Path(source)
+    label = str(path)
+    suffix = path.with_suffix("").suffix if path.suffix.lower() == ".gz" else path.suffix
+    with (
+        _open_binary(source, path) as raw,
+        _decoded(raw, label, path.parent.absolute(), suffix.lower()) as opened,
+    ):
+        yield opened
+
+
+def guess_format(source: Source) -> Format:
+    """Tell FASTA, YAML and JSON apart by what the file holds, not by its name alone.
+
+    Raises:
+        InputError: It is none of them; the hint says what it looks like instead.
+    """
+    start = source.head.lstrip(_BYTE_ORDER_MARK + string.whitespace)
+    if not start:
+        raise InputError(f"{source.label} holds no record", hint=_INPUT_HINT)
+    if start.startswith(">"):
+        return "fasta"
+    if source.suffix in (".yaml", ".yml"):
+        return "yaml"
+    if start[0] in "{[" or source.suffix == ".json":
+        return "json"
+    lines = [line.strip() for line in start.splitlines()]
+    first = next((line for line in lines if line and line[0] not in "#;"), "")
+    if _YAML_STARTS.match(first) and not _COLABFOLD_A3M.match(lines[0]):
+        return "yaml"
+    problem, hint = _not_a_job(lines[0], first)
+    raise InputError(f"{source.label} {problem}", hint=hint)
+
+
+def _not_a_job(first_line: str, first: str) -> tuple[str, str]:
+    if first_line.startswith("<"):
+        return (
+            "is an HTML or XML page",
+            "download the file itself; an error page may be in its place",
+        )
+    if _COLABFOLD_A3M.match(first_line):
+        return "is an alignment of ColabFold", "give the sequences, and the alignment with --msa"
+    if not first:
+        return "holds only comments", _INPUT_HINT
+    if first.startswith(">"):
+        return "has comments before the first header", "remove the lines before the first '>'"
+    if _STRUCTURE_STARTS.match(first):
+        return "is a structure, not sequences", "give the sequences of its chains as FASTA"
+    if looks_like_path(first_line):
+        return f"holds the path {shown(first_line)}", "give that file as the input"
+    return (
+        f"has {shown(first_line)} before the first header",
+        "put a line with '>' and a name above each sequence",
+    )
+
+
+def _open_binary(source: Path | str, path: Path) -> BinaryIO:
+    if source == "":
+        raise InputError("no input is named", hint=_INPUT_HINT)
+    try:
+        return path.open("rb")
+    except (OSError, ValueError) as error:
+        text = str(source)
+        if re.fullmatch(r"[A-Za-z:*]{10,}", text):
+            raise InputError(
+                f"there is no file {shown(text)}: it looks like a sequence",
+                hint="write it to a FASTA file, or: printf '>NAME\\nSEQUENCE\\n' | itda fold -",
+            ) from error
+        if isinstance(error, FileNotFoundError):
+            raise InputError(f"there is no file {shown(text)}", hint=_INPUT_HINT) from error
+        if isinstance(error, IsADirectoryError):
+            raise InputError(
+                f"{shown(text)} is a folder",
+                hint=f"{_INPUT_HINT}: cat {path}/*.fasta | itda fold -",
+            ) from error
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(f"cannot open {shown(text)}: {reason}", hint=_INPUT_HINT) from error
+
+
+@contextmanager
+def _decoded(raw: BinaryIO, label: str, folder: Path, suffix: str) -> Iterator[Source]:
+    with _reading(label):
+        head, stream = _peek(raw)
+        if head.startswith(_GZIP):
+            head, stream = _peek(cast(BinaryIO, gzip.GzipFile(fileobj=stream)))
+    if not head:
+        raise InputError(f"{label} is empty", hint=_INPUT_HINT)
+    encoding = _encoding(head, label)
+    with _reading(label):
+        # An incremental decoder, for a character may be cut at the end of the head.
+        head_text = codecs.getincrementaldecoder(encoding)("surrogateescape").decode(head)
+    _refuse_binary(head_text, label)
+    text = io.TextIOWrapper(stream, encoding=encoding, errors="surrogateescape", newline=None)
+    yield Source(label, folder, suffix, head_text, text)
+
+
+def _encoding(head: bytes, label: str) -> str:
+    for magic, (what, hint) in _BINARY_FORMS.items():
+        if head.startswith(magic):
+            raise InputError(f"{label} is {what}", hint=hint)
+    if head.startswith(_GZIP):
+        raise InputError(f"{label} is compressed twice with gzip", hint="decompress it once")
+    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        raise InputError(f"{label} is UTF-32 text", hint="save it as UTF-8")
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    nulls = [head[offset::2].count(0) for offset in (0, 1)]
+    if len(head) >= 4 and max(nulls) > len(head) // 4 and min(nulls) == 0:
+        raise InputError(
+            f"{label} looks like UTF-16 text without a byte order mark", hint="save it as UTF-8"
+        )
+    return "utf-8-sig"
+
+
+def _refuse_binary(head: str, label: str) -> None:
+    strange = len(re.findall("[\udc80-\udcff]", head)) + len(_CONTROL.findall(head))
+    # A FASTA file keeps its good records; the odd byte is refused in its own record.
+    allowed = len(head) // 3 if head.lstrip().startswith(">") else 0
+    if strange > allowed:
+        raise InputError(f"{label} is binary, not text", hint=_INPUT_HINT)
+
+
+def _peek(raw: BinaryIO) -> tuple[bytes, io.BufferedReader]:
+    """Read the head of a stream that cannot go back, and a stream that begins with it again."""
+    parts: list[bytes] = []
+    wanted = _HEAD_BYTES
+    while wanted and (part := raw.read(wanted)):
+        parts.append(part)
+        wanted -= len(part)
+    head = b"".join(parts)
+    return head, io.BufferedReader(_Joined(head, raw), buffer_size=_HEAD_BYTES)
+
+
+class _Joined(io.RawIOBase):
+    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
+        self._head = memoryview(head)
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        data = self._head[: len(buffer)] if self._head else self._rest.read(len(buffer))
+        self._head = self._head[len(data) :]
+        buffer[: len(data)] = data
+        return len(data)
+
+
+@contextmanager
+def _reading(label: str) -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(
+            f"{label} is a gzip file that is cut off or damaged: {error}",
+            hint="copy or download it again; nothing of it was used",
+        ) from error
+    except UnicodeError as error:
+        raise InputError(
+            f"{label} is not the text it says it is: {error}", hint="save it as UTF-8"
+        ) from error
+    except OSError as error:
+        raise InputError(f"cannot read {label}: {error.strerror or error}") from error

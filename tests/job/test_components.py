@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from itda.errors import InputError
+from itda.job.check import check_job
+from itda.job.components import check_components
+from itda.job.model import Job
+
+JobDict = Callable[..., dict[str, Any]]
+
+OWN = """data_MYLIG
+_chem_comp.id MYLIG
+_chem_comp.name 'a ligand of my own'
+_chem_comp.type NON-POLYMER
+loop_
+_chem_comp_atom.comp_id
+_chem_comp_atom.atom_id
+_chem_comp_atom.type_symbol
+MYLIG C1 C
+MYLIG O1 O
+"""
+
+
+@pytest.fixture
+def check(job_dict: JobDict) -> Callable[..., list[str]]:
+    return lambda *entities, **fields: check_components(
+        Job.from_dict(job_dict(*entities, **fields))
+    )
+
+
+def _modified(kind: str, sequence: str, position: int, ccd: str) -> dict[str, Any]:
+    modification = {"position_1based": position, "ccd": ccd}
+    return {kind: {"id": "P", "sequence": sequence, "modifications": [modification]}}
+
+
+@pytest.mark.parametrize(
+    "entity",
+    [
+        _modified("protein", "MKTS", 4, "SEP"),
+        _modified("protein", "MKTC", 4, "SEC"),
+        _modified("protein", "MKTK", 4, "PYL"),
+        _modified("protein", "MKTX", 4, "SEP"),
+        _modified("dna", "ACGT", 2, "5CM"),
+        _modified("rna", "ACGU", 2, "5MC"),
+        {"ligand": {"ccd": "ATP"}},
+        {"ligand": {"ccd": "NO"}},
+        {"ligand": {"ccd": "004"}},
+        {"ion": {"ccd": "MG"}},
+        {"ion": {"ccd": "FE2"}},
+    ],
+)
+def test_known_codes_pass_without_a_word(check: Callable[..., list[str]], entity: Any) -> None:
+    assert check(entity) == []
+
+
+@pytest.mark.parametrize(
+    ("entity", "said"),
+    [
+        ({"ligand": {"ccd": "ZZZZZ"}}, "entity 1 (ligand), ccd: 'ZZZZZ' is not in the Chemical"),
+        ({"ion": {"ccd": "ATP"}}, "ATP has 47 atoms and is no ion"),
+        ({"ligand": {"ccd": "0AV"}}, "write A2M"),
+        (_modified("protein", "MKTS", 4, "ATP"), "ATP (non-polymer) is not a residue of protein"),
+        (_modified("dna", "ACGT", 2, "5MC"), "5MC (rna linking) is not a residue of dna"),
+        (_modified("protein", "MKTS", 4, "ZZZZZ"), "modification 1"),
+    ],
+)
+def test_wrong_codes_are_refused_by_name(
+    check: Callable[..., list[str]], entity: Any, said: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        check(entity)
+    assert said in str(caught.value)
+
+
+def test_a_modification_of_another_residue_is_a_warning(check: Callable[..., list[str]]) -> None:
+    assert check(_modified("protein", "MKTL", 4, "SEP")) == [
+        "entity 1 (protein), modification 1: SEP derives from S, "
+        "but position 4 of the sequence is L"
+    ]
+
+
+ENTITIES = (
+    _modified("protein", "NKCSX", 4, "SEP"),
+    {"ligand": {"id": "L", "ccd": ["NAG", "NAG"]}},
+    {"dna": {"id": "D", "sequence": "ACGT"}},
+    {"ion": {"id": "M", "ccd": "ZN"}},
+)
+
+
+def test_atoms_that_exist_pass(check: Callable[..., list[str]]) -> None:
+    bonds = [
+        [["P", 1, "ND2"], ["L", 1, "C1"]],
+        [["L", 1, "O4"], ["L", 2, "C1"]],
+        [["P", 3, "SG"], ["M", 1, "ZN"]],
+        [["P", 4, "O1P"], ["D", 1, "O5'"]],
+        [["P", 5, "QX"], ["D", 4, "C7"]],
+    ]
+    constraints = [{"contact": {"between": [["P", 4, "P"], ["L", 2, "C8"]]}}]
+    assert check(*ENTITIES, bonds=bonds, constraints=constraints) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"bonds": [[["P", 1, "SG"], ["L", 1, "C1"]]]}, "bond 1: ASN at P 1 has no atom 'SG'"),
+        ({"bonds": [[["P", 4, "OG2"], ["L", 1, "C1"]]]}, "SEP at P 4 has no atom 'OG2'"),
+        ({"bonds": [[["D", 1, "O3*"], ["L", 1, "C1"]]]}, "did you mean O3'?"),
+        ({"bonds": [[["M", 1, "MG"], ["L", 1, "C1"]]]}, "ZN at M 1 has no atom 'MG'"),
+        (
+            {"constraints": [{"contact": {"between": [["L", 1, "C99"], ["P", 1]]}}]},
+            "constraint 1 (contact): NAG at L 1 has no atom 'C99'",
+        ),
+    ],
+)
+def test_atoms_that_do_not_exist_are_refused(
+    check: Callable[..., list[str]], fields: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        check(*ENTITIES, **fields)
+    assert said in str(caught.value)
+
+
+def test_components_of_ones_own_are_known(job_dict: JobDict, tmp_path: Path) -> None:
+    path = tmp_path / "own.cif"
+    path.write_text(OWN)
+    ligand = {"ligand": {"id": "L", "ccd": "MYLIG"}}
+    bonds = [[["A", 4, "SG"], ["L", 1, "C1"]]]
+    protein = {"protein": {"id": "A", "sequence": "MKTC"}}
+    own = Job.from_dict(job_dict(protein, ligand, bonds=bonds, components=str(path)))
+    assert check_job(own) == []
+    with pytest.raises(InputError, match="is not in the Chemical Component Dictionary"):
+        check_job(Job.from_dict(job_dict(ligand)))
+    wrong = [[["A", 4, "SG"], ["L", 1, "C9"]]]
+    with pytest.raises(InputError, match="MYLIG at L 1 has no atom 'C9'"):
+        check_job(own.replace(bonds=wrong))
+
+
+@pytest.mark.parametrize("content", ["not a cif", "data_x\n_cell.length_a 1\n", ""])
+def test_a_components_file_that_holds_none_is_refused(
+    job_dict: JobDict, tmp_path: Path, content: str
+) -> None:
+    path = tmp_path / "own.cif"
+    path.write_text(content)
+    job = Job.from_dict(job_dict({"ligand": {"ccd": "MYLIG"}}, components=str(path)))
+    with pytest.raises(InputError, match=r"job 'example': "):
+        check_job(job)
