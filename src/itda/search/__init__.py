@@ -1,0 +1,1 @@
+"""Alignments as values: read, checked, and turned into profiles."""

@@ -1,0 +1,67 @@
+import gzip
+
+import numpy as np
+import pytest
+
+from itda.errors import InputError
+from itda.search.alignment import GAP_INDEX, read_a3m
+
+QUERY = "MKTAY"
+
+
+def write(tmp_path, text, name="x.a3m"):
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_insertions_leave_and_gaps_stay(tmp_path):
+    path = write(tmp_path, ">q\nMKTAY\n>one\nMK-aaAY\n>two\n-KT..AB\n")
+    alignment = read_a3m(path, query=QUERY)
+    assert alignment.names == ("q", "one", "two")
+    assert alignment.rows[1].tolist()[2] == GAP_INDEX
+    assert alignment.rows[2].tolist()[4] == 20
+    assert alignment.rows.shape == (3, 5)
+
+
+def test_gzip_comments_and_windows_lines(tmp_path):
+    text = "#A3M#\r\n>q\r\nMKT\r\nAY\r\n"
+    path = write(tmp_path, gzip.compress(text.encode()))
+    assert read_a3m(path, query=QUERY).rows.shape == (1, 5)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "holds no sequence"),
+        ("MKTAY\n", "line 1 stands before"),
+        (">q\nMKTAY\n>bad\nMKT\n", r"row 2 \(bad\) has 3 columns"),
+        (">q\nMKTAW\n", "position 5 is W, not Y"),
+        (">q\nMKTAY\0\n", "line 2 holds a null byte"),
+        (">q\nMKTAY\n>odd\nMK1AY\n", "'1' in column 3"),
+        (b">q\n\xff\xfe\n", "cannot be read"),
+        (b"\x1f\x8bjunk", "cannot be read"),
+        (">q\nmktay\n", "is not the query"),
+    ],
+)
+def test_what_is_wrong_is_named_with_file_and_row(tmp_path, content, said):
+    path = write(tmp_path, content, "my.a3m")
+    with pytest.raises(InputError, match=said) as caught:
+        read_a3m(path, query=QUERY)
+    assert "my.a3m" in str(caught.value)
+
+
+def test_profile_weighs_as_henikoff_does(tmp_path):
+    # The example of Henikoff and Henikoff (1994), table 1: GYVGS, GFDGF, GYDGF, GYQGG.
+    path = write(tmp_path, ">a\nGYVGS\n>b\nGFDGF\n>c\nGYDGF\n>d\nGYQGG\n")
+    profile = read_a3m(path, query="GYVGS").profile()
+    weights = {"a": 0.267, "b": 0.267, "c": 0.200, "d": 0.267}
+    y, f = "ARNDCQEGHILKMFPSTWYV".index("Y"), "ARNDCQEGHILKMFPSTWYV".index("F")
+    np.testing.assert_allclose(profile.sum(1), 1.0, atol=1e-6)
+    np.testing.assert_allclose(profile[1, f], weights["b"], atol=2e-3)
+    np.testing.assert_allclose(profile[1, y], 1 - weights["b"], atol=2e-3)
+
+
+def test_columns_without_residues_are_zero(tmp_path):
+    alignment = read_a3m(write(tmp_path, ">q\nMXT\n>r\nM-T\n"), query="MXT")
+    assert alignment.profile()[1].sum() == 0
