@@ -1,0 +1,27 @@
+"""All that a model is given about its input, by group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from itda.features.profile import ProfileFeatures
+from itda.features.token import TokenFeatures
+
+
+@dataclass(frozen=True)
+class Features:
+    """Typed groups of arrays; a further group of inputs is one more field and one more file.
+
+    Attributes:
+        tokens: Sequence and numbering.
+        profile: Residue frequencies from an alignment, marked absent where there is none.
+    """
+
+    tokens: TokenFeatures
+    profile: ProfileFeatures
+
+    def to(self, device: torch.device | str) -> Features:
+        """Move all groups."""
+        return Features(self.tokens.to(device), self.profile.to(device))

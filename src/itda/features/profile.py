@@ -1,0 +1,103 @@
+"""What evolution puts at each position: the frequencies of the twenty residues in an alignment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from itda.chem.residues import RESTYPES
+from itda.errors import InputError
+
+
+@dataclass(frozen=True)
+class ProfileFeatures:
+    """A sequence profile, or the statement that there is none.
+
+    Attributes:
+        frequency: Residue frequencies in `RESTYPES` order; rows sum to 1, or are 0 where unknown.
+        present: Whether the chain comes with a profile at all.
+    """
+
+    frequency: Float[Tensor, "batch token 20"]
+    present: Bool[Tensor, "batch"]
+
+    @staticmethod
+    def absent(batch: int, tokens: int) -> ProfileFeatures:
+        """Say that no chain of the batch has a profile."""
+        return ProfileFeatures(torch.zeros(batch, tokens, 20), torch.zeros(batch, dtype=torch.bool))
+
+    @staticmethod
+    def from_array(frequency: Float[np.ndarray, "token 20"]) -> ProfileFeatures:
+        """Make a batch of one."""
+        return ProfileFeatures(torch.from_numpy(frequency).float()[None], torch.ones(1).bool())
+
+    def to(self, device: torch.device | str) -> ProfileFeatures:
+        """Move all arrays."""
+        return ProfileFeatures(self.frequency.to(device), self.present.to(device))
+
+
+def read_profile(path: Path, *, query: str) -> Float[np.ndarray, "token 20"]:
+    """Read a profile table: a header that names the twenty residues, then one row a residue.
+
+    Columns are parted by tabs, commas or blanks and may come in any order; a first column called
+    `residue` must spell the query. Rows may be frequencies, percentages or counts and are brought
+    to a sum of 1; a row of zeros means that nothing is known there.
+
+    Args:
+        path: The table.
+        query: The sequence that it belongs to.
+
+    Raises:
+        InputError: The table cannot be read, a column or row is missing, or a value is no number
+            or below 0.
+    """
+    try:
+        lines = [
+            line.replace(",", " ").split()
+            for line in path.read_text(encoding="utf-8-sig").splitlines()
+            if line.strip() and not line.startswith("#")
+        ]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path}: cannot be read as a profile: {error}", hint="give a text table"
+        ) from error
+    header = lines[0] if lines else []
+    missing = [letter for letter in RESTYPES if letter not in header]
+    if missing:
+        raise InputError(
+            f"{path}: the header has no column {missing[0]}",
+            hint=f"the first line names the columns: {' '.join(RESTYPES)}",
+        )
+    rows = lines[1:]
+    if len(rows) != len(query):
+        raise InputError(
+            f"{path}: has {len(rows)} rows, the sequence {len(query)} residues",
+            hint="give one row a residue",
+        )
+    columns = [header.index(letter) for letter in RESTYPES]
+    table = np.zeros((len(query), 20), np.float32)
+    for number, (row, letter) in enumerate(zip(rows, query, strict=True), start=1):
+        where = f"{path}: row {number}"
+        if len(row) != len(header):
+            raise InputError(f"{where} has {len(row)} columns, the header {len(header)}")
+        if "residue" in header and row[header.index("residue")] != letter:
+            raise InputError(
+                f"{where} is for {row[header.index('residue')]}, the sequence has {letter}",
+                hint="give the profile of this sequence",
+            )
+        try:
+            table[number - 1] = [float(row[column]) for column in columns]
+        except ValueError as error:
+            raise InputError(f"{where}: {error}") from error
+        if not np.isfinite(table[number - 1]).all() or (table[number - 1] < 0).any():
+            raise InputError(
+                f"{where} holds a value below 0 or not finite",
+                hint="give frequencies; log-odds scores (PSSM) cannot be read as such",
+            )
+    total = table.sum(1, keepdims=True)
+    return table / np.where(total > 0, total, 1.0)

@@ -1,0 +1,1 @@
+"""Weights: files with a card, read only when they are whole."""

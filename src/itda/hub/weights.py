@@ -1,0 +1,147 @@
+"""Weights as one safetensors file with a card beside it that says what they are.
+
+`NAME.safetensors` holds the tensors; `NAME.json`, its card, holds the SHA-256 of that file, the sizes
+of the network, the licence, and how the weights were made. Weights without a card, or whose digest
+is another, are not read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from itda.errors import DependencyError, WeightsError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CARD_VERSION = 1
+
+
+class WeightsCard(BaseModel):
+    """What a set of weights is and where it comes from.
+
+    Attributes:
+        version: Of this format.
+        family: Model family that the weights belong to.
+        name: Of this set.
+        sha256: Of the safetensors file.
+        licence: SPDX identifier.
+        config: Sizes of the network.
+        training: Recipe, steps, data, device and date, as the training run knew them.
+        evaluation: Scores on held-out chains, as `itda eval` gave them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: int = Field(CARD_VERSION, ge=1, le=CARD_VERSION)
+    family: str
+    name: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    licence: str
+    config: dict[str, Any]
+    training: dict[str, Any] = {}
+    evaluation: dict[str, Any] = {}
+
+
+def card_path(weights: Path) -> Path:
+    """Give the place of the card that belongs to a safetensors file."""
+    return weights.with_suffix(".json")
+
+
+def read_card(weights: Path) -> WeightsCard:
+    """Read a card without touching the weights.
+
+    Raises:
+        WeightsError: The weights or their card are missing, or the card breaks its format.
+    """
+    card = card_path(weights)
+    for path in (weights, card):
+        if not path.is_file():
+            raise WeightsError(
+                f"{path} is missing",
+                hint="weights are a .safetensors file with its .json card beside it",
+            )
+    try:
+        return WeightsCard.model_validate_json(card.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise WeightsError(f"{card}: {place}: {first['msg']}") from error
+
+
+def verify(weights: Path) -> WeightsCard:
+    """Read the card and check that the weights have the digest it names.
+
+    Raises:
+        WeightsError: A file is missing, truncated or altered.
+    """
+    card = read_card(weights)
+    with weights.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != card.sha256:
+        raise WeightsError(
+            f"{weights} ({weights.stat().st_size} bytes) has SHA-256 {digest[:16]}…, but its card "
+            f"says {card.sha256[:16]}…: it was truncated or altered",
+            hint="install Itda again, or copy the weights and their card again",
+        )
+    return card
+
+
+def load(weights: Path, *, family: str) -> tuple[WeightsCard, dict[str, Tensor]]:
+    """Read verified weights as float32 tensors.
+
+    Args:
+        weights: The safetensors file.
+        family: The family that is to run them.
+
+    Raises:
+        WeightsError: They are not whole, or belong to another family.
+        DependencyError: PyTorch is not installed.
+    """
+    card = verify(weights)
+    if card.family != family:
+        raise WeightsError(
+            f"{weights} holds weights of the family {card.family}, not {family}",
+            hint=f"choose --model {card.family}",
+        )
+    try:
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise DependencyError(
+            "PyTorch is not installed", hint='pip install "itda[engine]"'
+        ) from error
+    return card, {name: tensor.float() for name, tensor in load_file(weights).items()}
+
+
+def save(weights: Path, tensors: Mapping[str, Tensor], *, card: Mapping[str, Any]) -> WeightsCard:
+    """Write tensors as float16 with a card; each file appears whole or not at all.
+
+    Args:
+        weights: The safetensors file to write.
+        tensors: By name.
+        card: What `WeightsCard` holds, but for the digest.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    weights.parent.mkdir(parents=True, exist_ok=True)
+    partial = weights.with_suffix(".partial")
+    save_file(
+        {name: t.detach().cpu().to(torch.float16).contiguous() for name, t in tensors.items()},
+        partial,
+    )
+    with partial.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        os.fsync(stream.fileno())
+    filled = WeightsCard(sha256=digest, **card)
+    partial_card = card_path(weights).with_suffix(".partial-card")
+    partial_card.write_text(filled.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    partial.replace(weights)
+    partial_card.replace(card_path(weights))
+    return filled

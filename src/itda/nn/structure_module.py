@@ -1,0 +1,372 @@
+"""The structure module: from representations to frames, torsions and all heavy atoms."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from itda.chem.geometry import (
+    C_N_CA_DEGREES,
+    CA_C_N_DEGREES,
+    PEPTIDE_BOND_ANGSTROM,
+    TORSION_COUNT,
+    ideal_positions,
+    rigid_group_tables,
+)
+from itda.nn.linear import linear
+from itda.nn.rigid import Rigid
+
+NANOMETRE = 10.0
+"""Angstroms in the unit of length inside the module (AlphaFold 2 SI, algorithm 20)."""
+
+
+@dataclass(frozen=True)
+class StructureOutput:
+    """What the structure module gives.
+
+    Attributes:
+        frames: Backbone frames after the last step, angstrom.
+        trajectory: Backbone frames after each step, with gradients, angstrom.
+        torsions: Unit vectors (sin, cos) of N-CA-C-O and chi1 to chi4.
+        unnormalised_torsions: The same before they are brought to length one.
+        backbone_torsions: Unnormalised (sin, cos) of phi and psi that the start was built from;
+            None where the start is the origin.
+        single: The single representation after the last step.
+    """
+
+    frames: Rigid
+    trajectory: tuple[Rigid, ...]
+    torsions: Float[Tensor, "batch token 5 2"]
+    unnormalised_torsions: Float[Tensor, "batch token 5 2"]
+    backbone_torsions: Float[Tensor, "batch token 2 2"] | None
+    single: Float[Tensor, "batch token channel"]
+
+
+class InvariantPointAttention(nn.Module):
+    """Attention that also measures distances between points in each frame (AlphaFold 2 SI, alg. 22)."""
+
+    def __init__(
+        self,
+        single_channels: int,
+        pair_channels: int,
+        heads: int,
+        *,
+        head_channels: int = 16,
+        query_points: int = 4,
+        value_points: int = 8,
+    ) -> None:
+        super().__init__()
+        self.heads = heads
+        self.head_channels = head_channels
+        self.query_points = query_points
+        self.value_points = value_points
+        self.scalars = linear(single_channels, 3 * heads * head_channels, bias=False)
+        self.points = linear(single_channels, heads * (2 * query_points + value_points) * 3)
+        self.pair_bias = linear(pair_channels, heads, bias=False)
+        # softplus(0.5413) = 1
+        self.point_weight = nn.Parameter(torch.full((heads,), 0.5413))
+        gathered = heads * (head_channels + 4 * value_points + pair_channels)
+        self.project_out = linear(gathered, single_channels, start="zero")
+
+    def forward(
+        self,
+        single: Float[Tensor, "batch token channel"],
+        pair: Float[Tensor, "batch token token pair_channel"],
+        frames: Rigid,
+        mask: Bool[Tensor, "batch token"],
+    ) -> Float[Tensor, "batch token channel"]:
+        """Give the update to add to `single`; `frames` in nanometres, float32 throughout."""
+        heads = self.heads
+        query, key, value = self.scalars(single).unflatten(-1, (heads, -1)).chunk(3, dim=-1)
+        points = self.points(single).unflatten(-1, (heads, -1, 3))
+        placed = frames.unsqueeze(-1).unsqueeze(-1).apply(points)
+        query_points, key_points, value_points = placed.split(
+            [self.query_points, self.query_points, self.value_points], dim=-2
+        )
+        scores = torch.einsum("bihc,bjhc->bhij", query, key) * self.head_channels**-0.5
+        scores = scores + self.pair_bias(pair).permute(0, 3, 1, 2)
+        query_flat = query_points.flatten(-2).transpose(1, 2)
+        key_flat = key_points.flatten(-2).transpose(1, 2)
+        squared = (
+            query_flat.square().sum(-1)[..., :, None]
+            + key_flat.square().sum(-1)[..., None, :]
+            - 2 * query_flat @ key_flat.transpose(-1, -2)
+        )
+        weight = functional.softplus(self.point_weight) * (2 / (9 * self.query_points)) ** 0.5 / 2
+        scores = (scores - weight[:, None, None] * squared) * 3**-0.5
+        scores = scores.masked_fill(~mask[:, None, None, :], torch.finfo(scores.dtype).min)
+        attended = torch.softmax(scores, dim=-1)
+        from_scalars = torch.einsum("bhij,bjhc->bihc", attended, value)
+        from_pair = torch.einsum("bhij,bijc->bihc", attended, pair)
+        gathered = torch.einsum("bhij,bjhx->bihx", attended, value_points.flatten(-2))
+        local = frames.unsqueeze(-1).unsqueeze(-1).invert_apply(gathered.unflatten(-1, (-1, 3)))
+        norms = (local.square().sum(-1) + 1e-8).sqrt()
+        out: Tensor = self.project_out(
+            torch.cat([from_scalars, from_pair, local.flatten(-2), norms], dim=-1).flatten(-2)
+        )
+        return out
+
+
+class StructureModule(nn.Module):
+    """Refine one frame a residue (AlphaFold 2 SI, algorithm 20).
+
+    Args:
+        single_channels: Width of the single representation.
+        pair_channels: Width of the pair representation.
+        channels: Width inside.
+        heads: Of invariant point attention.
+        steps: That share weights.
+        start: `origin` begins with all residues at one point, as AlphaFold 2 does; `torsions`
+            begins with a chain built from predicted phi and psi, whose local structure is right
+            long before a fold is learned.
+        dropout: Rate in training.
+    """
+
+    def __init__(
+        self,
+        single_channels: int,
+        pair_channels: int,
+        *,
+        channels: int,
+        heads: int,
+        steps: int,
+        start: Literal["origin", "torsions"] = "origin",
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.steps = steps
+        self.chain_start = (
+            TorsionHead(single_channels, channels, 2) if start == "torsions" else None
+        )
+        self.norm_single = nn.LayerNorm(single_channels)
+        self.norm_pair = nn.LayerNorm(pair_channels)
+        self.project = linear(single_channels, channels)
+        self.attention = InvariantPointAttention(channels, pair_channels, heads)
+        self.norm_attention = nn.LayerNorm(channels)
+        self.transition = nn.Sequential(
+            linear(channels, channels, start="relu"),
+            nn.ReLU(),
+            linear(channels, channels, start="relu"),
+            nn.ReLU(),
+            linear(channels, channels, start="zero"),
+        )
+        self.norm_transition = nn.LayerNorm(channels)
+        self.dropout = nn.Dropout(dropout)
+        self.update = linear(channels, 6, start="zero")
+        self.torsions = TorsionHead(single_channels, channels, TORSION_COUNT)
+
+    def forward(
+        self,
+        single: Float[Tensor, "batch token single_channel"],
+        pair: Float[Tensor, "batch token token pair_channel"],
+        mask: Bool[Tensor, "batch token"],
+    ) -> StructureOutput:
+        """Fold; inputs are taken to float32 and autocast is off, since bf16 distorts structures."""
+        with torch.autocast(single.device.type, enabled=False):
+            start = self.norm_single(single.float())
+            pair = self.norm_pair(pair.float())
+            x = self.project(start)
+            if self.chain_start is None:
+                backbone_torsions = None
+                frames = Rigid.identity(tuple(x.shape[:2]), x.device)
+            else:
+                backbone_torsions = self.chain_start(x, start)
+                frames = build_chain(_unit_circle(backbone_torsions.detach()), mask)
+                frames = frames.scale_translation(1 / NANOMETRE)
+            trajectory = []
+            for step in range(self.steps):
+                x = self.norm_attention(self.dropout(x + self.attention(x, pair, frames, mask)))
+                x = self.norm_transition(self.dropout(x + self.transition(x)))
+                frames = frames.compose(Rigid.from_update(self.update(x)))
+                trajectory.append(frames.scale_translation(NANOMETRE))
+                if step < self.steps - 1:
+                    frames = frames.detach_rotation()
+            raw = self.torsions(x, start)
+            return StructureOutput(
+                frames=trajectory[-1],
+                trajectory=tuple(trajectory),
+                torsions=_unit_circle(raw),
+                unnormalised_torsions=raw,
+                backbone_torsions=backbone_torsions,
+                single=x,
+            )
+
+
+class TorsionHead(nn.Module):
+    """Torsion angles as points on the unit circle (AlphaFold 2 SI, algorithm 20, lines 11 to 14)."""
+
+    def __init__(self, single_channels: int, channels: int, torsions: int) -> None:
+        super().__init__()
+        self.torsion_count = torsions
+        self.from_state = linear(channels, channels)
+        self.from_start = linear(single_channels, channels)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.ReLU(),
+                linear(channels, channels, start="relu"),
+                nn.ReLU(),
+                linear(channels, channels, start="zero"),
+            )
+            for _ in range(2)
+        )
+        self.out = linear(channels, torsions * 2)
+
+    def forward(
+        self,
+        state: Float[Tensor, "batch token channel"],
+        start: Float[Tensor, "batch token single_channel"],
+    ) -> Float[Tensor, "batch token torsion 2"]:
+        """Give (sin, cos) before normalisation."""
+        x = self.from_state(state) + self.from_start(start)
+        for block in self.blocks:
+            x = x + block(x)
+        out: Tensor = self.out(functional.relu(x)).unflatten(-1, (self.torsion_count, 2))
+        return out
+
+
+def build_chain(
+    torsions: Float[Tensor, "batch token 2 2"], mask: Bool[Tensor, "batch token"]
+) -> Rigid:
+    """Build backbone frames from phi and psi with ideal bonds, angles and trans peptide bonds.
+
+    Args:
+        torsions: (sin, cos) of phi and psi of each residue, of length one.
+        mask: Residues that count for the centre.
+
+    Returns:
+        Frames in angstrom, their CA atoms centred on the origin.
+    """
+    phi, psi = torsions.unbind(-2)
+    frames = _next_residue(psi[:, :-1], phi[:, 1:])
+    first = Rigid.identity((torsions.shape[0], 1), torsions.device)
+    frames = Rigid(
+        torch.cat([first.rotation, frames.rotation], dim=1),
+        torch.cat([first.translation, frames.translation], dim=1),
+    )
+    # Running products by doubling: after each round a frame holds the product of twice as many steps.
+    reach = 1
+    while reach < torsions.shape[1]:
+        joined = Rigid(frames.rotation[:, :-reach], frames.translation[:, :-reach]).compose(
+            Rigid(frames.rotation[:, reach:], frames.translation[:, reach:])
+        )
+        frames = Rigid(
+            torch.cat([frames.rotation[:, :reach], joined.rotation], dim=1),
+            torch.cat([frames.translation[:, :reach], joined.translation], dim=1),
+        )
+        reach *= 2
+    kept = mask[..., None]
+    centre = (frames.translation * kept).sum(1, keepdim=True) / kept.sum(1, keepdim=True).clamp_min(
+        1
+    )
+    return Rigid(frames.rotation, frames.translation - centre)
+
+
+def _next_residue(psi: Float[Tensor, "batch link 2"], phi: Float[Tensor, "batch link 2"]) -> Rigid:
+    """Give the frame of each residue in that of the one before, from psi before and phi after."""
+    ideal = ideal_positions()["ALA"]
+    n, ca, c = (psi.new_tensor(ideal[name]).expand(*psi.shape[:2], 3) for name in ("N", "CA", "C"))
+    tau = math.degrees(math.atan2(ideal["N"][1], ideal["N"][0]))
+    straight = torch.stack([torch.zeros_like(psi[..., 0]), -torch.ones_like(psi[..., 0])], dim=-1)
+    next_n = _place(n, ca, c, PEPTIDE_BOND_ANGSTROM, CA_C_N_DEGREES, psi)
+    next_ca = _place(ca, c, next_n, math.hypot(*ideal["N"][:2]), C_N_CA_DEGREES, straight)
+    next_c = _place(c, next_n, next_ca, ideal["C"][0], tau, phi)
+    return Rigid.from_three_points(next_ca, next_c, next_n)
+
+
+def _place(
+    a: Float[Tensor, "*shape 3"],
+    b: Float[Tensor, "*shape 3"],
+    c: Float[Tensor, "*shape 3"],
+    length_angstrom: float,
+    angle_degrees: float,
+    torsion: Float[Tensor, "*shape 2"],
+) -> Float[Tensor, "*shape 3"]:
+    """Place an atom after c by bond length, bond angle at c, and (sin, cos) of the torsion about b-c."""
+    frame = Rigid.from_three_points(c, 2 * c - b, c + (a - b))
+    angle = math.radians(angle_degrees)
+    sine, cosine = torsion.unbind(-1)
+    local = torch.stack(
+        [
+            torch.full_like(sine, -length_angstrom * math.cos(angle)),
+            length_angstrom * math.sin(angle) * cosine,
+            length_angstrom * math.sin(angle) * sine,
+        ],
+        dim=-1,
+    )
+    return frame.apply(local)
+
+
+def _unit_circle(raw: Float[Tensor, "*shape 2"]) -> Float[Tensor, "*shape 2"]:
+    return raw / (raw.square().sum(-1, keepdim=True) + 1e-8).sqrt()
+
+
+class AtomBuilder(nn.Module):
+    """Place all heavy atoms from backbone frames and torsions (AlphaFold 2 SI, algorithm 24)."""
+
+    atom_group: Tensor
+    atom_position: Tensor
+    atom_mask: Tensor
+    default_rotation: Tensor
+    default_translation: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        tables = rigid_group_tables()
+        for name, array in {
+            "atom_group": tables.atom14_group,
+            "atom_position": tables.atom14_position,
+            "atom_mask": tables.atom14_mask,
+            "default_rotation": tables.default_rotation,
+            "default_translation": tables.default_translation,
+        }.items():
+            self.register_buffer(name, torch.from_numpy(array.copy()), persistent=False)
+
+    def forward(
+        self,
+        restype: Int[Tensor, "batch token"],
+        frames: Rigid,
+        torsions: Float[Tensor, "batch token 5 2"],
+    ) -> Float[Tensor, "batch token 14 3"]:
+        """Give positions in angstrom; columns outside the residue's atoms lie at its CA."""
+        with torch.autocast(restype.device.type, enabled=False):
+            return self._place(restype, frames, torsions)
+
+    def _place(
+        self,
+        restype: Int[Tensor, "batch token"],
+        frames: Rigid,
+        torsions: Float[Tensor, "batch token 5 2"],
+    ) -> Float[Tensor, "batch token 14 3"]:
+        sine, cosine = torsions.float().unbind(-1)
+        zero, one = torch.zeros_like(sine), torch.ones_like(sine)
+        about_x = torch.stack(
+            [one, zero, zero, zero, cosine, -sine, zero, sine, cosine], dim=-1
+        ).unflatten(-1, (3, 3))
+        default = Rigid(self.default_rotation[restype], self.default_translation[restype])
+        turned = [
+            Rigid(
+                default.rotation[..., group, :, :] @ about_x[..., group - 1, :, :],
+                default.translation[..., group, :],
+            )
+            for group in range(1, TORSION_COUNT + 1)
+        ]
+        groups = [frames, frames.compose(turned[0]), frames.compose(turned[1])]
+        for inner in turned[2:]:
+            groups.append(groups[-1].compose(inner))
+        rotation = torch.stack([group.rotation for group in groups], dim=-3)
+        translation = torch.stack([group.translation for group in groups], dim=-2)
+        chosen = self.atom_group[restype]
+        atom_frames = Rigid(
+            rotation.gather(-3, chosen[..., None, None].expand(*chosen.shape, 3, 3)),
+            translation.gather(-2, chosen[..., None].expand(*chosen.shape, 3)),
+        )
+        placed = atom_frames.apply(self.atom_position[restype])
+        return torch.where(
+            self.atom_mask[restype][..., None], placed, frames.translation[..., None, :]
+        )
