@@ -1,0 +1,250 @@
+"""What a model family is: what it can do, said once, and how it is loaded and run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from itda.errors import CapabilityError
+from itda.job.entities import Dna, Protein, Rna
+from itda.job.model import Job
+
+if TYPE_CHECKING:
+    from itda.structure.prediction import Prediction
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a family can do; the refusal, `itda models` and the documentation are made from it.
+
+    Attributes:
+        molecules: Of "protein", "dna", "rna", "ligand", "ion".
+        max_chains: Chains in one job, copies counted; None where only memory limits them.
+        min_length: Residues of the shortest polymer chain.
+        max_length: Residues of all polymer chains together.
+        inputs: Of "msa", "paired_msa", "profile", "template", "components".
+        outputs: What a prediction holds beside coordinates, such as "plddt" and "pae".
+        modifications: Whether residues may be modified.
+        bonds: Whether covalent bonds may be given.
+        constraints: Whether distance constraints may be given.
+    """
+
+    molecules: frozenset[str]
+    max_chains: int | None
+    min_length: int
+    max_length: int
+    inputs: frozenset[str]
+    outputs: frozenset[str]
+    modifications: bool
+    bonds: bool
+    constraints: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON holds it; sets become sorted lists."""
+        return {
+            name: sorted(value) if isinstance(value, frozenset) else value
+            for name, value in dataclasses.asdict(self).items()
+        }
+
+
+class Model(Protocol):
+    """Weights on a device, ready to predict."""
+
+    @property
+    def weights_digest(self) -> str:
+        """SHA-256 of the weights file, in hexadecimal."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where it runs, such as "cpu" or "cuda:0"."""
+        ...
+
+    def predict(
+        self,
+        job: Job,
+        *,
+        seed: int,
+        samples: int,
+        recycles: int | None,
+        progress: Callable[[float, str], None] | None,
+    ) -> list[Prediction]:
+        """Fold a job that the family has checked.
+
+        Args:
+            job: What to fold.
+            seed: Start of the random numbers.
+            samples: Structures to make.
+            recycles: Passes of the trunk after the first; the family's own number where it is None.
+            progress: Called with the fraction done, 0 to 1, and what is being done.
+
+        Returns:
+            One prediction for each sample.
+        """
+        ...
+
+
+@runtime_checkable
+class Family(Protocol):
+    """A published model, or one of our own, with all that can be said without loading it."""
+
+    @property
+    def name(self) -> str:
+        """As it is chosen: `--model NAME`."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """One line for a list of families."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+        ...
+
+    @property
+    def licence(self) -> str:
+        """Licence of the weights, as an SPDX identifier where there is one."""
+        ...
+
+    @property
+    def citation(self) -> str:
+        """What to cite for results."""
+        ...
+
+    @property
+    def default_weights(self) -> Path | None:
+        """Weights that come with the package; None where the user brings a file."""
+        ...
+
+    def check(self, job: Job) -> None:
+        """Refuse a job that the family cannot fold; `refuse_unsupported` and limits of its own.
+
+        Raises:
+            CapabilityError: It names the job, the field, the rule and what would work.
+        """
+        ...
+
+    def load(self, weights: Path | None, device: str) -> Model:
+        """Load weights to a device.
+
+        Args:
+            weights: A file; the default weights where it is None.
+            device: "cpu", "cuda", "cuda:1" or "mps".
+
+        Raises:
+            WeightsError: The file is missing, truncated, altered or of another shape.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    field: str
+    rule: str
+    remedy: str
+
+
+def refuse_unsupported(job: Job, family: Family) -> None:
+    """Check a job against what a family declares: the one place where this is done.
+
+    Args:
+        job: What is to be folded.
+        family: The family that was chosen.
+
+    Raises:
+        CapabilityError: The job asks for what the family cannot do; every such field is named.
+    """
+    refusals = list(_refusals(job, family.capabilities, family.name))
+    if not refusals:
+        return
+    start = f"job '{job.name}' cannot be folded by {family.name}:"
+    sentences = [f"{refusal.field}: {refusal.rule}" for refusal in refusals]
+    listed = f" {sentences[0]}" if len(sentences) == 1 else "".join(f"\n  - {s}" for s in sentences)
+    remedies = list(dict.fromkeys(refusal.remedy for refusal in refusals))
+    raise CapabilityError(
+        start + listed,
+        hint=f"{'; '.join(remedies)}; or choose a family that can: `itda models`",
+    )
+
+
+def _refusals(job: Job, can: Capabilities, family: str) -> Iterator[_Refusal]:
+    yield from _molecule_refusals(job, can, family)
+    yield from _size_refusals(job, can, family)
+    yield from _input_refusals(job, can, family)
+    for field, stated, supported, what in (
+        ("bonds", job.bonds, can.bonds, "covalent bonds"),
+        ("constraints", job.constraints, can.constraints, "distance constraints"),
+    ):
+        if stated and not supported:
+            yield _Refusal(
+                field, f"{family} takes no {what} ({len(stated)} given)", f"remove `{field}`"
+            )
+
+
+def _molecule_refusals(job: Job, can: Capabilities, family: str) -> Iterator[_Refusal]:
+    for number, entity in enumerate(job.entities, 1):
+        field = f"entity {number} ({entity.molecule} {', '.join(entity.ids)})"
+        if entity.molecule not in can.molecules:
+            yield _Refusal(
+                field,
+                f"{family} folds {_listed(can.molecules)} only",
+                f"fold without {entity.molecule}",
+            )
+            continue
+        modifications = entity.modifications if isinstance(entity, Protein | Dna | Rna) else ()
+        if modifications and not can.modifications:
+            first = modifications[0]
+            yield _Refusal(
+                f"{field}, modifications",
+                f"{family} knows standard residues only, not {first.ccd} at position "
+                f"{first.position_1based}",
+                "remove `modifications` to fold the residues they derive from",
+            )
+
+
+def _size_refusals(job: Job, can: Capabilities, family: str) -> Iterator[_Refusal]:
+    count = len(job.chains)
+    if can.max_chains is not None and count > can.max_chains:
+        most = "one chain" if can.max_chains == 1 else f"{can.max_chains} chains"
+        yield _Refusal(
+            "entities",
+            f"{family} folds {most} at a time, and this has {count} ({', '.join(job.chain_ids)})",
+            "fold each chain as a job of its own" if can.max_chains == 1 else "fold fewer chains",
+        )
+    polymers = [(c, e) for c, e in job.chains if isinstance(e, Protein | Dna | Rna)]
+    for chain_id, entity in polymers:
+        if entity.length < can.min_length:
+            yield _Refusal(
+                f"chain {chain_id}, sequence",
+                f"{family} folds chains of {can.min_length} residues or more, and this has "
+                f"{entity.length}",
+                f"give at least {can.min_length} residues",
+            )
+    total = sum(entity.length for _, entity in polymers)
+    if total > can.max_length:
+        where = f"chain {polymers[0][0]}, sequence" if len(polymers) == 1 else "entities"
+        yield _Refusal(
+            where,
+            f"{family} folds up to {can.max_length} residues, and this has {total}",
+            f"fold parts of at most {can.max_length} residues, such as its domains",
+        )
+
+
+def _input_refusals(job: Job, can: Capabilities, family: str) -> Iterator[_Refusal]:
+    given: dict[str, str] = {}
+    for field, _ in job.files():
+        kind = "template" if ", template" in field else field.rpartition(", ")[2]
+        if kind not in can.inputs:
+            given.setdefault(kind, field)
+    for kind, field in given.items():
+        able = f"it takes {_listed(can.inputs)}" if can.inputs else "it takes sequences only"
+        yield _Refusal(field, f"{family} takes no {kind}; {able}", f"remove `{kind}`")
+
+
+def _listed(words: frozenset[str]) -> str:
+    return ", ".join(sorted(words))

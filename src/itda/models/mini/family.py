@@ -1,0 +1,77 @@
+"""What mini is and can do, without reading its weights or importing PyTorch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from itda.errors import InputError
+from itda.job.model import Job
+from itda.models.family import Capabilities, refuse_unsupported
+
+if TYPE_CHECKING:
+    from itda.models.mini.predict import MiniModel
+
+
+@dataclass(frozen=True)
+class MiniFamily:
+    """Itda's own single-chain protein model, in the line of AlphaFold 2 and ESMFold."""
+
+    name: str = "mini"
+    title: str = "Itda mini: one protein chain from its sequence and, if there is one, its profile"
+    licence: str = "Apache-2.0"
+    citation: str = "Itda, https://github.com/itda/itda (docs/mini.md holds its model card)"
+    capabilities: Capabilities = Capabilities(
+        molecules=frozenset({"protein"}),
+        max_chains=1,
+        min_length=10,
+        max_length=1024,
+        inputs=frozenset({"msa", "profile"}),
+        outputs=frozenset({"structure", "plddt", "pae", "ptm"}),
+        modifications=False,
+        bonds=False,
+        constraints=False,
+    )
+
+    @property
+    def default_weights(self) -> Path:
+        """The weights that come with Itda."""
+        return Path(str(resources.files("itda.models.mini").joinpath("weights/mini.safetensors")))
+
+    def check(self, job: Job) -> None:
+        """Refuse what mini cannot fold.
+
+        Raises:
+            CapabilityError: Something is asked for that mini cannot do.
+            InputError: The job gives an alignment and a profile for one chain.
+        """
+        refuse_unsupported(job, self)
+        for chain_id, entity in job.chains:
+            if getattr(entity, "msa", None) and getattr(entity, "profile", None):
+                raise InputError(
+                    f"job {job.name!r}, chain {chain_id}: has both an msa and a profile",
+                    hint="give one of the two; mini makes a profile of an msa",
+                )
+
+    def load(self, weights: Path | None, device: str) -> MiniModel:
+        """Read weights and make the network ready.
+
+        Args:
+            weights: A safetensors file with its card; None for the weights that come with Itda.
+            device: Such as `cpu` or `cuda:0`.
+
+        Raises:
+            WeightsError: The weights are missing, truncated or altered.
+            DependencyError: PyTorch is not installed.
+        """
+        from itda.hub.weights import load
+
+        card, tensors = load(weights or self.default_weights, family=self.name)
+        from itda.models.mini.predict import MiniModel
+
+        return MiniModel(card, tensors, device)
+
+
+FAMILY = MiniFamily()

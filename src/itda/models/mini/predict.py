@@ -1,0 +1,255 @@
+"""From a job to predictions: features, network, refinement, confidence."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from biotite.structure import AtomArray
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from itda.chem.geometry import rigid_group_tables
+from itda.chem.residues import RESTYPE_1_TO_3, sequence_to_indices
+from itda.confidence.scores import expected_aligned_error, expected_plddt, predicted_tm_score
+from itda.errors import WeightsError
+from itda.features import Features, ProfileFeatures, TokenFeatures
+from itda.features.profile import read_profile
+from itda.hub.weights import WeightsCard
+from itda.job.entities import Protein
+from itda.job.model import Job
+from itda.models.mini.config import MiniConfig
+from itda.models.mini.modeling import PAE_BIN_ANGSTROM, Mini, MiniOutput
+from itda.models.mini.refine import STEPS as REFINE_STEPS
+from itda.models.mini.refine import refine
+from itda.nn.rigid import Rigid
+from itda.ops.attention.interface import choose_backend as attention_backend
+from itda.ops.triangle_multiply.interface import choose_backend as triangle_multiply_backend
+from itda.search.alignment import read_a3m
+from itda.structure.prediction import Prediction, Provenance
+
+Progress = Callable[[float, str], None]
+
+
+class _Inputs(NamedTuple):
+    features: Features
+    digests: dict[str, str]
+
+
+class MiniModel:
+    """A mini network with its weights, ready to fold.
+
+    Args:
+        card: Of the weights.
+        tensors: By name, float32.
+        device: Such as `cpu` or `cuda:0`.
+
+    Raises:
+        WeightsError: The tensors do not fit the sizes on the card.
+    """
+
+    def __init__(self, card: WeightsCard, tensors: Mapping[str, Tensor], device: str) -> None:
+        self.card = card
+        self.weights_digest = f"sha256:{card.sha256}"
+        self.device = device
+        try:
+            self.network = Mini(MiniConfig.model_validate(card.config))
+            self.network.load_state_dict(tensors)
+        except (RuntimeError, ValueError) as error:
+            raise WeightsError(
+                f"weights {card.name} do not fit the sizes on their card: "
+                f"{str(error).splitlines()[0]}",
+                hint="use the card that was written with the weights",
+            ) from error
+        self.network.eval().to(device)
+
+    def predict(
+        self,
+        job: Job,
+        *,
+        seed: int = 0,
+        samples: int = 1,
+        recycles: int | None = None,
+        progress: Progress | None = None,
+    ) -> list[Prediction]:
+        """Fold one chain.
+
+        Sample 0 is the network's answer and does not depend on the seed. Each further sample drops
+        units of the structure module at random, as in training, drawn from seed and sample.
+
+        Args:
+            job: One protein chain.
+            seed: Of the random draws.
+            samples: Structures to give.
+            recycles: Passes beyond the first; None for what the weights were trained with.
+            progress: Called with the fraction done and what is being done.
+
+        Raises:
+            InputError: The alignment or profile cannot be read or belongs to another sequence.
+        """
+        report = progress or (lambda _fraction, _message: None)
+        ((chain_id, entity),) = job.chains
+        assert isinstance(entity, Protein)
+        report(0.0, "reading inputs")
+        inputs = read_inputs(entity)
+        passes = self.network.config.recycles if recycles is None else recycles
+        predictions = []
+        for sample in range(samples):
+            label = f"sample {sample + 1} of {samples}"
+            report(sample / samples, f"{label}: network")
+            output = self.run(inputs.features, recycles=passes, seed=seed, sample=sample)
+            report((sample + 0.5) / samples, f"{label}: geometry")
+            folded = finish(output, inputs.features)
+            predictions.append(
+                Prediction(
+                    name=job.name,
+                    atoms=_atom_array(chain_id, entity, folded.atoms, folded.plddt),
+                    plddt=folded.plddt,
+                    pae=folded.pae,
+                    ptm=folded.ptm,
+                    sample=sample,
+                    seed=seed,
+                    provenance=self._provenance(inputs, seed, passes),
+                )
+            )
+        report(1.0, "done")
+        return predictions
+
+    def run(
+        self,
+        features: Features,
+        *,
+        recycles: int | None = None,
+        seed: int = 0,
+        sample: int = 0,
+    ) -> MiniOutput:
+        """Run the network alone; see `predict` for what seed and sample do."""
+        for module in self.network.structure.modules():
+            if isinstance(module, nn.Dropout):
+                module.train(sample > 0)
+        passes = self.network.config.recycles if recycles is None else recycles
+        state = np.random.SeedSequence([seed, sample]).generate_state(1)[0]
+        with torch.random.fork_rng(), torch.no_grad():
+            torch.manual_seed(int(state))
+            output: MiniOutput = self.network(features.to(self.device), recycles=passes)
+        return output
+
+    def _provenance(self, inputs: _Inputs, seed: int, passes: int) -> Provenance:
+        config = self.network.config
+        libraries = ("itda", "torch", "numpy", "biotite")
+        versions = {name: metadata.version(name) for name in libraries}
+        return Provenance(
+            itda_version=versions["itda"],
+            family="mini",
+            weights_digest=self.weights_digest,
+            weights_licence=self.card.licence,
+            seed=seed,
+            recycles=passes,
+            inputs=inputs.digests,
+            device=self.device,
+            kernels={
+                "attention": attention_backend(config.single_channels // config.single_heads),
+                "triangle_multiply": triangle_multiply_backend(),
+            },
+            dtype="float32",
+            versions=versions,
+            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        )
+
+
+def read_inputs(entity: Protein) -> _Inputs:
+    """Make features of a chain and say what they were made of.
+
+    Raises:
+        InputError: The alignment or profile cannot be read or belongs to another sequence.
+    """
+    sequence = entity.sequence
+    digests = {"sequence": _digest(sequence.encode())}
+    profile = ProfileFeatures.absent(1, len(sequence))
+    if entity.msa is not None:
+        digests["msa"] = _digest(entity.msa.read_bytes())
+        profile = ProfileFeatures.from_array(read_a3m(entity.msa, query=sequence).profile())
+    elif entity.profile is not None:
+        digests["profile"] = _digest(entity.profile.read_bytes())
+        profile = ProfileFeatures.from_array(read_profile(entity.profile, query=sequence))
+    return _Inputs(Features(TokenFeatures.from_sequence(sequence), profile), digests)
+
+
+@dataclass(frozen=True)
+class FoldedChain:
+    """One chain with ideal geometry, and its confidence.
+
+    Attributes:
+        atoms: Atom14 positions, angstrom.
+        plddt: 0 to 100.
+        pae: Angstrom; row: residue aligned on.
+        ptm: 0 to 1.
+        moved_angstrom: How far refinement moved CA atoms, root mean square.
+    """
+
+    atoms: Float[np.ndarray, "token 14 3"]
+    plddt: Float[np.ndarray, "token"]
+    pae: Float[np.ndarray, "token token"]
+    ptm: float
+    moved_angstrom: float
+
+
+def finish(
+    output: MiniOutput, features: Features, *, refine_steps: int = REFINE_STEPS
+) -> FoldedChain:
+    """Refine the geometry of the first chain of a batch and read its confidence."""
+    frames = output.structure.frames
+    refined = refine(
+        features.tokens.restype[0].to(output.atoms.device),
+        Rigid(frames.rotation[0], frames.translation[0]),
+        output.structure.torsions[0],
+        steps=refine_steps,
+    )
+    pae_bins = _probabilities(output.pae_logits[0])
+    pae = expected_aligned_error(pae_bins, bin_angstrom=PAE_BIN_ANGSTROM)
+    return FoldedChain(
+        atoms=refined.atoms.cpu().numpy(),
+        plddt=expected_plddt(_probabilities(output.lddt_logits[0])).astype(np.float32),
+        pae=pae.astype(np.float32),
+        ptm=predicted_tm_score(pae_bins, bin_angstrom=PAE_BIN_ANGSTROM),
+        moved_angstrom=refined.moved_angstrom,
+    )
+
+
+def _atom_array(
+    chain_id: str,
+    entity: Protein,
+    positions: Float[np.ndarray, "token 14 3"],
+    plddt: Float[np.ndarray, "token"],
+) -> AtomArray:
+    restype = np.array(sequence_to_indices(entity.sequence))
+    tables = rigid_group_tables()
+    mask = tables.atom14_mask[restype]
+    token = np.repeat(np.arange(len(restype)), mask.sum(1))
+    numbers = entity.residue_numbers()
+    names = [RESTYPE_1_TO_3.get(letter, "UNK") for letter in entity.sequence]
+    atom_names = [atom for kind in restype for atom in tables.atom14_names[kind] if atom]
+    atoms = AtomArray(len(token))
+    atoms.coord = positions[mask]
+    atoms.chain_id[:] = chain_id
+    atoms.res_id = np.array([numbers[index].number for index in token])
+    atoms.ins_code = np.array([numbers[index].insertion_code for index in token])
+    atoms.res_name = np.array([names[index] for index in token])
+    atoms.atom_name = np.array(atom_names)
+    atoms.element = np.array([atom[0] for atom in atom_names])
+    atoms.set_annotation("b_factor", plddt[token])
+    return atoms
+
+
+def _probabilities(logits: Float[Tensor, "*shape bin"]) -> Float[np.ndarray, "*shape bin"]:
+    return torch.softmax(logits.double(), dim=-1).cpu().numpy()
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"

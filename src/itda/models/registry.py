@@ -1,0 +1,35 @@
+"""The families by name; each is imported when it is asked for."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from itda.errors import CapabilityError
+from itda.models.family import Family
+
+FAMILIES: Mapping[str, str] = MappingProxyType({"mini": "itda.models.mini:FAMILY"})
+"""Name of each family, and the module and variable where it stands."""
+
+
+def get_family(name: str) -> Family:
+    """Import a family by its name.
+
+    Raises:
+        CapabilityError: No family has this name.
+
+    >>> get_family("mini").name
+    'mini'
+    """
+    target = FAMILIES.get(name)
+    if target is None:
+        close = difflib.get_close_matches(name.lower(), FAMILIES, n=1)
+        raise CapabilityError(
+            f"there is no model family '{name}'",
+            hint=f"did you mean {close[0]}?" if close else f"known: {', '.join(FAMILIES)}",
+        )
+    module, _, variable = target.partition(":")
+    family: Family = getattr(importlib.import_module(module), variable)
+    return family

@@ -1,0 +1,222 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from itda.confidence.validity import check_validity
+from itda.errors import CapabilityError, InputError, WeightsError
+from itda.features import Features, ProfileFeatures, TokenFeatures
+from itda.hub import weights as hub_weights
+from itda.job.model import Job
+from itda.models.mini import FAMILY
+from itda.models.mini.config import MiniConfig
+from itda.models.mini.modeling import Mini
+from itda.models.mini.refine import refine
+from itda.nn.structure_module import build_chain
+
+SEQUENCE = "MQIFVKTLTGKTITLEVEPSDTIENVXWHCYP"
+SMALL = {
+    "single_channels": 16,
+    "pair_channels": 8,
+    "blocks": 2,
+    "single_heads": 2,
+    "stem_kernel": 5,
+    "structure_channels": 16,
+    "structure_heads": 2,
+    "structure_steps": 2,
+    "structure_start": "torsions",
+    "recycles": 1,
+    "confidence_channels": 8,
+}
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    network = Mini(MiniConfig(**SMALL))
+    for parameter in network.parameters():
+        parameter.data.add_(torch.randn_like(parameter) * 0.05)
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    card = {"family": "mini", "name": "small", "licence": "Apache-2.0", "config": SMALL}
+    hub_weights.save(path, network.state_dict(), card=card)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(weights):
+    return FAMILY.load(weights, "cpu")
+
+
+def job(sequence=SEQUENCE, **protein):
+    return Job.from_dict(
+        {
+            "version": 1,
+            "name": "one",
+            "entities": [{"protein": {"id": "Q", "sequence": sequence, **protein}}],
+        }
+    )
+
+
+def features(sequence, profile=None):
+    given = (
+        ProfileFeatures.absent(1, len(sequence))
+        if profile is None
+        else ProfileFeatures.from_array(profile)
+    )
+    return Features(TokenFeatures.from_sequence(sequence), given)
+
+
+def test_prediction_keeps_names_numbers_and_order(model):
+    (prediction,) = model.predict(job(numbering=41))
+    atoms = prediction.atoms
+    assert set(atoms.chain_id) == {"Q"}
+    assert sorted(set(atoms.res_id.tolist())) == list(range(41, 41 + len(SEQUENCE)))
+    assert atoms.res_name[atoms.res_id == 41][0] == "MET"
+    assert atoms.res_name[atoms.res_id == 41 + SEQUENCE.index("X")][0] == "UNK"
+    assert prediction.plddt.shape == (len(SEQUENCE),)
+    assert prediction.pae.shape == (len(SEQUENCE), len(SEQUENCE))
+    first = atoms.b_factor[atoms.res_id == 41]
+    np.testing.assert_allclose(first, prediction.plddt[0])
+    assert prediction.provenance.weights_digest == model.weights_digest
+
+
+def test_same_input_same_output_and_samples_differ(model):
+    first, second = model.predict(job(), samples=2, seed=3)
+    again, other = model.predict(job(), samples=2, seed=3)
+    np.testing.assert_array_equal(first.atoms.coord, again.atoms.coord)
+    np.testing.assert_array_equal(second.atoms.coord, other.atoms.coord)
+    assert np.abs(first.atoms.coord - second.atoms.coord).max() > 1e-3
+    (reseeded,) = model.predict(job(), seed=4)
+    np.testing.assert_array_equal(first.atoms.coord, reseeded.atoms.coord)
+
+
+def test_a_profile_is_used_and_one_of_another_sequence_refused(model, tmp_path):
+    alignment = tmp_path / "q.a3m"
+    changed = SEQUENCE.replace("K", "R").replace("X", "A")
+    alignment.write_text(f">q\n{SEQUENCE}\n>hit\n{changed}\n")
+    (plain,) = model.predict(job())
+    (aligned,) = model.predict(job(msa=str(alignment)))
+    assert np.abs(plain.plddt - aligned.plddt).max() > 0
+    assert "msa" in aligned.provenance.inputs
+    alignment.write_text(">q\nMKT\n")
+    with pytest.raises(InputError, match=r"q\.a3m: row 1 .* is not the query"):
+        model.predict(job(msa=str(alignment)))
+
+
+def test_one_chain_in_a_padded_batch_is_the_chain_alone(model):
+    network = model.network
+    long, short = features("ACDEFGHIKLMNPQRSTVWY"), features("MKTAYIAKQR")
+    pad = torch.nn.functional.pad
+    both = Features(
+        TokenFeatures(
+            torch.cat([long.tokens.restype, pad(short.tokens.restype, (0, 10))]),
+            torch.cat([long.tokens.residue_index, pad(short.tokens.residue_index, (0, 10))]),
+            torch.cat([long.tokens.mask, pad(short.tokens.mask, (0, 10))]),
+        ),
+        ProfileFeatures.absent(2, 20),
+    )
+    with torch.no_grad():
+        together, alone = network(both, recycles=1), network(short, recycles=1)
+    torch.testing.assert_close(together.atoms[1, :10], alone.atoms[0], atol=2e-3, rtol=1e-3)
+    torch.testing.assert_close(
+        together.pae_logits[1, :10, :10], alone.pae_logits[0], atol=1e-3, rtol=1e-3
+    )
+
+
+def test_an_absent_profile_is_not_a_profile_of_zeros(model):
+    with torch.no_grad():
+        absent = model.network(features(SEQUENCE)).lddt_logits
+        zeros = model.network(features(SEQUENCE, np.zeros((len(SEQUENCE), 20), np.float32)))
+    assert (absent - zeros.lddt_logits).abs().max() > 0
+
+
+def test_every_parameter_reaches_the_output(model):
+    network = Mini(MiniConfig(**SMALL)).train()
+    for parameter in network.parameters():
+        parameter.data.add_(torch.randn_like(parameter) * 0.05)
+    output = network(features(SEQUENCE, np.full((len(SEQUENCE), 20), 0.05, np.float32)), recycles=1)
+    heads = (
+        *(output.atoms, output.lddt_logits, output.pae_logits, output.distogram_logits),
+        *(output.profile_logits, output.dssp_logits, output.structure.backbone_torsions),
+    )
+    sum(head.square().sum() for head in heads).backward()
+    # The relative embedding of recycled distances and positions uses the rows that occur.
+    without = [name for name, p in network.named_parameters() if p.grad is None]
+    assert without == []
+
+
+@pytest.mark.parametrize(
+    ("entities", "said"),
+    [
+        ([{"dna": {"sequence": "ACGT" * 5}}], "dna"),
+        ([{"rna": {"sequence": "ACGU" * 5}}], "rna"),
+        ([{"protein": {"sequence": "A" * 20}}, {"ligand": {"ccd": ["ATP"]}}], "ligand"),
+        ([{"protein": {"sequence": "A" * 20}}, {"ion": {"ccd": "MG"}}], "ion"),
+        ([{"protein": {"id": ["A", "B"], "sequence": "A" * 20}}], "one chain"),
+        ([{"protein": {"sequence": "A"}}], "10 residues or more"),
+        ([{"protein": {"sequence": "A" * 5000}}], "1024"),
+        (
+            [
+                {
+                    "protein": {
+                        "sequence": "A" * 20,
+                        "modifications": [{"position_1based": 3, "ccd": "SEP"}],
+                    }
+                }
+            ],
+            "SEP",
+        ),
+    ],
+)
+def test_what_mini_cannot_fold_is_refused_by_name(entities, said):
+    asked = Job.from_dict({"version": 1, "name": "big one", "entities": entities})
+    with pytest.raises(CapabilityError, match=said) as caught:
+        FAMILY.check(asked)
+    assert "big one" in str(caught.value)
+    assert caught.value.hint
+
+
+def test_altered_truncated_or_foreign_weights_are_refused(weights, tmp_path):
+    card = weights.with_suffix(".json")
+    content = weights.read_bytes()
+
+    def copy(name, data, card_text=card.read_text()):
+        path = tmp_path / f"{name}.safetensors"
+        path.write_bytes(data)
+        path.with_suffix(".json").write_text(card_text)
+        return path
+
+    altered = bytearray(content)
+    altered[-5] ^= 1
+    for name, data in (("altered", bytes(altered)), ("cut", content[:-100]), ("empty", b"")):
+        with pytest.raises(WeightsError, match="truncated or altered"):
+            FAMILY.load(copy(name, data), "cpu")
+    with pytest.raises(WeightsError, match="is missing"):
+        FAMILY.load(tmp_path / "nowhere.safetensors", "cpu")
+    foreign = json.dumps({**json.loads(card.read_text()), "family": "other"})
+    with pytest.raises(WeightsError, match="family other"):
+        FAMILY.load(copy("foreign", content, foreign), "cpu")
+    wider = json.loads(card.read_text())
+    wider["config"]["single_channels"] = 32
+    with pytest.raises(WeightsError, match="do not fit"):
+        FAMILY.load(copy("wider", content, json.dumps(wider)), "cpu")
+
+
+def test_refinement_gives_ideal_bonds_and_l_residues(model):
+    (prediction,) = model.predict(job("MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRV"))
+    report = check_validity(prediction.atoms).to_dict()
+    assert report["bonds"]["within_tolerance"] >= 0.99
+    assert not report["d_residues"]
+
+
+def test_refinement_hardly_moves_what_is_ideal_already():
+    restype = torch.zeros(12, dtype=torch.long)
+    angles = torch.tensor([-57.0, -47.0]).deg2rad().expand(1, 12, 2)
+    torsions = torch.stack([angles.sin(), angles.cos()], dim=-1)
+    frames = build_chain(torsions, torch.ones(1, 12, dtype=torch.bool))
+    carbonyl = torch.tensor(-47.0 + 180).deg2rad()
+    side = torch.stack([carbonyl.sin(), carbonyl.cos()]).expand(12, 5, 2)
+    single = type(frames)(frames.rotation[0], frames.translation[0])
+    refined = refine(restype, single, side)
+    assert refined.moved_angstrom < 0.15
