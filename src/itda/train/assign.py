@@ -1,0 +1,234 @@
+"""Draw validation and test clusters, and take out what resembles them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from itda.errors import DataError
+from itda.train.dataset import ChainDataset
+from itda.train.mmseqs import (
+    COVERAGE,
+    E_VALUE,
+    SENSITIVITY,
+    Hit,
+    cluster_sequences,
+    mmseqs_version,
+    search_sequences,
+)
+from itda.train.split import Part, Split, cluster_names
+
+HOLD_OUT_ITERATIONS = 3
+EXCLUSION_E_VALUE = 100 * E_VALUE
+
+Search = Callable[..., list[Hit]]
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """How chains are clustered and which clusters are held out.
+
+    Attributes:
+        identity: Chains of different parts resemble each other less than this, 0..1.
+        test: Test clusters to draw, beside those of the held-out sequences.
+        test_side_chains: How many of them, at least, have an evaluation chain with side chains.
+        validation: Validation clusters to draw.
+        minimum_length: Fewest residues of an evaluation chain.
+        maximum_length: Most residues of an evaluation chain.
+        maximum_resolution_angstrom: Worst resolution of an evaluation chain.
+        coverage: Part of both sequences that must align for a cluster.
+        sensitivity: MMseqs2's -s.
+        e_value: Largest E-value at which two chains count as alike. A hundred times what
+            `itda data check` takes for leakage, since an E-value grows with the number of chains
+            searched: no later check of a part of these chains meets what this one let pass.
+        seed: Seed of the draw.
+    """
+
+    identity: float = 0.3
+    test: int = 250
+    test_side_chains: int = 50
+    validation: int = 100
+    minimum_length: int = 40
+    maximum_length: int = 400
+    maximum_resolution_angstrom: float = 2.8
+    coverage: float = COVERAGE
+    sensitivity: float = SENSITIVITY
+    e_value: float = EXCLUSION_E_VALUE
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What the draw needs to know of one chain of one dataset."""
+
+    id: str
+    sequence: str
+    resolution: float
+    side_chains: bool
+    eligible: bool
+
+
+def split_datasets(
+    datasets: Sequence[ChainDataset],
+    *,
+    settings: SplitSettings | None = None,
+    hold_out: Sequence[str] = (),
+    threads: int = 1,
+    progress: Callable[[str], None] | None = None,
+) -> Split:
+    """Cluster all chains together and split them by cluster.
+
+    1. Clusters at `identity` by MMseqs2; clusters that share a chain id become one.
+    2. Clusters with a chain that resembles a held-out sequence go to test: those that a search of
+       three iterations finds, whatever their identity.
+    3. Test and validation clusters are drawn at random, each with a chain fit for evaluation:
+       length, resolution, and an experiment.
+    4. A sensitive search with all chains of test, then of validation, takes every chain of another
+       part that is alike at `identity` or more out of that part: it becomes `excluded`.
+
+    Args:
+        datasets: All datasets that will be used together.
+        settings: How to cluster and draw.
+        hold_out: Sequences whose homologues never enter training.
+        threads: Processor cores for MMseqs2.
+        progress: Called with the name of each step.
+
+    Raises:
+        DataError: Too few clusters are fit for evaluation.
+        DependencyError: MMseqs2 is not installed.
+    """
+    settings = settings or SplitSettings()
+    say = progress or (lambda _: None)
+    records = [record for dataset in datasets for record in _records(dataset, settings)]
+    sequences = [record.sequence for record in records]
+    search_options = {"sensitivity": settings.sensitivity, "threads": threads}
+    say("clustering")
+    representatives = cluster_sequences(
+        sequences, identity=settings.identity, coverage=settings.coverage, **search_options
+    )
+    names = cluster_names([record.id for record in records], representatives.tolist())
+    say("searching the held-out sequences")
+    held_hits = search_sequences(
+        hold_out,
+        sequences,
+        iterations=HOLD_OUT_ITERATIONS,
+        **search_options,
+    )
+    held = {names[hit.target] for hit in held_hits}
+    test, validation = _draw(records, names, held, settings)
+    parts = _first_parts(records, names, test | held, validation)
+    say("searching what resembles test and validation")
+    _exclude(records, parts, settings, search_options)
+    members = {
+        record.id: (name, parts[record.id]) for record, name in zip(records, names, strict=True)
+    }
+    manifest = {
+        "settings": asdict(settings),
+        "tool": {"name": "MMseqs2", "version": mmseqs_version(), "coverage_mode": 0},
+        "hold_out": list(hold_out),
+        "hold_out_homologues": sorted({records[hit.target].id for hit in held_hits}),
+        "datasets": [_identity(dataset) for dataset in datasets],
+    }
+    return Split(members, _representatives(records, members), manifest)
+
+
+def _records(dataset: ChainDataset, settings: SplitSettings) -> list[_Record]:
+    # A dataset may know a limit for all of its chains and not the resolution of each.
+    limit = float(dataset.manifest["source"].get("resolution_limit_angstrom", 0.0))
+    result = []
+    for index, chain_id in enumerate(dataset.ids):
+        resolution = float(dataset.resolutions[index]) or limit
+        eligible = (
+            settings.minimum_length <= dataset.lengths[index] <= settings.maximum_length
+            and 0 < resolution <= settings.maximum_resolution_angstrom
+        )
+        result.append(
+            _Record(
+                id=chain_id,
+                sequence=dataset.sequence(index),
+                resolution=resolution,
+                side_chains=bool(dataset.has_side_chains[index]),
+                eligible=bool(eligible),
+            )
+        )
+    return result
+
+
+def _draw(
+    records: Sequence[_Record], names: Sequence[str], held: set[str], settings: SplitSettings
+) -> tuple[set[str], set[str]]:
+    fit: dict[str, bool] = {}
+    for record, name in zip(records, names, strict=True):
+        if record.eligible and name not in held:
+            fit[name] = fit.get(name, False) or record.side_chains
+    wanted = settings.test + settings.validation
+    if len(fit) <= wanted:
+        raise DataError(
+            f"{len(fit)} clusters have a chain fit for evaluation, but {wanted} are to be held out "
+            "and some must be left to train on",
+            hint="lower --test and --validation, or widen --min-length, --max-length and "
+            "--max-resolution",
+        )
+    random = np.random.default_rng(settings.seed)
+    order = [sorted(fit)[index] for index in random.permutation(len(fit))]
+    with_side_chains = [name for name in order if fit[name]][: settings.test_side_chains]
+    test = set(with_side_chains[: settings.test])
+    rest = [name for name in order if name not in test]
+    missing = settings.test - len(test)
+    return test | set(rest[:missing]), set(rest[missing : missing + settings.validation])
+
+
+def _first_parts(
+    records: Sequence[_Record], names: Sequence[str], test: set[str], validation: set[str]
+) -> dict[str, Part]:
+    parts: dict[str, Part] = {}
+    for record, name in zip(records, names, strict=True):
+        parts[record.id] = (
+            "test" if name in test else "validation" if name in validation else "train"
+        )
+    return parts
+
+
+def _exclude(
+    records: Sequence[_Record],
+    parts: dict[str, Part],
+    settings: SplitSettings,
+    search_options: dict[str, Any],
+) -> None:
+    inner: tuple[Part, ...]
+    for part, inner in (("test", ("test",)), ("validation", ("test", "validation"))):
+        targets = [record for record in records if parts[record.id] not in (*inner, "excluded")]
+        hits = search_sequences(
+            [record.sequence for record in records if parts[record.id] == part],
+            [record.sequence for record in targets],
+            identity=settings.identity,
+            e_value=settings.e_value,
+            **search_options,
+        )
+        for hit in hits:
+            parts[targets[hit.target].id] = "excluded"
+
+
+def _representatives(
+    records: Sequence[_Record], members: dict[str, tuple[str, Part]]
+) -> frozenset[str]:
+    best: dict[str, tuple[tuple[bool, float, str], str]] = {}
+    for record in records:
+        name, part = members[record.id]
+        if not record.eligible or part not in ("test", "validation"):
+            continue
+        rank = (not record.side_chains, record.resolution, record.id)
+        if name not in best or rank < best[name][0]:
+            best[name] = (rank, record.id)
+    return frozenset(chain_id for _, chain_id in best.values())
+
+
+def _identity(dataset: ChainDataset) -> dict[str, Any]:
+    return {
+        "source": dataset.manifest["source"].get("name", ""),
+        "chains": len(dataset),
+        "sequence_sha256": dataset.manifest["files"]["sequence.npy"]["sha256"],
+    }

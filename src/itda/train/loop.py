@@ -1,0 +1,353 @@
+"""The training loop: one process or several, killed and resumed at any step."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning_fabric as fabric_package
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+
+from itda.errors import DataError
+from itda.models.mini.modeling import Mini
+from itda.train.batch import Batch
+from itda.train.checkpoint import Checkpoints
+from itda.train.dataset import ChainDataset
+from itda.train.losses.total import compute_losses
+from itda.train.metrics import MetricsLog
+from itda.train.recipe import Recipe, Stage
+from itda.train.sampler import ChainPool, StepDataset, draw_recycles
+from itda.train.split import Split
+from itda.train.validate import validation_scores
+
+LOG_EVERY_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One line of a run's progress.
+
+    Attributes:
+        step: Steps done.
+        steps: Steps of the recipe.
+        loss: Of the last step.
+        examples_per_second: Over the last interval, all processes together.
+        seconds_left: At that speed.
+        validation: CA-lDDT on validation chains, where it was just computed.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    examples_per_second: float
+    seconds_left: float
+    validation: float | None = None
+
+
+class Trainer:
+    """Trains a mini model by a recipe into a run folder.
+
+    Args:
+        recipe: Decides everything that changes the outcome.
+        data: Folder that holds the recipe's datasets and split.
+        run: Where checkpoints, metrics and weights go; a run that is there goes on.
+        accelerator: `auto`, `cpu`, `cuda` or `mps`.
+        devices: Processes on this machine; several are started by `torchrun`.
+        checkpoint_minutes: Between checkpoints.
+
+    Raises:
+        DataError: The data is missing, or the run folder belongs to another recipe.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        *,
+        data: Path,
+        run: Path,
+        accelerator: str = "auto",
+        devices: int | str = 1,
+        checkpoint_minutes: float = 2.0,
+    ) -> None:
+        self.recipe = recipe
+        self.run_folder = run
+        self.checkpoint_seconds = 60 * checkpoint_minutes
+        self.fabric = fabric_package.Fabric(
+            accelerator=accelerator,
+            devices=devices,
+            precision=recipe.precision,
+            strategy="ddp_find_unused_parameters_true" if _several(devices) else "auto",
+        )
+        self.fabric.launch()
+        self.datasets = [ChainDataset.open(data / name) for name in recipe.data.datasets]
+        self.split = Split.read(data / recipe.data.split)
+        self.steps = StepDataset.from_recipe(
+            recipe,
+            self.datasets,
+            self.split,
+            rank=self.fabric.global_rank,
+            processes=self.fabric.world_size,
+        )
+        self.validation = ChainPool.collect(
+            self.datasets,
+            self.split,
+            "validation",
+            min_length=recipe.data.min_length,
+            side_chains=False,
+        )
+        self.fabric.seed_everything(recipe.seed, verbose=False)
+        self.network = Mini(recipe.model)
+        self.average = AveragedModel(
+            self.network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay)
+        ).to(self.fabric.device)
+        self.model, self.optimiser = self.fabric.setup(
+            _NetworkAndLoss(self.network), _optimiser(self.network, recipe)
+        )
+        if recipe.compile:
+            for block in self.network.blocks:
+                block.compile()
+        self.checkpoints = Checkpoints(run / "checkpoints")
+        self.metrics = MetricsLog(run / "metrics.jsonl", write=self.fabric.is_global_zero)
+        self.step = 0
+        self._resume()
+
+    def train(
+        self,
+        *,
+        report: Callable[[Progress], None] = lambda _: None,
+        minutes: float = math.inf,
+    ) -> bool:
+        """Train until the recipe is done, the time is over, or SIGTERM or Ctrl-C asks to stop.
+
+        Args:
+            report: Called every few seconds.
+            minutes: After which a checkpoint is written and training stops.
+
+        Returns:
+            Whether the recipe is done; otherwise the same call goes on from here.
+        """
+        deadline = time.monotonic() + 60 * minutes
+        clock = _Clock(self.checkpoint_seconds)
+        with _stop_request() as stop_asked:
+            for batch in self._batches():
+                loss, parts = self._train_step(batch)
+                self.step += 1
+                clock.count(self.recipe.stage_at(self.step - 1).batch)
+                score = None
+                if self.step % self.recipe.validate_every == 0 or self._finished:
+                    score = self._validate()
+                self.metrics.add(self.step, loss, parts, self._learning_rate(self.step - 1), score)
+                if score is not None or clock.should_report() or self._finished:
+                    report(self._progress(loss, clock, score))
+                if self._agree(stop_asked() or time.monotonic() > deadline) and not self._finished:
+                    break
+                if clock.should_save():
+                    self._save()
+        self._save()
+        return self._finished
+
+    @property
+    def _finished(self) -> bool:
+        return self.step >= self.recipe.total_steps
+
+    @property
+    def examples_seen(self) -> int:
+        """Crops that the steps so far were made of, all processes together."""
+        return sum(self.recipe.stage_at(step).batch for step in range(self.step))
+
+    def averaged_network(self) -> Mini:
+        """Give the network with averaged weights, for evaluation and export."""
+        network: Mini = self.average.module
+        return network.eval()
+
+    def _train_step(self, batch: Batch) -> tuple[float, dict[str, float]]:
+        stage = self.recipe.stage_at(self.step)
+        torch.manual_seed(_seed(self.recipe.seed, self.step, self.fabric.global_rank))
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._learning_rate(self.step)
+        self.model.train()
+        batch = batch.to(self.fabric.device)
+        recycles = draw_recycles(self.recipe, self.step)
+        total, parts = self.model(lambda: batch, stage, recycles)
+        self.optimiser.zero_grad(set_to_none=True)
+        self.fabric.backward(total)
+        self.fabric.clip_gradients(
+            self.model, self.optimiser, max_norm=self.recipe.schedule.clip, error_if_nonfinite=False
+        )
+        self._refuse_nan(total)
+        self.optimiser.step()
+        self.average.update_parameters(self.network)
+        names = list(parts)
+        values = torch.stack([total.detach(), *(parts[name].detach() for name in names)])
+        if self.fabric.world_size > 1:
+            values = self.fabric.all_reduce(values, reduce_op="mean")
+        numbers = values.tolist()
+        return numbers[0], dict(zip(names, numbers[1:], strict=True))
+
+    def _refuse_nan(self, total: Tensor) -> None:
+        if not math.isfinite(total.item()):
+            raise DataError(
+                f"the loss is {total.item()} at step {self.step}",
+                hint="resume from the last checkpoint with a lower schedule.peak",
+            )
+
+    def _learning_rate(self, step: int) -> float:
+        schedule, steps = self.recipe.schedule, self.recipe.total_steps
+        rising = min(1.0, (step + 1) / max(schedule.warmup, 1))
+        decay_steps = schedule.decay_fraction * steps
+        into = max(0.0, step - (steps - decay_steps)) / max(decay_steps, 1)
+        return schedule.peak * rising * 0.5 * (1 + math.cos(math.pi * into))
+
+    def _batches(self) -> Iterator[Batch]:
+        workers = self.recipe.workers
+        return iter(
+            DataLoader(
+                self.steps,
+                batch_size=None,
+                sampler=range(self.step, self.recipe.total_steps),
+                num_workers=workers,
+                prefetch_factor=4 if workers else None,
+            )
+        )
+
+    def _validate(self) -> float:
+        scores = validation_scores(
+            self.averaged_network(), self.validation, most=self.recipe.validation_chains
+        )
+        return float(np.mean(scores)) if scores else math.nan
+
+    def _progress(self, loss: float, clock: _Clock, score: float | None) -> Progress:
+        left = sum(
+            self.recipe.stage_at(step).batch for step in range(self.step, self.recipe.total_steps)
+        )
+        speed = clock.examples_per_second()
+        return Progress(
+            self.step, self.recipe.total_steps, loss, speed, left / max(speed, 1e-9), score
+        )
+
+    def _save(self) -> None:
+        if self.fabric.is_global_zero:
+            self.metrics.flush()
+            self.checkpoints.save(
+                self.step,
+                {
+                    "recipe": self.recipe.digest,
+                    "step": self.step,
+                    "network": self.network.state_dict(),
+                    "average": self.average.state_dict(),
+                    "optimiser": self.optimiser.state_dict(),
+                },
+            )
+        self.fabric.barrier()
+
+    def _resume(self) -> None:
+        state = self.checkpoints.latest()
+        if state is None:
+            self.metrics.truncate(0)
+            return
+        if state["recipe"] != self.recipe.digest:
+            raise DataError(
+                f"{self.run_folder} was trained by another recipe",
+                hint="give another --out, or the recipe that it began with",
+            )
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step = state["step"]
+        self.metrics.truncate(self.step)
+
+    def _agree(self, stop: bool) -> bool:
+        """Stop on every process if one is asked to."""
+        if self.fabric.world_size == 1:
+            return stop
+        asked = torch.tensor(float(stop), device=self.fabric.device)
+        return bool(self.fabric.all_reduce(asked, reduce_op="sum") > 0)
+
+
+class _NetworkAndLoss(nn.Module):
+    """The forward pass that processes share: from a batch to its loss."""
+
+    def __init__(self, network: Mini) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, batch_of: Callable[[], Batch], stage: Stage, recycles: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Take the batch behind a call: Fabric would round coordinates in plain sight to bfloat16."""
+        batch = batch_of()
+        output = self.network(batch.features, recycles=recycles)
+        mask = batch.features.tokens.mask
+        clamped = torch.rand(len(mask), device=mask.device) < stage.clamp_probability
+        return compute_losses(output, batch, stage.losses, clamped=clamped)
+
+
+class _Clock:
+    """Speed over the time since the last report, and when to report and save."""
+
+    def __init__(self, checkpoint_seconds: float) -> None:
+        self._checkpoint_seconds = checkpoint_seconds
+        self._saved = self._reported = time.monotonic()
+        self._examples = 0
+
+    def count(self, examples: int) -> None:
+        self._examples += examples
+
+    def should_report(self) -> bool:
+        return time.monotonic() - self._reported > LOG_EVERY_SECONDS
+
+    def should_save(self) -> bool:
+        now = time.monotonic()
+        if now - self._saved < self._checkpoint_seconds:
+            return False
+        self._saved = now
+        return True
+
+    def examples_per_second(self) -> float:
+        now = time.monotonic()
+        speed = self._examples / max(now - self._reported, 1e-9)
+        self._reported, self._examples = now, 0
+        return speed
+
+
+@contextmanager
+def _stop_request() -> Iterator[Callable[[], bool]]:
+    """Turn SIGTERM and Ctrl-C into a question that the loop asks after each step."""
+    asked = []
+    previous = {
+        number: signal.signal(number, lambda *_: asked.append(True))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    matrices = [p for p in network.parameters() if p.ndim > 1]
+    vectors = [p for p in network.parameters() if p.ndim <= 1]
+    groups: list[dict[str, Any]] = [
+        {"params": matrices, "weight_decay": recipe.schedule.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=recipe.schedule.peak, betas=(0.9, 0.99), eps=1e-8)
+
+
+def _seed(*numbers: int) -> int:
+    return int(np.random.SeedSequence(list(numbers)).generate_state(1)[0])
+
+
+def _several(devices: int | str) -> bool:
+    return str(devices) not in ("1", "auto")

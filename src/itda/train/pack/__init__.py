@@ -1,0 +1,1 @@
+"""Datasets small enough to travel: coded coordinates and profiles, in one file."""

@@ -1,0 +1,168 @@
+"""Recipes: everything that decides a training run, in one file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from itda.errors import DataError
+from itda.models.mini.config import MiniConfig
+from itda.train.losses.total import LOSS_NAMES
+
+RECIPE_VERSION = 1
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataRecipe(_Strict):
+    """Which chains, and how they are drawn.
+
+    Attributes:
+        datasets: Folders below the data folder.
+        split: Folder of the split below the data folder.
+        all_atom_fraction: Share of examples drawn from chains with side chains.
+        profile_probability: Share of examples that see their profile as an input.
+        min_length: Shortest chain used, residues.
+    """
+
+    datasets: tuple[str, ...]
+    split: str
+    all_atom_fraction: float = Field(0.2, ge=0, le=1)
+    profile_probability: float = Field(0.5, ge=0, le=1)
+    min_length: int = Field(20, ge=4)
+
+
+class Stage(_Strict):
+    """A part of the run with one crop size and one set of loss weights.
+
+    Attributes:
+        steps: Optimiser steps.
+        crop: Longest stretch of a chain, residues.
+        batch: Examples a step, over all processes.
+        recycles: Most recycling passes; each step draws from 0 to this.
+        clamp_probability: Share of examples whose backbone error is cut at 10 angstrom.
+        losses: Weights by name.
+    """
+
+    steps: int = Field(gt=0)
+    crop: int = Field(gt=3)
+    batch: int = Field(gt=0)
+    recycles: int = Field(0, ge=0)
+    clamp_probability: float = Field(0.9, ge=0, le=1)
+    losses: dict[str, float]
+
+    @field_validator("losses")
+    @classmethod
+    def _known_losses(cls, value: dict[str, float]) -> dict[str, float]:
+        unknown = sorted(set(value) - set(LOSS_NAMES))
+        if unknown:
+            raise ValueError(f"unknown loss {unknown[0]!r}; known: {', '.join(LOSS_NAMES)}")
+        return value
+
+
+class Schedule(_Strict):
+    """Learning rate over the whole run: linear warm-up, constant, cosine to zero.
+
+    Attributes:
+        peak: Highest learning rate.
+        warmup: Steps from zero to the peak.
+        decay_fraction: Share of all steps, at the end, over which it falls to zero.
+        clip: Largest norm of the gradient of a batch.
+        weight_decay: Of AdamW, on matrices only.
+    """
+
+    peak: float = Field(gt=0)
+    warmup: int = Field(ge=0)
+    decay_fraction: float = Field(1.0, ge=0, le=1)
+    clip: float = Field(1.0, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+
+
+class Recipe(_Strict):
+    """A whole training run.
+
+    Attributes:
+        version: Of this format.
+        name: Of the model that comes out.
+        seed: Of every random draw.
+        model: Sizes of the network.
+        data: Which chains.
+        schedule: Learning rate.
+        stages: One after another.
+        precision: `bf16-mixed` or `32-true`.
+        ema_decay: Of the averaged weights, which are what is kept.
+        compile: Whether `torch.compile` is used.
+        workers: Processes that prepare batches; 0 prepares them in the training process.
+        validate_every: Steps between evaluations on validation chains.
+        validation_chains: How many.
+    """
+
+    version: Literal[1]
+    name: str
+    seed: int = 0
+    model: MiniConfig
+    data: DataRecipe
+    schedule: Schedule
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
+    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
+    ema_decay: float = Field(0.999, gt=0, lt=1)
+    compile: bool = False
+    workers: int = Field(0, ge=0)
+    validate_every: int = Field(500, gt=0)
+    validation_chains: int = Field(50, gt=0)
+
+    @property
+    def total_steps(self) -> int:
+        """Optimiser steps of all stages."""
+        return sum(stage.steps for stage in self.stages)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what the recipe says; equal recipes have equal digests."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def stage_at(self, step: int) -> Stage:
+        """Give the stage that a step, counted from 0, belongs to."""
+        for stage in self.stages:
+            if step < stage.steps:
+                return stage
+            step -= stage.steps
+        raise IndexError(f"the recipe has {self.total_steps} steps")
+
+
+def read_recipe(source: str | Path) -> Recipe:
+    """Read a recipe from a file, or one that comes with Itda by its name.
+
+    Args:
+        source: A path, or `mini.yaml` or `mini-cpu.yaml`.
+
+    Raises:
+        DataError: It is missing or breaks the format.
+    """
+    path = Path(source)
+    packaged = resources.files("itda.train").joinpath("recipes", path.name)
+    if path.is_file():
+        text = path.read_text(encoding="utf-8")
+    elif path.name == str(source) and packaged.is_file():
+        text = packaged.read_text(encoding="utf-8")
+    else:
+        raise DataError(
+            f"there is no recipe {source}", hint="give a file, or mini.yaml or mini-cpu.yaml"
+        )
+    try:
+        return Recipe.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise DataError(f"{source} is not YAML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise DataError(f"{source}: {place}: {first['msg']}") from error

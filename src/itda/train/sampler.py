@@ -1,0 +1,143 @@
+"""Which crops a step is made of: a pure function of seed and step, so that a resumed run repeats it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from itda.errors import DataError
+from itda.train.batch import Batch, Crop, make_batch
+from itda.train.dataset import ChainDataset
+from itda.train.recipe import DataRecipe, Recipe, Stage
+from itda.train.split import Part, Split
+
+Member = tuple[int, int]
+"""Which dataset, and which chain in it."""
+
+
+@dataclass(frozen=True)
+class ChainPool:
+    """Chains by cluster; a draw takes a cluster evenly, then a member.
+
+    Attributes:
+        datasets: Where the chains are.
+        clusters: Members of each cluster.
+    """
+
+    datasets: Sequence[ChainDataset]
+    clusters: tuple[tuple[Member, ...], ...]
+
+    @staticmethod
+    def collect(
+        datasets: Sequence[ChainDataset],
+        split: Split,
+        part: Part,
+        *,
+        min_length: int,
+        side_chains: bool,
+    ) -> ChainPool:
+        """Gather the chains of one part of a split.
+
+        Args:
+            datasets: To take chains from.
+            split: Says which cluster and part a chain belongs to.
+            part: `train`, `validation` or `test`.
+            min_length: Shortest chain, residues.
+            side_chains: Whether chains without side chains are left out.
+        """
+        by_cluster: dict[str, list[Member]] = {}
+        for which, dataset in enumerate(datasets):
+            for index, chain_id in enumerate(dataset.ids):
+                if split.part(chain_id) != part or dataset.lengths[index] < min_length:
+                    continue
+                if side_chains and not dataset.has_side_chains[index]:
+                    continue
+                by_cluster.setdefault(split.cluster(chain_id), []).append((which, index))
+        return ChainPool(datasets, tuple(tuple(by_cluster[name]) for name in sorted(by_cluster)))
+
+    def draw(self, random: np.random.Generator) -> Member:
+        """Draw one chain."""
+        members = self.clusters[int(random.integers(len(self.clusters)))]
+        return members[int(random.integers(len(members)))]
+
+
+@dataclass(frozen=True)
+class StepDataset(Dataset[Batch]):
+    """Batches by step number, the share of one process.
+
+    Attributes:
+        recipe: Decides stages and probabilities.
+        every: Pool of all training chains.
+        all_atom: Pool of those with side chains; may be empty.
+        rank: This process.
+        processes: How many share a step.
+    """
+
+    recipe: Recipe
+    every: ChainPool
+    all_atom: ChainPool
+    rank: int = 0
+    processes: int = 1
+
+    @staticmethod
+    def from_recipe(
+        recipe: Recipe,
+        datasets: Sequence[ChainDataset],
+        split: Split,
+        *,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> StepDataset:
+        """Collect the pools.
+
+        Raises:
+            DataError: No training chain is left, or a batch cannot be shared by the processes.
+        """
+        pools = [
+            ChainPool.collect(
+                datasets,
+                split,
+                "train",
+                min_length=recipe.data.min_length,
+                side_chains=side_chains,
+            )
+            for side_chains in (False, True)
+        ]
+        if not pools[0].clusters:
+            raise DataError("the split leaves no training chain", hint="check the split")
+        for stage in recipe.stages:
+            if stage.batch % processes:
+                raise DataError(
+                    f"a batch of {stage.batch} cannot be shared by {processes} processes",
+                    hint="take a number of processes that divides it",
+                )
+        return StepDataset(recipe, pools[0], pools[1], rank, processes)
+
+    def __len__(self) -> int:
+        return self.recipe.total_steps
+
+    def __getitem__(self, step: int) -> Batch:
+        stage = self.recipe.stage_at(step)
+        share = stage.batch // self.processes
+        places = range(self.rank * share, (self.rank + 1) * share)
+        return make_batch([self._crop(stage, step, place) for place in places])
+
+    def _crop(self, stage: Stage, step: int, place: int) -> Crop:
+        random = np.random.default_rng([self.recipe.seed, step, place])
+        data: DataRecipe = self.recipe.data
+        wants_side_chains = random.random() < data.all_atom_fraction
+        pool = self.all_atom if wants_side_chains and self.all_atom.clusters else self.every
+        which, index = pool.draw(random)
+        chain = pool.datasets[which][index]
+        start = int(random.integers(max(len(chain) - stage.crop, 0) + 1))
+        show_profile = random.random() < data.profile_probability
+        return Crop(chain, start, min(start + stage.crop, len(chain)), bool(show_profile))
+
+
+def draw_recycles(recipe: Recipe, step: int) -> int:
+    """Give the recycling passes of a step, the same on every process."""
+    most = recipe.stage_at(step).recycles
+    return int(np.random.default_rng([recipe.seed, step]).integers(most + 1))
