@@ -1,0 +1,127 @@
+"""The Python interface: `itda.fold` gives what `itda fold` writes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from itda.engine.attach import attach
+from itda.engine.engine import Engine
+from itda.engine.events import Event, JobFailed, JobFinished, JobWarned
+from itda.engine.paths import stage_folder
+from itda.engine.result import Result
+from itda.engine.store import Store
+from itda.errors import InputError
+from itda.job.letters import looks_like_path
+from itda.job.model import Job
+from itda.job.read import read_jobs
+
+if TYPE_CHECKING:
+    from itda.models.family import Family
+
+__all__ = ["fold"]
+
+
+def fold(
+    what: str | Path | Job,
+    *,
+    name: str | None = None,
+    profile: str | Path | None = None,
+    msa: str | Path | None = None,
+    model: str | Family = "mini",
+    weights: str | Path | None = None,
+    samples: int | None = None,
+    seed: int | None = None,
+    recycles: int | None = None,
+    device: str = "auto",
+    out: str | Path | None = None,
+    cache: bool = True,
+) -> Result:
+    """Fold one protein.
+
+    Args:
+        what: A sequence, the path of a FASTA, YAML or JSON file with one record, or a `Job`.
+        name: Name of the result; the record's own, or `protein` for a sequence, unless told.
+        profile: A file with a profile of the protein.
+        msa: A file with an alignment of the protein (A3M).
+        model: A model family or its name.
+        weights: A weights file of one's own.
+        samples: Structures from each seed; the job's, else 1.
+        seed: Seed of the random numbers; the job's, else 0.
+        recycles: How often the trunk sees its own output; the family's choice unless told.
+        device: `auto` for the fastest there is, else `cpu`, `cuda`, `cuda:1` or `mps`.
+        out: A folder to write the files to as well; see `Result.save`.
+        cache: Keep the work, and take what an earlier call kept.
+
+    Returns:
+        The predictions, best first, with `plddt`, `pae`, `ptm`, `atoms`, `provenance` of the best.
+
+    Raises:
+        ItdaError: The input, the weights or the folder is not what it should be; the message says
+            what would work.
+
+    Example:
+        >>> result = fold("MKTAYIAKQR", name="peptide")  # doctest: +SKIP
+        >>> result.plddt.shape  # doctest: +SKIP
+        (10,)
+    """
+    job = _job(what)
+    if name is not None:
+        job = job.replace(name=name)
+    for field, path in (("msa", msa), ("profile", profile)):
+        if path is not None:
+            (job,), errors = attach([job], field, Path(path))
+            for error in errors.values():
+                raise error
+    engine = Engine(Store(stage_folder()) if cache else None, device)
+    events = engine.run(
+        [job],
+        family=model,
+        weights=None if weights is None else Path(weights),
+        seed=seed,
+        samples=samples,
+        recycles=recycles,
+    )
+    result = _result_of(events)
+    if out is not None:
+        result.save(out)
+    return result
+
+
+def _result_of(events: Iterator[Event]) -> Result:
+    for event in events:
+        match event:
+            case JobWarned():
+                warnings.warn(f"{event.job}: {event.message}", stacklevel=3)
+            case JobFailed():
+                raise event.error
+            case JobFinished():
+                return event.result
+    raise AssertionError("a run ends with a result or a failure")
+
+
+def _job(what: str | Path | Job) -> Job:
+    if isinstance(what, Job):
+        return what
+    if isinstance(what, str) and not looks_like_path(what) and not _is_file(what):
+        return Job.from_sequence("protein", what)
+    batch = read_jobs(what)
+    for record in batch.rejected:
+        raise record.error
+    for warning in batch.warnings:
+        warnings.warn(str(warning), stacklevel=3)
+    if len(batch.jobs) > 1:
+        raise InputError(
+            f"{what}: holds {len(batch.jobs)} records, and `fold` takes one",
+            hint="fold each job of `itda.job.read.read_jobs(path).jobs`, or use `itda fold`",
+        )
+    return batch.jobs[0]
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:
+        return False

@@ -1,0 +1,154 @@
+"""What happens while jobs run, as values that a terminal, a stream or a notebook can show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, ClassVar
+
+from itda.errors import ItdaError
+
+if TYPE_CHECKING:
+    from itda.engine.result import Result
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One thing that happened to one job.
+
+    Attributes:
+        job: The name of the job, as the user wrote it.
+        time: When it happened, in UTC.
+    """
+
+    kind: ClassVar[str] = "event"
+    job: str
+    time: datetime = field(default_factory=_now)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the event as JSON values: `event`, `job`, `time` and the fields of its kind."""
+        return {
+            "event": self.kind,
+            "job": self.job,
+            "time": self.time.isoformat(timespec="milliseconds"),
+            **self._fields(),
+        }
+
+    def _fields(self) -> Mapping[str, object]:
+        return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobStarted(Event):
+    """A job is next; `position` counts from 1 among the `total` jobs of this run."""
+
+    kind: ClassVar[str] = "job_started"
+    position: int
+    total: int
+
+    def _fields(self) -> Mapping[str, object]:
+        return {"position": self.position, "total": self.total}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageStarted(Event):
+    """A stage of a job began."""
+
+    kind: ClassVar[str] = "stage_started"
+    stage: str
+
+    def _fields(self) -> Mapping[str, object]:
+        return {"stage": self.stage}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageProgress(Event):
+    """A stage of a job is `fraction` (0 to 1) through; `message` says what it does now."""
+
+    kind: ClassVar[str] = "stage_progress"
+    stage: str
+    fraction: float
+    message: str = ""
+
+    def _fields(self) -> Mapping[str, object]:
+        return {"stage": self.stage, "fraction": round(self.fraction, 4), "message": self.message}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageFinished(Event):
+    """A stage of a job is done; `cached` when an earlier run's result was found."""
+
+    kind: ClassVar[str] = "stage_finished"
+    stage: str
+    cached: bool
+    seconds: float
+
+    def _fields(self) -> Mapping[str, object]:
+        return {"stage": self.stage, "cached": self.cached, "seconds": round(self.seconds, 3)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobWarned(Event):
+    """Something that did not stop the job but that its owner should know."""
+
+    kind: ClassVar[str] = "job_warned"
+    message: str
+
+    def _fields(self) -> Mapping[str, object]:
+        return {"message": self.message}
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobFinished(Event):
+    """A job is done."""
+
+    kind: ClassVar[str] = "job_finished"
+    result: Result
+
+    def _fields(self) -> Mapping[str, object]:
+        return {
+            "residues": len(self.result.plddt),
+            "mean_plddt": round(self.result.mean_plddt, 2),
+            "ptm": round(self.result.ptm, 4),
+            "samples": len(self.result.predictions),
+            "cached": self.result.cached,
+            "seconds": round(self.result.seconds, 3),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobFailed(Event):
+    """A job cannot be done; the others are not touched.
+
+    Attributes:
+        error: An `ItdaError` where the user can mend it, else what the program did not expect.
+        traceback: For the log; empty where the error is the user's to mend.
+        refused: True where it was refused before anything was computed.
+    """
+
+    kind: ClassVar[str] = "job_failed"
+    error: Exception
+    traceback: str = ""
+    refused: bool = False
+
+    @property
+    def expected(self) -> bool:
+        """True where the error is one that the user can mend."""
+        return isinstance(self.error, ItdaError)
+
+    def _fields(self) -> Mapping[str, object]:
+        return {"refused": self.refused, "error": describe_error(self.error)}
+
+
+def describe_error(error: BaseException) -> dict[str, str]:
+    """Return an error as `kind`, `problem` and `hint`, for JSON and for tables."""
+    if isinstance(error, ItdaError):
+        return {"kind": type(error).__name__, "problem": error.problem, "hint": error.hint}
+    text = " ".join(str(error).split())
+    problem = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return {"kind": "UnexpectedError", "problem": problem, "hint": ""}

@@ -1,0 +1,159 @@
+"""What a run will do, settled before any weights are read or anything is computed."""
+
+from __future__ import annotations
+
+import functools
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from itda.engine.events import JobFailed
+from itda.engine.store import digest_of, digest_of_file
+from itda.errors import InputError, ItdaError, WeightsError
+from itda.job.model import Job
+from itda.job.names import collision_key
+
+if TYPE_CHECKING:
+    from itda.models.family import Family
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for every job of a run.
+
+    Attributes:
+        family: The model family.
+        weights: A weights file of the user's own; None for the family's.
+        seed: Replaces the seeds that jobs name.
+        samples: Replaces the samples that jobs name.
+        recycles: How often the trunk sees its own output; None for the family's choice.
+    """
+
+    family: Family
+    weights: Path | None = None
+    seed: int | None = None
+    samples: int | None = None
+    recycles: int | None = None
+
+    @functools.cached_property
+    def weights_digest(self) -> str:
+        """Hash of the user's weights file, or `default`.
+
+        Raises:
+            WeightsError: The file cannot be read.
+        """
+        if self.weights is None:
+            return "default"
+        try:
+            return f"sha256:{digest_of_file(self.weights)}"
+        except OSError as error:
+            raise WeightsError(
+                f"{self.weights}: weights cannot be read: {error.strerror}",
+                hint="give a weights file, or leave --weights out to use the family's own",
+            ) from error
+
+
+@dataclass(frozen=True)
+class Request:
+    """A job that will be run.
+
+    Attributes:
+        job: With the run's seed and samples put in.
+        position: Its place in the input, from 1.
+        input_digest: Hash of the job without seeds and samples, and of the files it names.
+        digest: Hash of all that was asked for.
+    """
+
+    job: Job
+    position: int
+    input_digest: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs of a run.
+
+    Attributes:
+        settings: What holds for all of them.
+        requests: Those admitted.
+        refusals: Those refused, each with its place in the input (from 1) and the reason.
+        total: How many records the input has.
+    """
+
+    settings: Settings
+    requests: tuple[Request, ...]
+    refusals: tuple[tuple[int, JobFailed], ...]
+    total: int
+
+
+def make_plan(
+    jobs: Iterable[Job],
+    settings: Settings,
+    *,
+    places: Sequence[int] | None = None,
+    total: int | None = None,
+) -> Plan:
+    """Check every job against what the family can do.
+
+    Args:
+        jobs: What to fold.
+        settings: What holds for all of them.
+        places: Place of each job in an input that has more records than jobs; 1, 2, … unless told.
+        total: How many records the input has; as many as there are jobs unless told.
+
+    Raises:
+        WeightsError: The weights file cannot be read.
+    """
+    weights_digest = settings.weights_digest
+    requests: list[Request] = []
+    refusals: list[tuple[int, JobFailed]] = []
+    taken: dict[str, str] = {}
+    jobs = list(jobs)
+    for position, job in zip(places or range(1, len(jobs) + 1), jobs, strict=True):
+        try:
+            _refuse_taken_name(job, taken)
+            requests.append(_request(job, position, settings, weights_digest))
+        except ItdaError as error:
+            refusals.append((position, JobFailed(job=job.name, error=error, refused=True)))
+        except Exception as error:
+            failure = JobFailed(
+                job=job.name, error=error, traceback=traceback.format_exc(), refused=True
+            )
+            refusals.append((position, failure))
+        else:
+            taken[collision_key(job.name)] = job.name
+    return Plan(settings, tuple(requests), tuple(refusals), len(jobs) if total is None else total)
+
+
+def _refuse_taken_name(job: Job, taken: dict[str, str]) -> None:
+    holder = taken.get(collision_key(job.name))
+    if holder is None:
+        return
+    same = "another job has it" if holder == job.name else f"its files would be those of {holder!r}"
+    raise InputError(f"name {job.name!r}: {same}", hint="give each job a name of its own")
+
+
+def _request(job: Job, position: int, settings: Settings, weights_digest: str) -> Request:
+    changes: dict[str, object] = {}
+    if settings.seed is not None:
+        changes["seeds"] = (settings.seed,)
+    if settings.samples is not None:
+        changes["samples"] = settings.samples
+    if changes:
+        job = job.replace(**changes)
+    settings.family.check(job)
+    input_digest = job.replace(seeds=(0,), samples=1).digest()
+    digest = digest_of(
+        {
+            "input": input_digest,
+            "seeds": job.seeds,
+            "samples": job.samples,
+            "recycles": settings.recycles,
+            "family": settings.family.name,
+            "weights": weights_digest,
+        }
+    )
+    return Request(job, position, input_digest, digest)

@@ -1,0 +1,34 @@
+import pytest
+from fake_family import FakeFamily, install
+
+from itda.engine.engine import Engine
+from itda.engine.events import JobFinished
+from itda.engine.result import Result
+from itda.engine.store import Store
+from itda.job.model import Job
+
+
+@pytest.fixture
+def family(monkeypatch) -> FakeFamily:
+    return install(FakeFamily(), monkeypatch.setattr)
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def job() -> Job:
+    return Job.from_sequence("helix", "MKTAYIAKQRQISFVK")
+
+
+@pytest.fixture
+def fold(family):
+    """Fold a job with the fake family."""
+
+    def run(job: Job, **settings: object) -> Result:
+        events = Engine(None, "cpu").run([job], **settings)
+        return next(event.result for event in events if isinstance(event, JobFinished))
+
+    return run

@@ -1,0 +1,164 @@
+"""A model family that needs no weights: an ideal helix whose confidence the sequence decides.
+
+Names steer it: a job called `crash…` breaks it, `slow…` waits, `exhausted…` runs out of memory.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from biotite.structure import Atom
+from biotite.structure import array as atom_array
+
+from itda.chem.residues import RESTYPE_1_TO_3
+from itda.errors import CapabilityError, WeightsError
+from itda.job.model import Job
+from itda.models import registry
+from itda.models.family import Capabilities, refuse_unsupported
+from itda.structure.prediction import Prediction, Provenance
+
+DIGEST = "sha256:" + "0" * 64
+LONGEST = 2000
+
+
+class FakeFamily:
+    name = "mini"
+    title = "Fake"
+    licence = "CC0-1.0"
+    citation = ""
+    default_weights = None
+    capabilities = Capabilities(
+        molecules=frozenset({"protein"}),
+        max_chains=1,
+        min_length=2,
+        max_length=LONGEST,
+        inputs=frozenset({"msa", "profile"}),
+        outputs=frozenset({"plddt", "pae"}),
+        modifications=False,
+        bonds=False,
+        constraints=False,
+    )
+
+    def __init__(self) -> None:
+        self.models: list[FakeModel] = []
+
+    def check(self, job: Job) -> None:
+        refuse_unsupported(job, self)
+
+    def load(self, weights: Path | None, device: str) -> FakeModel:
+        if weights is not None and weights.read_bytes() != b"good":
+            raise WeightsError(f"{weights}: was truncated or altered", hint="copy it again")
+        self.models.append(FakeModel(device))
+        return self.models[-1]
+
+    @property
+    def folded(self) -> list[str]:
+        return [name for model in self.models for name in model.folded]
+
+
+class FakeModel:
+    weights_digest = DIGEST
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self.folded: list[str] = []
+
+    def predict(
+        self,
+        job: Job,
+        *,
+        seed: int,
+        samples: int,
+        recycles: int | None,
+        progress: Callable[[float, str], None] | None,
+    ) -> list[Prediction]:
+        if job.name.startswith("crash"):
+            raise ZeroDivisionError("nobody expected this")
+        if job.name.startswith("exhausted"):
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+        for step in range(4):
+            if progress is not None:
+                progress(step / 4, f"pass {step + 1} of 4")
+            if job.name.startswith("slow"):
+                time.sleep(0.5)
+            if job.name.startswith("interrupted") and step == 2:
+                signal.raise_signal(signal.SIGINT)
+                time.sleep(0.5)
+        self.folded.append(job.name)
+        return [helix(job, seed, sample, self.device) for sample in range(samples)]
+
+
+def helix(job: Job, seed: int, sample: int, device: str = "cpu") -> Prediction:
+    protein = job.entities[0]
+    random = np.random.default_rng([seed, sample, len(protein.sequence)])
+    length = len(protein.sequence)
+    plddt = np.clip(random.normal(75, 15, length), 1, 99).astype(np.float32)
+    offsets = {"N": (1.47, -0.9), "CA": (2.3, 0.0), "C": (1.66, 1.06), "O": (2.0, 2.24)}
+    atoms = []
+    for index, letter in enumerate(protein.sequence):
+        residue = RESTYPE_1_TO_3.get(letter, "UNK")
+        for name, (radius, rise) in offsets.items():
+            angle = np.deg2rad(100 * index + 27 * rise)
+            place = [radius * np.cos(angle), radius * np.sin(angle), 1.5 * index + rise]
+            atoms.append(
+                Atom(
+                    place,
+                    chain_id=protein.ids[0],
+                    res_id=index + 1,
+                    ins_code="",
+                    res_name=residue,
+                    hetero=False,
+                    atom_name=name,
+                    element=name[0],
+                    b_factor=float(plddt[index]),
+                )
+            )
+    distance = np.abs(np.arange(length)[:, None] - np.arange(length)[None])
+    return Prediction(
+        name=job.name,
+        atoms=atom_array(atoms),
+        plddt=plddt,
+        pae=np.minimum(distance * 0.4 + 0.3, 31.0).astype(np.float32),
+        ptm=0.61,
+        sample=sample,
+        seed=seed,
+        provenance=Provenance(
+            itda_version="0.1.0",
+            family="mini",
+            weights_digest=DIGEST,
+            weights_licence="CC0-1.0",
+            seed=seed,
+            recycles=3,
+            inputs={"sequence": "sha256:" + "1" * 64},
+            device=device,
+            kernels={"attention": "reference"},
+            dtype="float32",
+            versions={"python": "3.11"},
+            created="2026-11-24T00:00:00Z",
+        ),
+    )
+
+
+def install(family: FakeFamily, put: Callable[[Any, str, Any], None] = setattr) -> FakeFamily:
+    """Make the fake the only family; `put` is `setattr` or `monkeypatch.setattr`."""
+
+    def get_family(name: str) -> FakeFamily:
+        if name != family.name:
+            raise CapabilityError(f"there is no model family '{name}'", hint="known: mini")
+        return family
+
+    put(registry, "FAMILIES", {family.name: ""})
+    put(registry, "get_family", get_family)
+    return family
+
+
+if __name__ == "__main__":
+    from itda.cli.main import main
+
+    install(FakeFamily())
+    main()
