@@ -1,0 +1,122 @@
+"""`itda eval`: how well a model folds clusters that it has never seen."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from itda.train.evaluation.scores import ChainScore
+
+COLUMNS = (
+    ("chains", "chains", "{:.0f}"),
+    ("CA-lDDT mean", "lddt_ca_mean", "{:.3f}"),
+    ("median", "lddt_ca_median", "{:.3f}"),
+    ("TM-score mean", "tm_score_mean", "{:.3f}"),
+    ("median", "tm_score_median", "{:.3f}"),
+    ("pLDDT r, residues", "plddt_correlation_residues", "{:.3f}"),
+    ("pLDDT r, chains", "plddt_correlation_chains", "{:.3f}"),
+)
+
+
+def evaluate(
+    data: Annotated[
+        Path, typer.Option(metavar="DIR", help="Holds the datasets and the split.")
+    ] = Path("data"),
+    datasets: Annotated[
+        str, typer.Option(help="Names of datasets below DIR, parted by commas.")
+    ] = "promod3,allatom",
+    split: Annotated[str, typer.Option(help="Name of the split below DIR.")] = "split",
+    part: Annotated[str, typer.Option(help="test or validation.")] = "test",
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Weights of your own. [default: mini's]")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    longest: Annotated[int, typer.Option(min=10, help="Longest chain, residues.")] = 400,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Evaluate the first N chains only.")
+    ] = None,
+    refine_steps: Annotated[
+        int, typer.Option(min=0, help="Of geometry refinement; 0 scores the network alone.")
+    ] = 0,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Every score and the summary as JSON.")
+    ] = None,
+) -> None:
+    """Fold one chain of each held-out cluster and compare with the experiment.
+
+    Prints mean and median CA-lDDT and TM-score for sequence only and sequence + profile, the
+    correlation of predicted with true lDDT, and two baselines.
+    """
+    from itda.cli.extras import require_extra
+
+    with require_extra("engine"):
+        from itda.engine.device import resolve_device
+        from itda.models.mini import FAMILY
+        from itda.train.dataset import ChainDataset
+        from itda.train.evaluation.evaluate import evaluate as run
+        from itda.train.evaluation.evaluate import held_out_chains
+        from itda.train.evaluation.scores import summarise
+        from itda.train.sampler import ChainPool
+        from itda.train.split import Split
+
+    if part not in ("test", "validation"):
+        raise typer.BadParameter("choose test or validation", param_hint="--part")
+    model = FAMILY.load(weights, resolve_device(device))
+    opened = [ChainDataset.open(data / name.strip()) for name in datasets.split(",")]
+    read = Split.read(data / split)
+    chains = held_out_chains(opened, read, part, longest=longest)[:limit]  # type: ignore[arg-type]
+    training = ChainPool.collect(opened, read, "train", min_length=20, side_chains=False)
+    result = run(
+        model, chains, training=training, refine_steps=refine_steps, report=_Reporter().show
+    )
+    summary = summarise(result.scores, result.residue_pairs)
+    _print_table(summary)
+    if out is not None:
+        document = {
+            "weights_sha256": model.card.sha256,
+            "split_sha256": read.manifest.get("table_sha256", ""),
+            "part": part,
+            "refine_steps": refine_steps,
+            "summary": summary,
+            "scores": [score.to_dict() for score in result.scores],
+        }
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        typer.echo(f"every score: {out}")
+
+
+class _Reporter:
+    """A line of progress every few seconds, on standard error."""
+
+    def __init__(self) -> None:
+        self._began = self._shown = time.monotonic()
+
+    def show(self, number: int, total: int, score: ChainScore) -> None:
+        now = time.monotonic()
+        if now - self._shown < 5 and number < total:
+            return
+        self._shown = now
+        left = (now - self._began) / number * (total - number)
+        typer.echo(
+            f"{number}/{total}  {score.chain}  {score.method}: CA-lDDT {score.lddt_ca:.3f}  "
+            f"left {left:.0f} s",
+            err=True,
+        )
+
+
+def _print_table(summary: dict[str, dict[str, float]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("method")
+    for title, _, _ in COLUMNS:
+        table.add_column(title, justify="right")
+    for method, row in summary.items():
+        cells = [shape.format(row[key]) if key in row else "–" for _, key, shape in COLUMNS]
+        table.add_row(method, *cells)
+    Console().print(table)

@@ -1,0 +1,286 @@
+"""`itda fold`: from a FASTA file or a job to structures on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from itda.cli.output import print_error, print_hint, print_problem, print_warning, write_log
+from itda.errors import ItdaError, OutputError
+
+if TYPE_CHECKING:
+    from itda.cli.progress import View
+    from itda.engine.engine import Engine
+    from itda.engine.events import JobFailed
+    from itda.engine.folder import OutputFolder
+    from itda.engine.plan import Plan
+    from itda.job.read import JobBatch
+
+RUN_INTERRUPTED, RUN_TERMINATED = 130, 143
+FINISHED, STOPPED, INTERRUPTED = "finished", "stopped", "interrupted"
+
+_INPUT_SUFFIXES = (".fasta", ".fas", ".faa", ".fa", ".yaml", ".yml", ".json", ".txt")
+
+
+class MoleculeChoice(StrEnum):
+    """What the records of a FASTA file are."""
+
+    AUTO = "auto"
+    PROTEIN = "protein"
+    DNA = "dna"
+    RNA = "rna"
+
+
+class AmbiguousChoice(StrEnum):
+    """What happens to ambiguous and rare letters."""
+
+    REFUSE = "refuse"
+    X = "x"
+
+
+def fold(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="FASTA|YAML|-", help="Sequences or jobs; - reads standard input."),
+    ],
+    model: Annotated[str, typer.Option(help="Model family; `itda models` lists them.")] = "mini",
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where results go. (default: INPUT_itda)"),
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Structures from each seed. (default: 1)")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of the random numbers. (default: 0)")
+    ] = None,
+    recycles: Annotated[
+        int | None,
+        typer.Option(min=0, help="Passes beyond the first. (default: the family's)"),
+    ] = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option(help="Profile of the one record, or a folder with NAME.tsv for each."),
+    ] = None,
+    msa: Annotated[
+        Path | None,
+        typer.Option(help="Alignment (A3M) of the one record, or a folder with NAME.a3m for each."),
+    ] = None,
+    molecule: Annotated[
+        MoleculeChoice, typer.Option(help="What the records of a FASTA file are.")
+    ] = MoleculeChoice.AUTO,
+    ambiguous: Annotated[
+        AmbiguousChoice,
+        typer.Option(help="Letters such as B, Z, U: refuse the record, or read them as X."),
+    ] = AmbiguousChoice.REFUSE,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps; auto takes the fastest.")
+    ] = "auto",
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Weights of your own for the family.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace results of another run in DIR.")
+    ] = False,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where work is kept for later runs. (default: your cache)"
+        ),
+    ] = None,
+    json_events: Annotated[
+        bool, typer.Option("--json", help="Write what happens to standard output, as JSON lines.")
+    ] = False,
+) -> None:
+    """Fold proteins.
+
+    Writes for each record NAME.cif, NAME.confidence.json, NAME.pae.npz and NAME.html, and for the
+    run summary.json and summary.tsv. The same command again goes on where it was stopped.
+
+    Exit status: 0 all done, 1 none done, 2 some done, 130 stopped with Ctrl-C.
+    """
+    from itda.cli.progress import choose_view
+    from itda.engine.attach import attach
+    from itda.engine.engine import Engine
+    from itda.engine.events import JobFailed
+    from itda.engine.folder import OutputFolder
+    from itda.engine.paths import stage_folder
+    from itda.engine.plan import Settings, make_plan
+    from itda.engine.store import Store
+    from itda.job.read import read_jobs
+    from itda.models.registry import get_family
+
+    family = get_family(model)
+    batch = read_jobs(source, molecule=molecule.value, ambiguous=ambiguous.value)
+    jobs, missing = list(batch.jobs), dict[str, ItdaError]()
+    for field, path in (("msa", msa), ("profile", profile)):
+        jobs, errors = attach(jobs, field, path)
+        missing.update(errors)
+    rejected, places = _inputs(batch, missing)
+    jobs = [job for job in jobs if job.name not in missing]
+    plan = make_plan(
+        jobs,
+        Settings(family, weights, seed, samples, recycles),
+        places=[places[job.name] for job in jobs],
+        total=len(batch.jobs) + len(batch.rejected),
+    )
+    folder = OutputFolder(
+        out or default_folder(source),
+        plan,
+        rejected=rejected,
+        overwrite=overwrite,
+    )
+    for warning in batch.warnings:
+        print_warning(str(warning))
+    with (
+        _stopped_by_signals() as terminated,
+        choose_view(_costs(plan), json_lines=json_events) as view,
+    ):
+        folder.prepare()
+        for name, place, error in rejected:
+            view.show(JobFailed(job=name or f"record {place}", error=error, refused=True))
+        status = _run(Engine(Store(cache or stage_folder()), device), plan, folder, view)
+        exit_status = _exit_status(status, folder.done, plan.total)
+        if terminated:
+            exit_status = RUN_TERMINATED
+        view.end(
+            {
+                "status": status,
+                "exit_status": exit_status,
+                "done": folder.done,
+                "total": plan.total,
+                "folder": str(folder.folder),
+            }
+        )
+    if not json_events:
+        _print_results(folder, plan.total)
+    if status == INTERRUPTED:
+        print_problem(
+            f"stopped: {folder.done} of {plan.total} done and saved in {folder.folder}",
+            hint="the same command goes on from there",
+        )
+    raise typer.Exit(exit_status)
+
+
+def default_folder(source: str) -> Path:
+    """Return where results go unless told: beside where the user is, named after the input.
+
+    Example:
+        >>> default_folder("data/proteins.fasta.gz"), default_folder("-")
+        (PosixPath('proteins_itda'), PosixPath('stdin_itda'))
+    """
+    if source == "-":
+        return Path("stdin_itda")
+    name = Path(source).name
+    for suffix in (".gz", *_INPUT_SUFFIXES):
+        name = name.removesuffix(suffix)
+    return Path(f"{name}_itda")
+
+
+def _inputs(
+    batch: JobBatch, missing: Mapping[str, ItdaError]
+) -> tuple[list[tuple[str, int, ItdaError]], dict[str, int]]:
+    """Return the records that cannot be jobs, and each job's place in the input by its name."""
+    rejected = [(record.name, record.index, record.error) for record in batch.rejected]
+    taken = {place for _, place, _ in rejected}
+    free = (place for place in itertools.count(1) if place not in taken)
+    places = dict(zip((job.name for job in batch.jobs), free, strict=False))
+    rejected += [(name, places[name], error) for name, error in missing.items()]
+    return sorted(rejected, key=lambda one: one[1]), places
+
+
+def _costs(plan: Plan) -> dict[str, float]:
+    """Return how long each job takes in proportion to the others: by the pairs of its residues."""
+    costs = {}
+    for request in plan.requests:
+        residues = sum(getattr(entity, "length", 1) for _, entity in request.job.chains)
+        costs[request.job.name] = float(max(residues, 50) ** 2 * len(request.job.seeds))
+    return costs
+
+
+def _run(engine: Engine, plan: Plan, folder: OutputFolder, view: View) -> str:
+    """Fold, write each result as it comes, and return how the run ended."""
+    from itda.engine.atomic import DiskFullError
+    from itda.engine.events import JobFailed, JobFinished, JobWarned
+
+    warnings: dict[str, list[str]] = {}
+    status = STOPPED
+    try:
+        for event in engine.run_plan(plan):
+            if isinstance(event, JobFinished):
+                try:
+                    view.finished(event, folder.write(event.result, warnings.get(event.job, ())))
+                except OutputError as error:
+                    _fail(JobFailed(job=event.job, error=error), folder, view)
+                    if isinstance(error, DiskFullError):
+                        return status
+                continue
+            if isinstance(event, JobWarned):
+                warnings.setdefault(event.job, []).append(event.message)
+            if isinstance(event, JobFailed):
+                _fail(event, folder, view)
+            else:
+                view.show(event)
+        status = FINISHED
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    finally:
+        try:
+            folder.write_summary(status)
+        except OutputError as error:
+            print_error(error)
+    return status
+
+
+def _fail(failure: JobFailed, folder: OutputFolder, view: View) -> None:
+    view.show(failure)
+    if not failure.refused:
+        folder.fail(failure)
+    if failure.traceback:
+        log = folder.log(failure) or write_log(failure.traceback)
+        print_hint(f"this is a fault of Itda; the details are in {log}" if log else "")
+
+
+def _exit_status(status: str, done: int, total: int) -> int:
+    if status == INTERRUPTED:
+        return RUN_INTERRUPTED
+    if done == total:
+        return 0
+    return 2 if done else 1
+
+
+def _print_results(folder: OutputFolder, total: int) -> None:
+    if not folder.done:
+        return
+    typer.echo(f"{folder.done} of {total} done, in {folder.folder} (summary.tsv lists them)")
+    first = next((name for name in folder.written if name.endswith(".html")), None)
+    if first is not None:
+        typer.echo(f"open {folder.folder / first} in a browser to look at a result")
+
+
+@contextlib.contextmanager
+def _stopped_by_signals() -> Iterator[list[int]]:
+    """Let SIGTERM, which schedulers send, stop a run as Ctrl-C does; gives the signals taken."""
+    taken: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        taken.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield taken
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield taken
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,84 @@
+"""How the command line speaks: problems with their hints on standard error."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+
+from itda.engine.paths import cache_folder
+from itda.errors import ItdaError
+
+
+def print_problem(problem: str, *, hint: str = "") -> None:
+    """Print `error: …` and, where there is one, `hint: …` on standard error."""
+    typer.secho("error: ", fg=typer.colors.RED, bold=True, err=True, nl=False)
+    typer.echo(problem, err=True)
+    print_hint(hint)
+
+
+def print_hint(hint: str) -> None:
+    """Print `hint: …` on standard error; nothing for an empty one."""
+    if hint:
+        typer.secho("  hint: ", fg=typer.colors.CYAN, err=True, nl=False)
+        typer.echo(hint, err=True)
+
+
+def print_error(error: ItdaError, *, name: str = "") -> None:
+    """Print an error that the user can mend.
+
+    Args:
+        error: What went wrong.
+        name: The record it belongs to, put first where the problem does not say it.
+    """
+    start = f"{name}: " if name and name not in error.problem else ""
+    print_problem(start + error.problem, hint=error.hint)
+
+
+def print_warning(message: str) -> None:
+    """Print `warning: …` on standard error."""
+    typer.secho("warning: ", fg=typer.colors.YELLOW, err=True, nl=False)
+    typer.echo(message, err=True)
+
+
+def print_unexpected(error: Exception) -> None:
+    """Print a short message for an error of the program's own, and where its traceback is."""
+    path = write_log("".join(traceback.format_exception(error)))
+    said = " ".join(str(error).split())
+    print_problem(
+        f"unexpected {type(error).__name__}{': ' if said else ''}{said}",
+        hint=f"this is a fault of Itda; the details are in {path}" if path else "",
+    )
+
+
+def write_log(text: str) -> Path | None:
+    """Keep the details of an unexpected error in a file of its own; None where none can be made."""
+    now = datetime.now(UTC)
+    name = f"itda-{now:%Y%m%dT%H%M%S}-{os.getpid()}.log"
+    for folder in (cache_folder() / "logs", Path(tempfile.gettempdir())):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+        except OSError:
+            continue
+        return folder / name
+    return None
+
+
+def seconds_shown(seconds: float) -> str:
+    """Return a length of time for people.
+
+    Example:
+        >>> seconds_shown(4.26), seconds_shown(75), seconds_shown(3700)
+        ('4.3 s', '1 min 15 s', '1 h 01 min')
+    """
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

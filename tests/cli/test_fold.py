@@ -1,0 +1,309 @@
+"""`itda fold` with a family that needs no weights."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from itda.cli.fold import default_folder
+from itda.cli.main import run
+
+FAKE = Path(__file__).parents[1] / "engine" / "fake_family.py"
+RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
+
+
+def fasta(path: Path, *names: str) -> str:
+    """Write a record for each name, each with a sequence of its own."""
+    records = (f">{name}\nMKT{RESIDUES[place:]}\n" for place, name in enumerate(names))
+    path.write_text("".join(records))
+    return str(path)
+
+
+@pytest.fixture
+def one(family, tmp_path) -> str:
+    return fasta(tmp_path / "one.fasta", "protein")
+
+
+@pytest.fixture
+def three(family, tmp_path) -> str:
+    return fasta(tmp_path / "three.fasta", "a", "b", "c")
+
+
+def events(text: str):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def names_in(folder: str) -> set[str]:
+    return {path.name for path in Path(folder).iterdir()}
+
+
+def test_one_record(one, capsys) -> None:
+    assert run(["fold", one]) == 0
+    captured = capsys.readouterr()
+    assert names_in("one_itda") == {
+        "protein.cif",
+        "protein.confidence.json",
+        "protein.pae.npz",
+        "protein.html",
+        "summary.json",
+        "summary.tsv",
+    }
+    assert "1 of 1 done, in one_itda" in captured.out
+    assert "[1/1] protein: pLDDT " in captured.err and "error" not in captured.err
+
+
+def test_out_and_samples_and_seed(one) -> None:
+    assert run(["fold", one, "--out", "x/y", "--samples", "2", "--seed", "7"]) == 0
+    assert {"protein_sample_0.cif", "protein_sample_1.cif", "protein.cif"} <= names_in("x/y")
+    confidence = json.loads(Path("x/y/protein.confidence.json").read_bytes())
+    assert {entry["seed"] for entry in confidence["ranking"]} == {7}
+
+
+def test_standard_input(family, monkeypatch, tmp_path) -> None:
+    fasta(tmp_path / "input", "piped")
+    with (tmp_path / "input").open() as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        assert run(["fold", "-"]) == 0
+    assert "piped.cif" in names_in("stdin_itda")
+
+
+def test_job_file(family, tmp_path) -> None:
+    (tmp_path / "job.yaml").write_text(
+        "version: 1\nname: two seeds\nseeds: [3, 4]\n"
+        "entities:\n  - protein: {id: X, sequence: MKTAYIAKQR}\n"
+    )
+    assert run(["fold", "job.yaml"]) == 0
+    confidence = json.loads(Path("job_itda/two_seeds.confidence.json").read_bytes())
+    assert {entry["seed"] for entry in confidence["ranking"]} == {3, 4}
+    assert set(confidence["residues"]["chain_id"]) == {"X"}
+
+
+@pytest.mark.parametrize(
+    ("source", "folder"),
+    [
+        ("-", "stdin_itda"),
+        ("a/b.fa.gz", "b_itda"),
+        ("x.y.fasta", "x.y_itda"),
+        ("plain", "plain_itda"),
+    ],
+)
+def test_default_folder(source, folder) -> None:
+    assert default_folder(source) == Path(folder)
+
+
+def test_some_done_is_2_and_the_bad_one_is_named(family, tmp_path, capsys) -> None:
+    fasta(tmp_path / "x.fa", "good", "crash_it", "fine")
+    with (tmp_path / "x.fa").open("a") as file:
+        file.write(">letters\nMKTB\n>pair\nMKT:MKV\n")
+    assert run(["fold", "x.fa"]) == 2
+    shown = capsys.readouterr().err
+    assert "record 4 'letters' (line 7): B at position 4" in shown
+    assert "job 'pair' cannot be folded by mini" in shown
+    assert "error: crash_it: unexpected ZeroDivisionError" in shown
+    assert "[5/5]" not in shown and "[3/5] fine: pLDDT" in shown
+    assert "Traceback" in Path("x_itda/itda.log").read_text() and "x_itda/itda.log" in shown
+    records = json.loads(Path("x_itda/summary.json").read_bytes())["records"]
+    assert [(record["name"], record["status"]) for record in records] == [
+        ("good", "done"),
+        ("crash_it", "failed"),
+        ("fine", "done"),
+        ("letters", "refused"),
+        ("pair", "refused"),
+    ]
+
+
+def test_none_done_is_1(family, tmp_path) -> None:
+    fasta(tmp_path / "x.fa", "crash")
+    assert run(["fold", "x.fa"]) == 1
+    assert json.loads(Path("x_itda/summary.json").read_bytes())["counts"]["done"] == 0
+
+
+def test_all_refused_loads_nothing(family, tmp_path) -> None:
+    (tmp_path / "x.fa").write_text(">a\nMKTB\n>b\nMKT:MKV\n")
+    assert run(["fold", "x.fa"]) == 1
+    assert family.models == []
+
+
+def test_second_run_is_found_again_and_identical(three, family, capsys) -> None:
+    assert run(["fold", three]) == 0
+    before = {path.name: path.read_bytes() for path in Path("three_itda").iterdir()}
+    assert run(["fold", three]) == 0
+    after = {path.name: path.read_bytes() for path in Path("three_itda").iterdir()}
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"summary.json", "summary.tsv"} and set(before) == set(after)
+    assert family.folded == ["a", "b", "c"]
+    assert capsys.readouterr().err.count("found again") == 3
+
+
+def test_cache_option_says_where_work_is_kept(one, family, tmp_path) -> None:
+    for _ in range(2):
+        assert run(["fold", one, "--cache", "kept"]) == 0
+    assert family.folded == ["protein"]
+    assert (tmp_path / "kept").is_dir() and not (tmp_path / "cache").exists()
+
+
+def test_other_settings_need_overwrite(one, capsys) -> None:
+    assert run(["fold", one]) == 0
+    before = Path("one_itda/protein.cif").read_bytes()
+    assert run(["fold", one, "--seed", "2"]) == 1
+    assert "another run: protein" in capsys.readouterr().err
+    assert Path("one_itda/protein.cif").read_bytes() == before
+    assert run(["fold", one, "--seed", "2", "--overwrite"]) == 0
+    assert Path("one_itda/protein.cif").read_bytes() != before
+
+
+def test_json_lines_tell_the_whole_story(three, capsys) -> None:
+    assert run(["fold", three, "--json"]) == 0
+    told = events(capsys.readouterr().out)
+    assert [event["job"] for event in told if event["event"] == "job_finished"] == ["a", "b", "c"]
+    finished = next(event for event in told if event["event"] == "job_finished")
+    assert all(Path(path).is_file() for path in finished["files"])
+    assert told[-1] == {
+        "event": "run_finished",
+        "status": "finished",
+        "exit_status": 0,
+        "done": 3,
+        "total": 3,
+        "folder": "three_itda",
+    }
+    assert {event["event"] for event in told} == {
+        "job_started",
+        "stage_started",
+        "stage_progress",
+        "stage_finished",
+        "job_finished",
+        "run_finished",
+    }
+
+
+def test_json_lines_have_failures_and_their_hints(family, tmp_path, capsys) -> None:
+    (tmp_path / "x.fa").write_text(">ok\nMKTAY\n>bad\nMKTB\n")
+    assert run(["fold", "x.fa", "--json"]) == 2
+    told = events(capsys.readouterr().out)
+    (failed,) = [event for event in told if event["event"] == "job_failed"]
+    assert failed["job"] == "bad" and failed["refused"]
+    assert failed["error"]["kind"] == "InputError" and "D or N" in failed["error"]["hint"]
+    assert told[-1]["exit_status"] == 2
+
+
+def test_json_lines_end_with_what_stopped_the_run(one, tmp_path, capsys) -> None:
+    (tmp_path / "weights").write_bytes(b"bad")
+    assert run(["fold", one, "--json", "--weights", "weights"]) == 1
+    told = events(capsys.readouterr().out)
+    assert told[-1]["event"] == "run_failed" and told[-1]["error"]["kind"] == "WeightsError"
+
+
+def test_unknown_model_is_refused(one, capsys) -> None:
+    assert run(["fold", one, "--model", "maxi"]) == 1
+    assert "no model family 'maxi'" in capsys.readouterr().err
+    assert not Path("one_itda").exists()
+
+
+def test_alignment_belongs_to_the_one_record(one, three, family, tmp_path, capsys) -> None:
+    (tmp_path / "x.a3m").write_text(">q\nMKT\n")
+    assert run(["fold", one, "--msa", "x.a3m"]) == 0
+    assert run(["fold", three, "--msa", "x.a3m"]) == 1
+    assert "one file for 3 records (a, b, c)" in capsys.readouterr().err
+
+
+def test_folder_of_alignments_refuses_the_records_without_one(
+    three, family, tmp_path, capsys
+) -> None:
+    (tmp_path / "msas").mkdir()
+    (tmp_path / "msas" / "b.a3m").write_text(">q\nMKT\n")
+    assert run(["fold", three, "--msa", "msas"]) == 2
+    shown = capsys.readouterr().err
+    assert "job 'a': msa msas: holds no file for it" in shown and "'c'" in shown
+    assert family.folded == ["b"]
+    records = json.loads(Path("three_itda/summary.json").read_bytes())["records"]
+    assert [(record["position"], record["status"]) for record in records] == [
+        (1, "refused"),
+        (2, "done"),
+        (3, "refused"),
+    ]
+
+
+def test_warnings_of_reading_are_shown(family, tmp_path, capsys) -> None:
+    (tmp_path / "x.fa").write_text(">low\nmktay\n")
+    assert run(["fold", "x.fa"]) == 0
+    assert "warning: record 1 'low' (line 1): lower case" in capsys.readouterr().err
+
+
+def test_ambiguous_letters_can_be_read_as_unknown(family, tmp_path) -> None:
+    (tmp_path / "x.fa").write_text(">b\nMKTBAY\n")
+    assert run(["fold", "x.fa", "--ambiguous", "x"]) == 0
+    names = json.loads(Path("x_itda/b.confidence.json").read_bytes())["residues"]["name"]
+    assert names[3] == "UNK"
+
+
+def start(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "ITDA_CACHE": str(tmp_path / "cache")}
+    return subprocess.Popen(
+        [sys.executable, FAKE, "fold", *arguments],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_in_the_middle_saves_what_is_done(tmp_path, sent, status) -> None:
+    fasta(tmp_path / "x.fa", "first", "slow", "never")
+    process = start(tmp_path, "x.fa")
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "x_itda" / "first.confidence.json").exists():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    time.sleep(0.3)
+    process.send_signal(sent)
+    _, shown = process.communicate(timeout=30)
+    assert process.returncode == status
+    assert "stopped: 1 of 3 done and saved in x_itda" in shown and "Traceback" not in shown
+    summary = json.loads((tmp_path / "x_itda" / "summary.json").read_bytes())
+    assert summary["status"] == "interrupted"
+    assert [record["status"] for record in summary["records"]] == ["done", "waiting", "waiting"]
+    again = start(tmp_path, "x.fa")
+    _, shown = again.communicate(timeout=60)
+    assert again.returncode == 0
+    assert "[1/3] first: pLDDT" in shown and shown.count("found again") == 1
+
+
+def test_bar_on_a_terminal(tmp_path) -> None:
+    pty = pytest.importorskip("pty")
+    fasta(tmp_path / "x.fa", "slow_one", "crash_two")
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, FAKE, "fold", "x.fa"],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "ITDA_CACHE": str(tmp_path / "cache"),
+            "TERM": "xterm",
+            "COLUMNS": "100",
+        },
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            part = os.read(ours, 4096)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    os.close(ours)
+    output, _ = process.communicate(timeout=60)
+    text = shown.decode()
+    assert process.returncode == 2 and b"1 of 2 done" in output
+    assert "[1/2] slow_one" in text and "pass 2 of 4" in text and "%" in text
+    assert "ZeroDivisionError" in text and "Traceback" not in text
