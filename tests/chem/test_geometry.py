@@ -1,3 +1,5 @@
+import itertools
+
 import biotite.structure.info as info
 import numpy as np
 import pytest
@@ -29,12 +31,12 @@ def test_torsions_run_along_bonds(name):
         frozenset(component.atom_name[[i, j]].tolist()) for i, j, _ in component.bonds.as_array()
     }
     for chi in CHI_ATOMS[name]:
-        for a, b in zip(chi, chi[1:], strict=False):
+        for a, b in itertools.pairwise(chi):
             assert frozenset((a, b)) in bonds
 
 
-# The dictionary holds the neutral acid and a localised guanidinium; proteins have carboxylates and a
-# delocalised one (Engh and Huber 1991).
+# The dictionary holds the neutral acid and a localised guanidinium; proteins have carboxylates and
+# a delocalised one (Engh and Huber 1991).
 CHARGED_BONDS_ANGSTROM = {
     ("ASP", "CG", "OD2"): 1.249,
     ("GLU", "CD", "OE2"): 1.249,

@@ -179,9 +179,9 @@ def test_what_mini_cannot_fold_is_refused_by_name(entities, said):
 
 def test_altered_truncated_or_foreign_weights_are_refused(weights, tmp_path):
     card = weights.with_suffix(".json")
-    content = weights.read_bytes()
+    content, whole_card = weights.read_bytes(), card.read_text()
 
-    def copy(name, data, card_text=card.read_text()):
+    def copy(name, data, card_text=whole_card):
         path = tmp_path / f"{name}.safetensors"
         path.write_bytes(data)
         path.with_suffix(".json").write_text(card_text)

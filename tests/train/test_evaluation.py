@@ -52,7 +52,8 @@ def test_best_random_fold_is_the_best_of_what_was_drawn(data_folder):
     ]
     assert scores[1] >= scores[0]
     long = np.zeros((500, 3))
-    assert random_fold(pool, long, np.ones(500, bool), draws=2, random=np.random.default_rng(0)) is None
+    mask = np.ones(500, bool)
+    assert random_fold(pool, long, mask, draws=2, random=np.random.default_rng(0)) is None
 
 
 def test_evaluation_folds_the_named_chains_and_nothing_else(data_folder, tmp_path):

@@ -166,7 +166,7 @@ def test_another_recipe_does_not_go_on_in_the_same_folder(recipe_path, data_fold
 def test_exported_weights_fold(uninterrupted, tmp_path):
     from itda.job.model import Job
 
-    run, trained = uninterrupted
+    _, trained = uninterrupted
     card = export_weights(trained, tmp_path / "tiny.safetensors")
     assert card.training["steps"] == 14
     assert card.training["training_clusters"] == 8

@@ -33,7 +33,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Name of the split below DIR.")] = "split",
     part: Annotated[str, typer.Option(help="test or validation.")] = "test",
     weights: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Weights of your own. [default: mini's]")
+        Path | None, typer.Option(metavar="FILE", help="Weights of your own. (default: mini's)")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     longest: Annotated[int, typer.Option(min=10, help="Longest chain, residues.")] = 400,

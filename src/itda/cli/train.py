@@ -22,7 +22,7 @@ def train(
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="The run; one that is there goes on. [default: runs/NAME]"
+            metavar="DIR", help="The run; one that is there goes on. (default: runs/NAME)"
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
@@ -37,7 +37,7 @@ def train(
         float, typer.Option(min=0.0, help="Time between checkpoints.")
     ] = 2.0,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads of each process. [default: PyTorch's]")
+        int | None, typer.Option(min=1, help="CPU threads of each process. (default: PyTorch's)")
     ] = None,
 ) -> None:
     """Train a mini model.

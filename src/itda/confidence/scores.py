@@ -21,7 +21,7 @@ def expected_plddt(
     array([75.])
     """
     bins = probabilities.shape[-1]
-    return probabilities @ ((np.arange(bins) + 0.5) / bins * 100.0)
+    return np.asarray(probabilities @ ((np.arange(bins) + 0.5) / bins * 100.0))
 
 
 def expected_aligned_error(
@@ -37,7 +37,7 @@ def expected_aligned_error(
         PAE in angstrom.
     """
     centres = (np.arange(probabilities.shape[-1]) + 0.5) * bin_angstrom
-    return probabilities @ centres
+    return np.asarray(probabilities @ centres)
 
 
 def predicted_tm_score(

@@ -33,7 +33,7 @@ class Rigid:
         on_x: Float[Tensor, "*shape 3"],
         in_plane: Float[Tensor, "*shape 3"],
     ) -> Rigid:
-        """Build frames with `on_x` on +x and `in_plane` at positive y (AlphaFold 2 SI, algorithm 21)."""
+        """Build frames with `on_x` on +x, `in_plane` at positive y (AlphaFold 2 SI, algorithm 21)."""
         x = _unit(on_x - origin)
         towards = in_plane - origin
         y = _unit(towards - (towards * x).sum(-1, keepdim=True) * x)
@@ -76,7 +76,7 @@ class Rigid:
         return Rigid(self.rotation, self.translation * factor)
 
     def detach_rotation(self) -> Rigid:
-        """Stop gradients through rotations between structure blocks (AlphaFold 2 SI, algorithm 20)."""
+        """Stop gradients through rotations between blocks (AlphaFold 2 SI, algorithm 20)."""
         return Rigid(self.rotation.detach(), self.translation)
 
 

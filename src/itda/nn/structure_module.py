@@ -49,7 +49,7 @@ class StructureOutput:
 
 
 class InvariantPointAttention(nn.Module):
-    """Attention that also measures distances between points in each frame (AlphaFold 2 SI, alg. 22)."""
+    """Attention that also measures distances between points (AlphaFold 2 SI, algorithm 22)."""
 
     def __init__(
         self,
@@ -199,7 +199,7 @@ class StructureModule(nn.Module):
 
 
 class TorsionHead(nn.Module):
-    """Torsion angles as points on the unit circle (AlphaFold 2 SI, algorithm 20, lines 11 to 14)."""
+    """Torsion angles as points on the unit circle (AlphaFold 2 SI, algorithm 20, lines 11-14)."""
 
     def __init__(self, single_channels: int, channels: int, torsions: int) -> None:
         super().__init__()
@@ -249,7 +249,7 @@ def build_chain(
         torch.cat([first.rotation, frames.rotation], dim=1),
         torch.cat([first.translation, frames.translation], dim=1),
     )
-    # Running products by doubling: after each round a frame holds the product of twice as many steps.
+    # Running products by doubling: each round doubles the steps whose product a frame holds.
     reach = 1
     while reach < torsions.shape[1]:
         joined = Rigid(frames.rotation[:, :-reach], frames.translation[:, :-reach]).compose(
@@ -287,7 +287,7 @@ def _place(
     angle_degrees: float,
     torsion: Float[Tensor, "*shape 2"],
 ) -> Float[Tensor, "*shape 3"]:
-    """Place an atom after c by bond length, bond angle at c, and (sin, cos) of the torsion about b-c."""
+    """Place an atom after c by bond length, angle at c, and (sin, cos) of the torsion about b-c."""
     frame = Rigid.from_three_points(c, 2 * c - b, c + (a - b))
     angle = math.radians(angle_degrees)
     sine, cosine = torsion.unbind(-1)

@@ -1,1 +1,1 @@
-"""Operations: one folder each with an interface, a float32 reference, faster backends, and routing."""
+"""Operations: a folder each with an interface, a float32 reference, faster backends, routing."""

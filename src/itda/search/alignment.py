@@ -106,9 +106,9 @@ def _records(path: Path) -> tuple[list[str], list[str]]:
             f"{path}: cannot be read as an alignment: {error}", hint="give an A3M file"
         ) from error
     if "\0" in text:
-        line = text[: text.index("\0")].count("\n") + 1
+        number = text[: text.index("\0")].count("\n") + 1
         raise InputError(
-            f"{path}: line {line} holds a null byte",
+            f"{path}: line {number} holds a null byte",
             hint="some servers end each alignment with one; remove it",
         )
     names: list[str] = []

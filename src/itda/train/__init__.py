@@ -1,0 +1,1 @@
+"""Training data, splits, losses, the training loop and evaluation of the mini family."""

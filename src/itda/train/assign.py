@@ -104,10 +104,13 @@ def split_datasets(
     say = progress or (lambda _: None)
     records = [record for dataset in datasets for record in _records(dataset, settings)]
     sequences = [record.sequence for record in records]
-    search_options = {"sensitivity": settings.sensitivity, "threads": threads}
     say("clustering")
     representatives = cluster_sequences(
-        sequences, identity=settings.identity, coverage=settings.coverage, **search_options
+        sequences,
+        identity=settings.identity,
+        coverage=settings.coverage,
+        sensitivity=settings.sensitivity,
+        threads=threads,
     )
     names = cluster_names([record.id for record in records], representatives.tolist())
     say("searching the held-out sequences")
@@ -115,13 +118,14 @@ def split_datasets(
         hold_out,
         sequences,
         iterations=HOLD_OUT_ITERATIONS,
-        **search_options,
+        sensitivity=settings.sensitivity,
+        threads=threads,
     )
     held = {names[hit.target] for hit in held_hits}
     test, validation = _draw(records, names, held, settings)
     parts = _first_parts(records, names, test | held, validation)
     say("searching what resembles test and validation")
-    _exclude(records, parts, settings, search_options)
+    _exclude(records, parts, settings, threads)
     members = {
         record.id: (name, parts[record.id]) for record, name in zip(records, names, strict=True)
     }
@@ -196,7 +200,7 @@ def _exclude(
     records: Sequence[_Record],
     parts: dict[str, Part],
     settings: SplitSettings,
-    search_options: dict[str, Any],
+    threads: int,
 ) -> None:
     inner: tuple[Part, ...]
     for part, inner in (("test", ("test",)), ("validation", ("test", "validation"))):
@@ -206,7 +210,8 @@ def _exclude(
             [record.sequence for record in targets],
             identity=settings.identity,
             e_value=settings.e_value,
-            **search_options,
+            sensitivity=settings.sensitivity,
+            threads=threads,
         )
         for hit in hits:
             parts[targets[hit.target].id] = "excluded"

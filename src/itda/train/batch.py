@@ -122,7 +122,7 @@ def _example(crop: Crop) -> dict[str, np.ndarray]:
     coordinates, seen = chain.coordinates[rows], chain.atom_mask[rows]
     atoms = np.take_along_axis(coordinates, columns[..., None], axis=1)
     atom_mask = np.take_along_axis(seen, columns, axis=1) & tables.atom14_mask[restype]
-    backbone = seen[:, [N_INDEX, CA_INDEX, C_INDEX]].all(1)
+    backbone = np.asarray(seen[:, [N_INDEX, CA_INDEX, C_INDEX]].all(1))
     torsions, torsion_mask = _torsions(restype, atoms, atom_mask)
     index = chain.residue_index[rows].astype(np.int64)
     length = len(restype)
@@ -200,11 +200,12 @@ def _ideal_cb(atoms: Float32[np.ndarray, "token 14 3"]) -> Float32[np.ndarray, "
     x = _unit(c - ca)
     y = _unit((n - ca) - ((n - ca) * x).sum(-1, keepdims=True) * x)
     frame = np.stack([x, y, np.cross(x, y)], axis=-1)
-    return (frame @ np.array(ideal_positions()["ALA"]["CB"]) + ca).astype(np.float32)
+    return np.asarray(frame @ np.array(ideal_positions()["ALA"]["CB"]) + ca, np.float32)
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:
-    return vector / np.maximum(np.linalg.norm(vector, axis=-1, keepdims=True), 1e-6)
+    length = np.linalg.norm(vector, axis=-1, keepdims=True)
+    return np.asarray(vector / np.maximum(length, 1e-6))
 
 
 def _pad(array: np.ndarray, length: int) -> np.ndarray:

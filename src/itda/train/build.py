@@ -8,8 +8,10 @@ from typing import Any
 
 from itda.errors import DataError
 from itda.train.chain import Chain
-from itda.train.dataset import ChainDataset, DatasetWriter, atomic_folder
+from itda.train.dataset import ChainDataset
+from itda.train.folder import atomic_folder
 from itda.train.rejection import Rejection, write_rejections
+from itda.train.writer import DatasetWriter
 
 
 def build_dataset(

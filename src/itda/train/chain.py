@@ -64,8 +64,8 @@ class Chain:
         long_side_chain = ~np.isin(letters, _NO_ATOM_BEYOND_CB)
         if not long_side_chain.any():
             return False
-        seen = self.atom_mask[:, _BEYOND_CB].any(axis=1)
-        return bool(seen[long_side_chain].mean() > 0.5)
+        seen = self.atom_mask[long_side_chain][:, _BEYOND_CB].any(axis=1)
+        return bool(seen.mean() > 0.5)
 
 
 def index_residues(

@@ -16,243 +16,27 @@ of each other file), `chains.tsv` (one line a chain) and these arrays, all chain
 from __future__ import annotations
 
 import csv
-import datetime
-import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
 
-from itda.errors import DataError, OutputError
-from itda.train.chain import (
-    ATOM_COUNT,
-    DSSP_LETTERS,
-    PROFILE_COLUMNS,
-    SEQUENCE_LETTERS,
-    Chain,
+from itda.errors import DataError
+from itda.train.chain import ATOM_COUNT, Chain
+from itda.train.folder import atomic_folder, file_digest
+from itda.train.writer import (
+    ARRAYS,
+    COORDINATE_UNIT_ANGSTROM,
+    FORMAT,
+    FORMAT_VERSION,
+    MANIFEST,
+    DatasetWriter,
 )
 
-FORMAT = "itda-chains"
-FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
-COORDINATE_UNIT_ANGSTROM = 1e-3
-PROFILE_UNIT = 1e-4
-
-_ARRAYS: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
-    "sequence": (np.uint8, ()),
-    "residue_index": (np.int32, ()),
-    "atom_mask": (np.uint8, (5,)),
-    "coordinates": (np.int32, (3,)),
-    "profile": (np.uint16, (PROFILE_COLUMNS,)),
-    "dssp": (np.uint8, ()),
-}
-_COLUMNS = (
-    "id",
-    "length",
-    "atoms",
-    "profile",
-    "dssp",
-    "side_chains",
-    "release_date",
-    "resolution",
-    "method",
-    "source",
-)
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file as hexadecimal text."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-@contextmanager
-def atomic_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Give a temporary folder that takes the name `folder` only when the block ends well.
-
-    Args:
-        folder: The name to take.
-        overwrite: Whether a folder of that name is replaced.
-
-    Raises:
-        OutputError: The folder exists and is not to be replaced, or cannot be written.
-    """
-    if folder.exists() and not overwrite:
-        raise OutputError(
-            f"{folder} exists already", hint="choose another --out, or pass --overwrite"
-        )
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder} is a file, not a folder", hint="choose another --out")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise OutputError(f"cannot write in {folder.parent}: {error.strerror}") from error
-    try:
-        yield work
-        work.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        work.rename(folder)
-    except OSError as error:
-        raise OutputError(f"cannot write {folder}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-class _ArrayFile:
-    """A .npy file that grows along its first axis and gets its header when it is closed."""
-
-    def __init__(self, path: Path, dtype: type[np.generic], row: tuple[int, ...]) -> None:
-        self._dtype = np.dtype(dtype).newbyteorder("<")
-        self._row = row
-        self._rows = 0
-        self._stream = path.open("wb")
-        self._write_header()
-
-    def _write_header(self) -> None:
-        # numpy pads this header so that a longer first axis does not move the data.
-        self._stream.seek(0)
-        header = {
-            "descr": np.lib.format.dtype_to_descr(self._dtype),
-            "fortran_order": False,
-            "shape": (self._rows, *self._row),
-        }
-        np.lib.format.write_array_header_1_0(self._stream, header)
-
-    def append(self, values: np.ndarray) -> None:
-        self._stream.write(np.ascontiguousarray(values, dtype=self._dtype).tobytes())
-        self._rows += len(values)
-
-    def close(self, *, finish: bool) -> None:
-        if finish:
-            self._write_header()
-        self._stream.close()
-
-
-class DatasetWriter:
-    """Writes chains one by one into a folder; use it as a context manager.
-
-    Args:
-        folder: An existing empty folder, such as `atomic_folder` gives.
-        source: What the data is: name, version, licence, files with their digests.
-        parameters: Settings of the build that a reader should know.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        source: Mapping[str, Any],
-        parameters: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.folder = folder
-        self._source = dict(source)
-        self._parameters = dict(parameters or {})
-        self._ids: set[str] = set()
-        self._totals = dict.fromkeys(("residues", "atoms", "profile", "dssp", "side_chains"), 0)
-        self._arrays = {
-            name: _ArrayFile(folder / f"{name}.npy", dtype, row)
-            for name, (dtype, row) in _ARRAYS.items()
-        }
-        self._table_stream = (folder / "chains.tsv").open("w", encoding="utf-8", newline="")
-        self._table = csv.writer(self._table_stream, delimiter="\t", lineterminator="\n")
-        self._table.writerow(_COLUMNS)
-
-    def __enter__(self) -> DatasetWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for array in self._arrays.values():
-            array.close(finish=kind is None)
-        self._table_stream.close()
-        if kind is None:
-            self._write_manifest()
-
-    def __contains__(self, chain_id: str) -> bool:
-        return chain_id in self._ids
-
-    def __len__(self) -> int:
-        return len(self._ids)
-
-    def add(self, chain: Chain) -> None:
-        """Append one chain.
-
-        Raises:
-            DataError: Shapes, letters or values break the format, or the id is taken.
-        """
-        _check(chain)
-        if chain.id in self._ids:
-            raise DataError(f"chain {chain.id} stands twice", hint="give each chain its own id")
-        self._ids.add(chain.id)
-        atoms = chain.coordinates[chain.atom_mask].astype(np.float64)
-        packed = np.packbits(chain.atom_mask, axis=1)
-        self._arrays["sequence"].append(np.frombuffer(chain.sequence.encode(), np.uint8))
-        self._arrays["residue_index"].append(chain.residue_index)
-        self._arrays["atom_mask"].append(packed)
-        self._arrays["coordinates"].append(np.rint(atoms / COORDINATE_UNIT_ANGSTROM))
-        if chain.profile is not None:
-            self._arrays["profile"].append(np.rint(chain.profile / PROFILE_UNIT))
-        if chain.dssp is not None:
-            self._arrays["dssp"].append(np.frombuffer(chain.dssp.encode(), np.uint8))
-        flags = {
-            "profile": chain.profile is not None,
-            "dssp": chain.dssp is not None,
-            "side_chains": chain.has_side_chains,
-        }
-        for name, flag in flags.items():
-            self._totals[name] += flag
-        self._totals["residues"] += len(chain)
-        self._totals["atoms"] += len(atoms)
-        self._table.writerow(
-            [
-                chain.id,
-                len(chain),
-                len(atoms),
-                *(int(flag) for flag in flags.values()),
-                chain.release_date,
-                f"{chain.resolution:g}",
-                *(" ".join(text.split()) for text in (chain.method, chain.source)),
-            ]
-        )
-
-    def _write_manifest(self) -> None:
-        names = [*(f"{name}.npy" for name in _ARRAYS), "chains.tsv"]
-        manifest = {
-            "format": FORMAT,
-            "version": FORMAT_VERSION,
-            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "source": self._source,
-            "parameters": self._parameters,
-            "counts": {
-                "chains": len(self._ids),
-                "residues": self._totals["residues"],
-                "atoms": self._totals["atoms"],
-                "chains_with_profile": self._totals["profile"],
-                "chains_with_dssp": self._totals["dssp"],
-                "chains_with_side_chains": self._totals["side_chains"],
-            },
-            "files": {
-                name: {
-                    "bytes": (self.folder / name).stat().st_size,
-                    "sha256": file_digest(self.folder / name),
-                }
-                for name in names
-            },
-        }
-        (self.folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+__all__ = ["ChainDataset", "DatasetWriter", "atomic_folder", "file_digest"]
 
 
 class ChainDataset:
@@ -271,10 +55,10 @@ class ChainDataset:
     def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
         self.folder = folder
         self.manifest = manifest
-        self._arrays = {
+        self._arrays: dict[str, np.ndarray] = {
             # A plain view: indexing numpy's memmap class costs more than the read itself.
             name: np.load(folder / f"{name}.npy", mmap_mode="r").view(np.ndarray)
-            for name in _ARRAYS
+            for name in ARRAYS
         }
         with (folder / "chains.tsv").open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream, delimiter="\t"))
@@ -435,7 +219,7 @@ class ChainDataset:
             "dssp": "dssp",
         }
         for name, kind in rows.items():
-            dtype, row = _ARRAYS[name]
+            dtype, row = ARRAYS[name]
             shape = (int(self._starts[kind][-1]), *row)
             array = self._arrays[name]
             if array.shape != shape or array.dtype != dtype:
@@ -470,37 +254,3 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             hint="build the dataset again with this version",
         )
     return manifest
-
-
-def _check(chain: Chain) -> None:
-    length = len(chain.sequence)
-    problem = ""
-    if not chain.id or any(character.isspace() for character in chain.id):
-        problem = "its id is empty or holds a blank"
-    elif length == 0 or set(chain.sequence) - set(SEQUENCE_LETTERS):
-        problem = "its sequence is empty or holds letters beyond the 20 amino acids and X"
-    elif chain.coordinates.shape != (length, ATOM_COUNT, 3):
-        problem = f"coordinates are {chain.coordinates.shape}, not {(length, ATOM_COUNT, 3)}"
-    elif chain.atom_mask.shape != (length, ATOM_COUNT):
-        problem = f"atom_mask is {chain.atom_mask.shape}, not {(length, ATOM_COUNT)}"
-    elif not np.isfinite(chain.coordinates[chain.atom_mask]).all():
-        problem = "a coordinate is not a number"
-    elif chain.residue_index.shape != (length,) or (np.diff(chain.residue_index) < 1).any():
-        problem = "residue_index does not rise by at least 1 a residue"
-    elif chain.profile is not None and not _is_profile(chain.profile, length):
-        problem = "profile is not one row of 20 frequencies in 0..1 a residue"
-    elif chain.dssp is not None and (
-        len(chain.dssp) != length or set(chain.dssp) - set(DSSP_LETTERS)
-    ):
-        problem = "dssp is not one of its letters a residue"
-    if problem:
-        raise DataError(f"chain {chain.id or '(no id)'}: {problem}")
-
-
-def _is_profile(profile: np.ndarray, length: int) -> bool:
-    return bool(
-        profile.shape == (length, PROFILE_COLUMNS)
-        and np.isfinite(profile).all()
-        and profile.min() >= 0
-        and profile.max() <= 1
-    )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning_fabric as fabric_package
 import numpy as np
@@ -167,8 +167,7 @@ class Trainer:
 
     def averaged_network(self) -> Mini:
         """Give the network with averaged weights, for evaluation and export."""
-        network: Mini = self.average.module
-        return network.eval()
+        return cast(Mini, self.average.module).eval()
 
     def _train_step(self, batch: Batch) -> tuple[float, dict[str, float]]:
         stage = self.recipe.stage_at(self.step)
@@ -190,7 +189,7 @@ class Trainer:
         names = list(parts)
         values = torch.stack([total.detach(), *(parts[name].detach() for name in names)])
         if self.fabric.world_size > 1:
-            values = self.fabric.all_reduce(values, reduce_op="mean")
+            values = cast(Tensor, self.fabric.all_reduce(values, reduce_op="mean"))
         numbers = values.tolist()
         return numbers[0], dict(zip(names, numbers[1:], strict=True))
 
@@ -271,7 +270,8 @@ class Trainer:
         if self.fabric.world_size == 1:
             return stop
         asked = torch.tensor(float(stop), device=self.fabric.device)
-        return bool(self.fabric.all_reduce(asked, reduce_op="sum") > 0)
+        total = cast(Tensor, self.fabric.all_reduce(asked, reduce_op="sum"))
+        return total.item() > 0
 
 
 class _NetworkAndLoss(nn.Module):
@@ -284,7 +284,7 @@ class _NetworkAndLoss(nn.Module):
     def forward(
         self, batch_of: Callable[[], Batch], stage: Stage, recycles: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Take the batch behind a call: Fabric would round coordinates in plain sight to bfloat16."""
+        """Take the batch behind a call: Fabric would round coordinates it sees to bfloat16."""
         batch = batch_of()
         output = self.network(batch.features, recycles=recycles)
         mask = batch.features.tokens.mask

@@ -1,4 +1,4 @@
-"""Which crops a step is made of: a pure function of seed and step, so that a resumed run repeats it."""
+"""Which crops a step is made of: a pure function of seed and step, which a resumed run repeats."""
 
 from __future__ import annotations
 

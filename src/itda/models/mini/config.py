@@ -28,9 +28,9 @@ class MiniConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    single_channels: int = 384
+    single_channels: int = 320
     pair_channels: int = 64
-    blocks: int = 10
+    blocks: int = 8
     single_heads: int = 8
     pair_heads: int = 0
     stem_kernel: int = 9

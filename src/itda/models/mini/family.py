@@ -22,7 +22,7 @@ class MiniFamily:
     name: str = "mini"
     title: str = "Itda mini: one protein chain from its sequence and, if there is one, its profile"
     licence: str = "Apache-2.0"
-    citation: str = "Itda, https://github.com/itda/itda (docs/mini.md holds its model card)"
+    citation: str = "Itda mini, the model card in docs/mini.md"
     capabilities: Capabilities = Capabilities(
         molecules=frozenset({"protein"}),
         max_chains=1,

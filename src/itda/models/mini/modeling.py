@@ -154,6 +154,7 @@ class Mini(nn.Module):
         tokens = features.tokens
         first_single, first_pair = self.embedding(features)
         single, pair = first_single, first_pair
+        ca = torch.zeros(*tokens.mask.shape, 3, device=tokens.mask.device)
         for recycle in range(recycles + 1):
             last = recycle == recycles
             with torch.set_grad_enabled(last and torch.is_grad_enabled()):

@@ -104,8 +104,13 @@ class MiniModel:
             label = f"sample {sample + 1} of {samples}"
             report(sample / samples, f"{label}: network")
             output = self.run(inputs.features, recycles=passes, seed=seed, sample=sample)
-            report((sample + 0.5) / samples, f"{label}: geometry")
-            folded = finish(output, inputs.features)
+            folded = finish(
+                output,
+                inputs.features,
+                report=lambda fraction, sample=sample, label=label: report(
+                    (sample + 0.1 + 0.9 * fraction) / samples, f"{label}: geometry"
+                ),
+            )
             predictions.append(
                 Prediction(
                     name=job.name,
@@ -201,7 +206,11 @@ class FoldedChain:
 
 
 def finish(
-    output: MiniOutput, features: Features, *, refine_steps: int = REFINE_STEPS
+    output: MiniOutput,
+    features: Features,
+    *,
+    refine_steps: int = REFINE_STEPS,
+    report: Callable[[float], None] = lambda _fraction: None,
 ) -> FoldedChain:
     """Refine the geometry of the first chain of a batch and read its confidence."""
     frames = output.structure.frames
@@ -210,6 +219,7 @@ def finish(
         Rigid(frames.rotation[0], frames.translation[0]),
         output.structure.torsions[0],
         steps=refine_steps,
+        report=report,
     )
     pae_bins = _probabilities(output.pae_logits[0])
     pae = expected_aligned_error(pae_bins, bin_angstrom=PAE_BIN_ANGSTROM)

@@ -8,6 +8,7 @@ no atoms overlap, with a pull back to where the network put them.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -24,7 +25,7 @@ from itda.chem.residues import RESTYPE_INDEX, VAN_DER_WAALS_RADIUS_ANGSTROM
 from itda.nn.rigid import Rigid
 from itda.nn.structure_module import AtomBuilder
 
-STEPS = 300
+STEPS = 600
 LEARNING_RATE = 0.03
 CONTACT_RADIUS_ANGSTROM = 8.0
 CONTACTS_EVERY = 25
@@ -55,6 +56,7 @@ def refine(
     torsions: Float[Tensor, "token 5 2"],
     *,
     steps: int = STEPS,
+    report: Callable[[float], None] = lambda _fraction: None,
 ) -> RefinedStructure:
     """Move frames and torsions to ideal peptide geometry; deterministic, float32.
 
@@ -63,6 +65,7 @@ def refine(
         frames: Backbone frames, shape (token,), angstrom.
         torsions: (sin, cos) of N-CA-C-O and chi1 to chi4.
         steps: Of Adam.
+        report: Called now and then with the fraction done.
 
     Returns:
         Atoms after the last step.
@@ -80,6 +83,7 @@ def refine(
                 group["lr"] = LEARNING_RATE * min(1.0, 2 * (1 - step / steps))
             atoms = _build(builder, restype, start, update, angles)
             if contacts is None or step % CONTACTS_EVERY == 0:
+                report(step / steps)
                 contacts = _contacts(atoms.detach(), present, restype)
             energy = (
                 _peptide_energy(restype, atoms)

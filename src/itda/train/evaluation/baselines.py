@@ -87,7 +87,7 @@ def secondary_structure_only(dssp: str) -> Float[np.ndarray, "residue 3"]:
     for residue in range(1, len(dssp)):
         dihedrals = (torsions[residue - 1][1], 180.0, torsions[residue][0])
         for (length, angle), dihedral in zip(_BONDS, dihedrals, strict=True):
-            atoms.append(_extend(*atoms[-3:], length, angle, dihedral))
+            atoms.append(_extend(atoms[-3], atoms[-2], atoms[-1], length, angle, dihedral))
     return np.array(atoms[1::3])
 
 
@@ -99,7 +99,7 @@ def _extend(
     angle_degrees: float,
     dihedral_degrees: float,
 ) -> Float[np.ndarray, "3"]:
-    """Place the next atom by bond, angle and dihedral (natural extension of the reference frame)."""
+    """Place the next atom by bond, angle and dihedral (natural extension reference frame)."""
     angle, dihedral = np.radians(angle_degrees), np.radians(dihedral_degrees)
     x = (c - b) / np.linalg.norm(c - b)
     normal = np.cross(b - a, x)

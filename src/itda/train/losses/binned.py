@@ -37,7 +37,7 @@ def lddt_ca(
     true: Float[Tensor, "batch token 3"],
     mask: Bool[Tensor, "batch token"],
 ) -> Float[Tensor, "batch token"]:
-    """Per-residue CA-lDDT from 0 to 1 (Mariani et al. 2013); 0 where masked or without neighbours."""
+    """CA-lDDT of each residue, 0 to 1 (Mariani et al. 2013); 0 if masked or without neighbours."""
     true_distance = pairwise_distance(true, true)
     error = (pairwise_distance(predicted, predicted) - true_distance).abs()
     both = mask[:, :, None] & mask[:, None, :]

@@ -1,4 +1,4 @@
-"""Frame-aligned point error: the loss that sees a structure, and its handedness, from every residue."""
+"""Frame-aligned point error: the loss that sees a structure and its hand from every residue."""
 
 from __future__ import annotations
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from itda.chem.geometry import rigid_group_tables
+from itda.chem.residues import RESTYPE_1_TO_3, SYMMETRIC_ATOMS
 from itda.models.mini.modeling import MiniOutput
 from itda.nn.rigid import Rigid
 from itda.train.batch import Batch, Targets
@@ -62,7 +64,7 @@ def compute_losses(
 
 def _each(
     output: MiniOutput, batch: Batch, weights: Mapping[str, float], clamped: Bool[Tensor, "batch"]
-):  # type: ignore[no-untyped-def]
+) -> Iterator[tuple[str, Tensor]]:
     tokens, targets = batch.features.tokens, batch.targets
     seen, true_frames = targets.backbone_mask, targets.frames
     ca = output.structure.frames.translation
@@ -138,7 +140,7 @@ def _each(
 def _name_symmetric_atoms(
     output: MiniOutput, targets: Targets, batch: Batch
 ) -> Float[Tensor, "batch token 14 3"]:
-    """Exchange names such as OD1 and OD2 where that brings the experiment nearer to the prediction."""
+    """Exchange names such as OD1 and OD2 where that brings experiment and prediction nearer."""
     swap = torch.from_numpy(_swapped_columns()).to(targets.atoms.device)
     columns = swap[batch.features.tokens.restype]
     renamed = targets.atoms.gather(2, columns[..., None].expand(-1, -1, -1, 3))
@@ -161,11 +163,7 @@ def _in_own_frame(
     return frames.unsqueeze(-1).invert_apply(atoms)
 
 
-def _swapped_columns():  # type: ignore[no-untyped-def]
-    import numpy as np
-
-    from itda.chem.residues import RESTYPE_1_TO_3, SYMMETRIC_ATOMS
-
+def _swapped_columns() -> Int[np.ndarray, "21 14"]:
     names = rigid_group_tables().atom14_names
     columns = np.tile(np.arange(14), (len(names), 1))
     for row, residue in enumerate(RESTYPE_1_TO_3.values()):

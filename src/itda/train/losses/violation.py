@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor
 
 from itda.chem.geometry import (
@@ -26,7 +27,7 @@ OVERLAP_TOLERANCE_ANGSTROM = 1.5
 def peptide_violation(
     atoms: Float[Tensor, "batch token 14 3"], linked: Bool[Tensor, "batch token"]
 ) -> Float[Tensor, "batch"]:
-    """Deviation of C-N lengths (angstrom) and of the two angles at the bond (cosine) beyond tolerance.
+    """How far C-N lengths (angstrom) and the two angles there (cosine) are beyond tolerance.
 
     Args:
         atoms: Heavy atoms in atom14 order, angstrom.
@@ -55,7 +56,7 @@ def clash_violation(
 ) -> Float[Tensor, "batch"]:
     """Overlap (angstrom) of atoms in different residues, summed and divided by the atom count."""
     radius = torch.from_numpy(_radius_table()).to(atoms.device)[restype]
-    batch, tokens = restype.shape
+    tokens = restype.shape[1]
     flat, flat_radius = atoms.flatten(1, 2), radius.flatten(1)
     allowed = flat_radius[:, :, None] + flat_radius[:, None, :] - OVERLAP_TOLERANCE_ANGSTROM
     overlap = (allowed - pairwise_distance(flat, flat)).clamp_min(0)
@@ -69,9 +70,7 @@ def clash_violation(
     return (overlap * counted).sum((1, 2)) / present.sum(-1).clamp_min(1)
 
 
-def _radius_table() -> Float:
-    import numpy as np
-
+def _radius_table() -> Float32[np.ndarray, "21 14"]:
     names = rigid_group_tables().atom14_names
     return np.array(
         [[VAN_DER_WAALS_RADIUS_ANGSTROM.get(name[:1], 0.0) for name in row] for row in names],

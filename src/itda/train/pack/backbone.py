@@ -61,7 +61,7 @@ def classify(
     place[list(DSSP_LETTERS.encode())] = np.arange(len(DSSP_LETTERS))
     letter = np.where(has_dssp, place[dssp], len(DSSP_LETTERS))
     kind = np.select([sequence == ord("G"), sequence == ord("P")], [1, 2], 0)
-    return letter * 3 + kind
+    return np.asarray(letter * 3 + kind)
 
 
 def encode_backbone(

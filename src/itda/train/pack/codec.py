@@ -122,7 +122,7 @@ def decode_chains(packed: Mapping[str, bytes]) -> Iterator[Chain]:
 
 def encode_profile(profile: Float[np.ndarray, "residue 20"]) -> UInt8[np.ndarray, "residue 20"]:
     """Round the square roots of frequencies, which tell rare residues apart, to 12 steps."""
-    return np.rint(np.sqrt(profile) * PROFILE_STEPS).astype(np.uint8)
+    return np.asarray(np.rint(np.sqrt(profile) * PROFILE_STEPS), np.uint8)
 
 
 def decode_profile(code: UInt8[np.ndarray, "residue 20"]) -> Float[np.ndarray, "residue 20"]:

@@ -48,7 +48,7 @@ class Frames:
     def to_global(self, local: Float[np.ndarray, "frame 3"]) -> Float[np.ndarray, "frame 3"]:
         """Undo `to_local`."""
         turned = local[:, :1] * self.x + local[:, 1:2] * self.y + local[:, 2:] * self.z
-        return self.origin + turned
+        return np.asarray(self.origin + turned)
 
 
 def _cross(
@@ -65,7 +65,7 @@ def _cross(
 
 
 def _length(vector: Float[np.ndarray, "frame 3"]) -> Float[np.ndarray, "frame 1"]:
-    return np.sqrt((vector * vector).sum(axis=-1, keepdims=True))
+    return np.asarray(np.sqrt((vector * vector).sum(axis=-1, keepdims=True)))
 
 
 def _unit(
