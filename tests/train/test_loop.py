@@ -55,7 +55,8 @@ def test_killed_and_resumed_equals_uninterrupted(recipe_path, data_folder, tmp_p
     run = tmp_path / "killed"
     kills = 0
     for wanted in (3, 10):
-        process = subprocess.Popen(command(recipe_path, data_folder, run), stdout=subprocess.DEVNULL)
+        arguments = command(recipe_path, data_folder, run)
+        process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 120
         while process.poll() is None and time.monotonic() < deadline:
             if list((run / "checkpoints").glob(f"step-{wanted:08d}.pt")):

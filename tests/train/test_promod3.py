@@ -15,7 +15,7 @@ from itda.train.promod3 import find_profile_columns, read_structure_database
 COLUMNS = "ARNDCQEGHILKMFPSTWYV"[::-1]
 NAMES = (("1ABC", "A"), ("2XYZ", "B"), ("3SML", "C"))
 SIZES = (45, 30, 7)
-SHIFTS = ((50.0, 60.5, 70.25), (100.0, 0.0, 12.5), (80.0, 80.0, 80.0))
+SHIFTS = ((50.0, 60.5, 70.25), (100.0, 2.5, 12.5), (80.0, 80.0, 80.0))
 BACKBONE = [0, 1, 2, 4]
 
 

@@ -1,10 +1,10 @@
 """Rigid groups of the standard residues: which atom moves with which torsion, and where it sits.
 
-Each residue has five rigid groups: the backbone (N, CA, C, CB), the carbonyl O, which turns about CA-C, and
-up to four side-chain groups, one a chi angle (AlphaFold 2 SI, table 2 and algorithm 24). The frame of
-the backbone has CA at the origin, C on +x and N in the upper half of the xy plane. The frame of a
-torsion a-b-c-d has c at the origin, the axis b->c along +x, and d in the upper half of the xy plane; at a torsion of
-zero a lies in that half plane too.
+Each residue has five rigid groups: the backbone (N, CA, C, CB), the carbonyl O, which turns about
+CA-C, and up to four side-chain groups, one a chi angle (AlphaFold 2 SI, table 2 and algorithm 24).
+The frame of the backbone has CA at the origin, C on +x and N in the upper half of the xy plane. The
+frame of a torsion a-b-c-d has c at the origin, the axis b->c along +x, and d in the upper half of
+the xy plane; at a torsion of zero a lies in that half plane too.
 
 Positions are medians over experimental chains, derived by `scripts/derive_ideal_geometry.py`.
 """
@@ -38,7 +38,7 @@ _BACKBONE_ATOMS = ("N", "CA", "C", "CB")
 
 
 def torsion_atoms(residue_name: str, group: int) -> tuple[str, str, str, str] | None:
-    """Give the four atoms of the torsion that turns a group, or None where there is no such group."""
+    """Give the four atoms of the torsion that turns a group, or None without such a group."""
     if group == 1:
         return ("N", "CA", "C", "O")
     chis = CHI_ATOMS[residue_name]
@@ -102,7 +102,7 @@ class RigidGroupTables:
 
 @lru_cache(maxsize=1)
 def ideal_positions() -> dict[str, dict[str, list[float]]]:
-    """Read the median atom positions: {residue: {atom: [x, y, z]}}, angstrom in the group's frame."""
+    """Read median atom positions: {residue: {atom: [x, y, z]}}, angstrom in the group's frame."""
     text = resources.files("itda.chem").joinpath("ideal_geometry.json").read_text("utf-8")
     positions: dict[str, dict[str, list[float]]] = json.loads(text)["positions"]
     positions["UNK"] = {atom: positions["ALA"][atom] for atom in ("N", "CA", "C", "O", "CB")}
@@ -166,7 +166,7 @@ def rigid_group_tables() -> RigidGroupTables:
 
 
 def _in_frame(name: str, atom: str, group: int) -> Float[np.ndarray, "3"]:
-    """Give an atom's position in the frame of its own group or of the group that it is the axis of."""
+    """Give an atom's position in the frame of its own group or of the one that it is the axis of."""
     if group_of_atom(name, atom) == group:
         return np.array(ideal_positions()[name][atom], dtype=float)
     torsion = torsion_atoms(name, group)

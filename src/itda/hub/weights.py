@@ -1,8 +1,8 @@
 """Weights as one safetensors file with a card beside it that says what they are.
 
-`NAME.safetensors` holds the tensors; `NAME.json`, its card, holds the SHA-256 of that file, the sizes
-of the network, the licence, and how the weights were made. Weights without a card, or whose digest
-is another, are not read.
+`NAME.safetensors` holds the tensors; `NAME.json`, its card, holds the SHA-256 of that file, the
+sizes of the network, the licence, and how the weights were made. Weights without a card, or whose
+digest is another, are not read.
 """
 
 from __future__ import annotations

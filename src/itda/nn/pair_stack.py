@@ -122,7 +122,7 @@ class AttentionPairBias(nn.Module):
 
 
 class SingleToPair(nn.Module):
-    """Products and differences of single vectors that update the pair (ESMFold, Lin et al. 2023)."""
+    """Products and differences of single vectors, to update the pair (ESMFold, Lin et al. 2023)."""
 
     def __init__(self, single_channels: int, pair_channels: int) -> None:
         super().__init__()

@@ -33,7 +33,7 @@ class Rigid:
         on_x: Float[Tensor, "*shape 3"],
         in_plane: Float[Tensor, "*shape 3"],
     ) -> Rigid:
-        """Build frames with `on_x` on +x, `in_plane` at positive y (AlphaFold 2 SI, algorithm 21)."""
+        """Build frames, `on_x` on +x, `in_plane` at positive y (AlphaFold 2 SI, algorithm 21)."""
         x = _unit(on_x - origin)
         towards = in_plane - origin
         y = _unit(towards - (towards * x).sum(-1, keepdim=True) * x)
@@ -81,7 +81,8 @@ class Rigid:
 
 
 def _unit(vector: Float[Tensor, "*shape 3"]) -> Float[Tensor, "*shape 3"]:
-    return vector / vector.norm(dim=-1, keepdim=True).clamp_min(1e-6)
+    length: Tensor = vector.norm(dim=-1, keepdim=True)
+    return vector / length.clamp_min(1e-6)
 
 
 def pairwise_distance(

@@ -15,6 +15,19 @@ if TYPE_CHECKING:
     from itda.models.mini.predict import MiniModel
 
 
+_CAPABILITIES = Capabilities(
+    molecules=frozenset({"protein"}),
+    max_chains=1,
+    min_length=10,
+    max_length=1024,
+    inputs=frozenset({"msa", "profile"}),
+    outputs=frozenset({"structure", "plddt", "pae", "ptm"}),
+    modifications=False,
+    bonds=False,
+    constraints=False,
+)
+
+
 @dataclass(frozen=True)
 class MiniFamily:
     """Itda's own single-chain protein model, in the line of AlphaFold 2 and ESMFold."""
@@ -23,17 +36,7 @@ class MiniFamily:
     title: str = "Itda mini: one protein chain from its sequence and, if there is one, its profile"
     licence: str = "Apache-2.0"
     citation: str = "Itda mini, the model card in docs/mini.md"
-    capabilities: Capabilities = Capabilities(
-        molecules=frozenset({"protein"}),
-        max_chains=1,
-        min_length=10,
-        max_length=1024,
-        inputs=frozenset({"msa", "profile"}),
-        outputs=frozenset({"structure", "plddt", "pae", "ptm"}),
-        modifications=False,
-        bonds=False,
-        constraints=False,
-    )
+    capabilities: Capabilities = _CAPABILITIES
 
     @property
     def default_weights(self) -> Path:

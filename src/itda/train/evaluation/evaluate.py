@@ -45,14 +45,17 @@ def held_out_chains(
     Raises:
         DataError: The part holds no such chain.
     """
-    chains = [
-        (dataset, index)
-        for dataset in datasets
-        for index, chain_id in enumerate(dataset.ids)
-        if chain_id in split.representatives
-        and split.part(chain_id) == part
-        and dataset.lengths[index] <= longest
-    ]
+    chosen: dict[str, tuple[ChainDataset, int]] = {}
+    for dataset in datasets:
+        for index, chain_id in enumerate(dataset.ids):
+            if (
+                chain_id in split.representatives
+                and split.part(chain_id) == part
+                and dataset.lengths[index] <= longest
+            ):
+                # A chain of two datasets counts once, as the first of them has it.
+                chosen.setdefault(chain_id, (dataset, index))
+    chains = list(chosen.values())
     if not chains:
         raise DataError(f"the split names no {part} chain of up to {longest} residues")
     return chains

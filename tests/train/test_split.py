@@ -1,0 +1,201 @@
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from biotite.sequence import ProteinSequence
+from biotite.sequence.align import SubstitutionMatrix, align_optimal, get_sequence_identity
+
+from itda.chem.residues import RESTYPES
+from itda.errors import DataError
+from itda.train.assign import SplitSettings, split_datasets
+from itda.train.dataset import ChainDataset
+from itda.train.mmseqs import search_sequences
+from itda.train.split import Split, cluster_names
+from tests.train.conftest import make_chain
+from tests.train.sequences import needs_mmseqs, relative
+
+FAMILIES = 5
+SETTINGS = SplitSettings(
+    test=1, test_side_chains=1, validation=1, minimum_length=40, maximum_length=120
+)
+# Local alignments of unrelated sequences of these lengths score about half of this.
+RELATED_SCORE = 70
+
+
+@dataclass(frozen=True)
+class Example:
+    """A dataset with planted families, and the split of it."""
+
+    sequences: dict[str, str]
+    held: str
+    split: Split
+    dataset: ChainDataset
+
+    def family(self, number: int) -> list[str]:
+        return [f"{number}one_A", f"{number}two_A"]
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
+    """Families of two; of each, a part of the first stands in a chain too long to evaluate."""
+    random = np.random.default_rng(11)
+    sequences = {}
+    for number in range(FAMILIES):
+        first = "".join(random.choice(list(RESTYPES), 80))
+        sequences[f"{number}one_A"] = first
+        sequences[f"{number}two_A"] = relative(first, 0.45, random)
+        padding = "".join(random.choice(list(RESTYPES), 120))
+        sequences[f"{number}fus_A"] = padding + relative(first[10:70], 0.3, random)
+    held = "".join(random.choice(list(RESTYPES), 80))
+    sequences["8hel_A"] = relative(held, 0.4, random)
+    sequences["9hel_A"] = relative(held, 0.4, random)
+    chains = [
+        replace(make_chain(name, len(sequence), 0), sequence=sequence)
+        for name, sequence in sequences.items()
+    ]
+    folder = tmp_path_factory.mktemp("split")
+    dataset = ChainDataset.write(folder / "chains", chains, source={"name": "families"})
+    split = split_datasets([dataset], settings=SETTINGS, hold_out=[held])
+    return Example(sequences, held, split, dataset)
+
+
+def related(one: str, other: str) -> bool:
+    """Whether Smith and Waterman's alignment is good and has 30 % identity, by biotite."""
+    matrix = SubstitutionMatrix.std_protein_matrix()
+    pair = ProteinSequence(one), ProteinSequence(other)
+    best = align_optimal(*pair, matrix, gap_penalty=(-11, -1), local=True, max_number=1)[0]
+    return best.score >= RELATED_SCORE and get_sequence_identity(best, mode="all") >= 0.3
+
+
+@needs_mmseqs
+def test_every_chain_has_a_part(example: Example) -> None:
+    assert set(example.split.members) == set(example.sequences)
+    counts = example.split.counts()
+    assert counts["train"]["clusters"] == 2 * (FAMILIES - 2)
+    assert counts["validation"] == {"chains": 2, "clusters": 1, "evaluation": 1}
+    assert counts["test"]["evaluation"] == 2
+
+
+@needs_mmseqs
+def test_whole_clusters_stay_together(example: Example) -> None:
+    for number in range(FAMILIES):
+        first, second = example.family(number)
+        assert example.split.cluster(first) == example.split.cluster(second)
+        assert example.split.part(first) == example.split.part(second)
+    parts: dict[str, set[str]] = {}
+    for cluster, part in example.split.members.values():
+        parts.setdefault(cluster, set()).add(part)
+    assert all(len(own - {"excluded"}) <= 1 for own in parts.values())
+
+
+@needs_mmseqs
+def test_nothing_alike_across_the_borders(example: Example) -> None:
+    split, sequences = example.split, example.sequences
+    for one, other in (("train", "test"), ("train", "validation"), ("validation", "test")):
+        for first in split.ids(one):
+            for second in split.ids(other):
+                assert not related(sequences[first], sequences[second]), (first, second)
+    train = [sequences[name] for name in split.ids("train")]
+    held_out = [sequences[name] for name in split.ids("test") + split.ids("validation")]
+    assert search_sequences(held_out, train, identity=0.3) == []
+
+
+@needs_mmseqs
+def test_chain_that_shares_a_domain_with_test_is_excluded(example: Example) -> None:
+    excluded = set()
+    for number in range(FAMILIES):
+        first, fused = f"{number}one_A", f"{number}fus_A"
+        assert related(example.sequences[first], example.sequences[fused])
+        assert example.split.cluster(first) != example.split.cluster(fused)
+        if example.split.part(first) == "train":
+            assert example.split.part(fused) == "train"
+        else:
+            excluded.add(fused)
+    assert len(excluded) == 2
+    assert set(example.split.ids("excluded")) == excluded
+
+
+@needs_mmseqs
+def test_relatives_of_a_held_out_sequence_are_in_test(example: Example) -> None:
+    helds = ["8hel_A", "9hel_A"]
+    assert all(related(example.held, example.sequences[name]) for name in helds)
+    assert [example.split.part(name) for name in helds] == ["test", "test"]
+    assert example.split.manifest["hold_out_homologues"] == helds
+
+
+@needs_mmseqs
+def test_another_seed_draws_others_and_the_same_seed_the_same(example: Example) -> None:
+    again = split_datasets([example.dataset], settings=SETTINGS, hold_out=[example.held])
+    assert again.members == example.split.members
+    drawn = {
+        tuple(split_datasets([example.dataset], settings=replace(SETTINGS, seed=seed)).ids("test"))
+        for seed in (1, 2, 3)
+    }
+    assert len(drawn) > 1
+
+
+@needs_mmseqs
+def test_too_few_clusters_are_refused(example: Example) -> None:
+    with pytest.raises(DataError, match="clusters have a chain fit for evaluation"):
+        split_datasets([example.dataset], settings=replace(SETTINGS, test=5))
+
+
+@pytest.fixture
+def small() -> Split:
+    return Split(
+        {
+            "1abc_A": ("1abc_A", "train"),
+            "1abd_A": ("1abc_A", "train"),
+            "2abc_A": ("2abc_A", "test"),
+            "3abc_A": ("3abc_A", "excluded"),
+        },
+        frozenset({"2abc_A"}),
+        {"settings": {"identity": 0.3}},
+    )
+
+
+def test_round_trip(tmp_path: Path, small: Split) -> None:
+    small.write(tmp_path / "split")
+    read = Split.read(tmp_path / "split")
+    assert read.members == small.members
+    assert read.representatives == small.representatives
+    assert read.manifest["settings"] == {"identity": 0.3}
+    assert read.clusters("train") == {"1abc_A": ["1abc_A", "1abd_A"]}
+    assert read.evaluation_ids("test") == ["2abc_A"]
+    with pytest.raises(DataError, match="does not know chain 7abc_A"):
+        read.part("7abc_A")
+
+
+def test_altered_table_is_refused(tmp_path: Path, small: Split) -> None:
+    small.write(tmp_path / "split")
+    table = tmp_path / "split" / "split.tsv"
+    table.write_text(table.read_text().replace("\ttest\t", "\ttrain\t"))
+    with pytest.raises(DataError, match="split.tsv is missing or was altered"):
+        Split.read(tmp_path / "split")
+    table.unlink()
+    with pytest.raises(DataError, match="split.tsv is missing or was altered"):
+        Split.read(tmp_path / "split")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"version": 1', '"version": 9', "split version 9"),
+        ("itda-split", "itda-chains", "does not describe a split"),
+        ("{", "", "cannot be read"),
+    ],
+)
+def test_other_manifest_is_refused(
+    tmp_path: Path, small: Split, old: str, new: str, message: str
+) -> None:
+    small.write(tmp_path / "split")
+    manifest = tmp_path / "split" / "split.json"
+    manifest.write_text(manifest.read_text().replace(old, new, 1))
+    with pytest.raises(DataError, match=message):
+        Split.read(tmp_path / "split")
+
+
+def test_clusters_that_share_a_chain_become_one() -> None:
+    ids = ["a", "b", "c", "b", "d", "e"]
+    assert cluster_names(ids, [0, 0, 2, 3, 3, 2]) == ["a", "a", "c", "a", "a", "c"]
