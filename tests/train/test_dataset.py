@@ -141,21 +141,21 @@ def test_array_of_another_shape_is_refused(folder: Path) -> None:
     # Same number of bytes, so that the header alone can tell.
     path = folder / "coordinates.npy"
     path.write_bytes(path.read_bytes().replace(b"'<i4'", b"'<f4'"))
-    with pytest.raises(DataError, match="coordinates.npy is float32"):
+    with pytest.raises(DataError, match=r"coordinates\.npy is float32"):
         ChainDataset.open(folder)
 
 
 def test_damaged_header_is_refused(folder: Path) -> None:
     path = folder / "sequence.npy"
     path.write_bytes(b"\0" * path.stat().st_size)
-    with pytest.raises(DataError, match="sequence.npy"):
+    with pytest.raises(DataError, match=r"sequence\.npy"):
         ChainDataset.open(folder)
 
 
 def test_damaged_table_is_refused(folder: Path) -> None:
     path = folder / "chains.tsv"
     path.write_bytes(path.read_bytes().replace(b"\t20\t", b"\t2O\t"))
-    with pytest.raises(DataError, match="chains.tsv"):
+    with pytest.raises(DataError, match=r"chains\.tsv"):
         ChainDataset.open(folder)
 
 
@@ -178,7 +178,7 @@ def test_manifest_of_another_version_is_refused(
 @pytest.mark.parametrize("text", ["", "{", "[]"])
 def test_broken_manifest_is_refused(folder: Path, text: str) -> None:
     (folder / "manifest.json").write_text(text)
-    with pytest.raises(DataError, match="manifest.json"):
+    with pytest.raises(DataError, match=r"manifest\.json"):
         ChainDataset.open(folder)
 
 

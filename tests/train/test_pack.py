@@ -198,7 +198,7 @@ def test_size_limit_is_respected(folder: Path, pack: Path, tmp_path: Path) -> No
 
 
 def test_limit_that_nothing_fits_is_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no pack of 0.0001 MB"):
+    with pytest.raises(DataError, match=r"no pack of 0\.0001 MB"):
         pack_datasets(
             datasets(folder), folder / "split", tmp_path / "none.pack", max_megabytes=1e-4
         )

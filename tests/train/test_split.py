@@ -171,10 +171,10 @@ def test_altered_table_is_refused(tmp_path: Path, small: Split) -> None:
     small.write(tmp_path / "split")
     table = tmp_path / "split" / "split.tsv"
     table.write_text(table.read_text().replace("\ttest\t", "\ttrain\t"))
-    with pytest.raises(DataError, match="split.tsv is missing or was altered"):
+    with pytest.raises(DataError, match=r"split\.tsv is missing or was altered"):
         Split.read(tmp_path / "split")
     table.unlink()
-    with pytest.raises(DataError, match="split.tsv is missing or was altered"):
+    with pytest.raises(DataError, match=r"split\.tsv is missing or was altered"):
         Split.read(tmp_path / "split")
 
 

@@ -166,7 +166,7 @@ def rigid_group_tables() -> RigidGroupTables:
 
 
 def _in_frame(name: str, atom: str, group: int) -> Float[np.ndarray, "3"]:
-    """Give an atom's position in the frame of its own group or of the one that it is the axis of."""
+    """Give an atom's position in the frame of its own group or of that which it is the axis of."""
     if group_of_atom(name, atom) == group:
         return np.array(ideal_positions()[name][atom], dtype=float)
     torsion = torsion_atoms(name, group)

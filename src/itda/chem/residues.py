@@ -25,12 +25,10 @@ RESTYPE_1_TO_3 = dict(
 RESTYPE_3_TO_1 = {three: one for one, three in RESTYPE_1_TO_3.items()}
 RESTYPE_INDEX = {letter: index for index, letter in enumerate(RESTYPES + "X")}
 
-ATOM37 = tuple(
-    [
-        *("N", "CA", "C", "CB", "O", "CG", "CG1", "CG2", "OG", "OG1", "SG", "CD", "CD1", "CD2"),
-        *("ND1", "ND2", "OD1", "OD2", "SD", "CE", "CE1", "CE2", "CE3", "NE", "NE1", "NE2"),
-        *("OE1", "OE2", "CH2", "NH1", "NH2", "OH", "CZ", "CZ2", "CZ3", "NZ", "OXT"),
-    ]
+ATOM37 = (
+    *("N", "CA", "C", "CB", "O", "CG", "CG1", "CG2", "OG", "OG1", "SG", "CD", "CD1", "CD2"),
+    *("ND1", "ND2", "OD1", "OD2", "SD", "CE", "CE1", "CE2", "CE3", "NE", "NE1", "NE2"),
+    *("OE1", "OE2", "CH2", "NH1", "NH2", "OH", "CZ", "CZ2", "CZ3", "NZ", "OXT"),
 )
 """Heavy atoms of all standard residues, one column each."""
 

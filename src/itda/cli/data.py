@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from itda.train.chain import Chain
     from itda.train.dataset import ChainDataset
@@ -268,8 +268,8 @@ def unpack(
 def _build(
     out: Path,
     items: Iterator[Chain | Rejection],
-    source: dict[str, object],
-    parameters: dict[str, object],
+    source: Mapping[str, Any],
+    parameters: Mapping[str, Any],
     overwrite: bool,
 ) -> None:
     from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

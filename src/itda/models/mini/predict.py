@@ -104,13 +104,11 @@ class MiniModel:
             label = f"sample {sample + 1} of {samples}"
             report(sample / samples, f"{label}: network")
             output = self.run(inputs.features, recycles=passes, seed=seed, sample=sample)
-            folded = finish(
-                output,
-                inputs.features,
-                report=lambda fraction, sample=sample, label=label: report(
-                    (sample + 0.1 + 0.9 * fraction) / samples, f"{label}: geometry"
-                ),
-            )
+
+            def refined(fraction: float, sample: int = sample, label: str = label) -> None:
+                report((sample + 0.1 + 0.9 * fraction) / samples, f"{label}: geometry")
+
+            folded = finish(output, inputs.features, report=refined)
             predictions.append(
                 Prediction(
                     name=job.name,
