@@ -8,6 +8,7 @@ from biotite.sequence.align import SubstitutionMatrix, align_optimal, get_sequen
 
 from itda.chem.residues import RESTYPES
 from itda.errors import DataError
+from itda.train import assign
 from itda.train.assign import SplitSettings, split_datasets
 from itda.train.dataset import ChainDataset
 from itda.train.mmseqs import search_sequences
@@ -124,21 +125,42 @@ def test_relatives_of_a_held_out_sequence_are_in_test(example: Example) -> None:
     assert example.split.manifest["hold_out_homologues"] == helds
 
 
-@needs_mmseqs
-def test_another_seed_draws_others_and_the_same_seed_the_same(example: Example) -> None:
-    again = split_datasets([example.dataset], settings=SETTINGS, hold_out=[example.held])
-    assert again.members == example.split.members
-    drawn = {
-        tuple(split_datasets([example.dataset], settings=replace(SETTINGS, seed=seed)).ids("test"))
-        for seed in (1, 2, 3)
+@pytest.fixture
+def unrelated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ChainDataset:
+    """Twelve chains of which none resembles another, as a search without hits would say."""
+    monkeypatch.setattr(assign, "cluster_sequences", lambda own, **_: np.arange(len(own)))
+    monkeypatch.setattr(assign, "search_sequences", lambda *_, **__: [])
+    monkeypatch.setattr(assign, "mmseqs_version", lambda: "none")
+    chains = [make_chain(f"{number}abc_A", 40 + number, number) for number in range(12)]
+    return ChainDataset.write(tmp_path / "chains", chains, source={"name": "unrelated"})
+
+
+def test_seed_decides_the_draw(unrelated: ChainDataset) -> None:
+    first, again, other = (
+        split_datasets([unrelated], settings=replace(SETTINGS, test=3, validation=2, seed=seed))
+        for seed in (1, 1, 2)
+    )
+    assert first.members == again.members
+    assert set(first.ids("test")) != set(other.ids("test"))
+    assert {part: len(first.ids(part)) for part in ("train", "validation", "test")} == {
+        "train": 7,
+        "validation": 2,
+        "test": 3,
     }
-    assert len(drawn) > 1
 
 
-@needs_mmseqs
-def test_too_few_clusters_are_refused(example: Example) -> None:
-    with pytest.raises(DataError, match="clusters have a chain fit for evaluation"):
-        split_datasets([example.dataset], settings=replace(SETTINGS, test=5))
+def test_chains_unfit_for_evaluation_are_not_drawn(unrelated: ChainDataset) -> None:
+    settings = replace(SETTINGS, test=1, validation=1, minimum_length=49)
+    split = split_datasets([unrelated], settings=settings)
+    assert {*split.ids("test"), *split.ids("validation")} <= {"9abc_A", "10abc_A", "11abc_A"}
+    strict = replace(SETTINGS, maximum_resolution_angstrom=1.4)
+    with pytest.raises(DataError, match="0 clusters have a chain fit"):
+        split_datasets([unrelated], settings=strict)
+
+
+def test_too_few_clusters_are_refused(unrelated: ChainDataset) -> None:
+    with pytest.raises(DataError, match="12 clusters have a chain fit for evaluation, but 12"):
+        split_datasets([unrelated], settings=replace(SETTINGS, test=10, validation=2))
 
 
 @pytest.fixture

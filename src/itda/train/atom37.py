@@ -34,8 +34,8 @@ _KEYS = (
 def read_atom37(path: Path | str, *, minimum_length: int = 20) -> Iterator[Chain | Rejection]:
     """Yield each chain of an atom37 archive, or why it is not to be trained on.
 
-    A chain is rejected when it is short, is a model and no experiment, or when another chain of
-    its id has more atoms.
+    A chain is rejected when it is short, is a model and no experiment, holds other letters, or
+    when another chain of its id that is fit to train on has as many atoms.
 
     Raises:
         DataError: The file cannot be read or its arrays do not fit each other.
@@ -45,25 +45,20 @@ def read_atom37(path: Path | str, *, minimum_length: int = 20) -> Iterator[Chain
     masks = np.unpackbits(arrays["atom37_mask_packed"], axis=1, count=ATOM_COUNT).astype(bool)
     first_atoms = np.concatenate([[0], np.cumsum(masks.sum(axis=1))])
     _check_lengths(Path(path), arrays, offsets, int(first_atoms[-1]))
+    reasons = [
+        _reason(arrays, index, offsets, minimum_length) for index in range(len(arrays["id"]))
+    ]
     best: dict[str, tuple[int, int]] = {}
     for index, chain_id in enumerate(arrays["id"].tolist()):
         atoms = int(first_atoms[offsets[index + 1]] - first_atoms[offsets[index]])
-        if chain_id not in best or atoms > best[chain_id][0]:
+        if not reasons[index] and (chain_id not in best or atoms > best[chain_id][0]):
             best[chain_id] = (atoms, index)
     for index, chain_id in enumerate(arrays["id"].tolist()):
         start, end = int(offsets[index]), int(offsets[index + 1])
         origin = str(arrays["path"][index])
-        method = str(arrays["method"][index])
-        sequence = arrays["seq"][start:end].tobytes().decode("ascii", errors="replace")
-        reason = ""
-        if end - start < minimum_length:
-            reason = f"{end - start} residues, fewer than {minimum_length}"
-        elif not is_experimental(chain_id, method):
-            reason = f"a model, not an experiment ({method or 'no method and no PDB id'})"
-        elif best[chain_id][1] != index:
+        reason = reasons[index]
+        if not reason and best[chain_id][1] != index:
             reason = "another chain of this id has as many atoms or more"
-        elif set(sequence) - set(SEQUENCE_LETTERS):
-            reason = "its sequence holds letters beyond the 20 amino acids and X"
         if reason:
             yield Rejection(chain_id, origin, reason)
             continue
@@ -72,15 +67,30 @@ def read_atom37(path: Path | str, *, minimum_length: int = 20) -> Iterator[Chain
         coordinates[mask] = arrays["coords_mA"][first_atoms[start] : first_atoms[end]] * 1e-3
         yield Chain(
             id=chain_id,
-            sequence=sequence,
+            sequence=arrays["seq"][start:end].tobytes().decode("ascii"),
             coordinates=coordinates,
             atom_mask=mask,
             residue_index=index_residues(coordinates, mask, arrays["resnum"][start:end]),
             release_date=str(arrays["deposition_date"][index]),
             resolution=float(arrays["resolution"][index]),
-            method=method,
+            method=str(arrays["method"][index]),
             source=origin,
         )
+
+
+def _reason(
+    arrays: dict[str, np.ndarray], index: int, offsets: np.ndarray, minimum_length: int
+) -> str:
+    """Say why a chain by itself is not to be trained on; empty if it is."""
+    start, end = int(offsets[index]), int(offsets[index + 1])
+    method = str(arrays["method"][index])
+    if end - start < minimum_length:
+        return f"{end - start} residues, fewer than {minimum_length}"
+    if not is_experimental(str(arrays["id"][index]), method):
+        return f"a model, not an experiment ({method or 'no method and no PDB id'})"
+    if set(arrays["seq"][start:end].tobytes()) - set(SEQUENCE_LETTERS.encode()):
+        return "its sequence holds letters beyond the 20 amino acids and X"
+    return ""
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:

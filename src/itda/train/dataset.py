@@ -106,7 +106,13 @@ class ChainDataset:
                     f"{path} does not have the SHA-256 that its manifest says",
                     hint="build or unpack the dataset again",
                 )
-        return cls(folder, manifest)
+        try:
+            return cls(folder, manifest)
+        except (KeyError, TypeError, ValueError, OSError) as error:
+            raise DataError(
+                f"an array or chains.tsv of {folder} cannot be read: {error}",
+                hint="build or unpack the dataset again",
+            ) from error
 
     @classmethod
     def write(
