@@ -148,14 +148,14 @@ def test_array_of_another_shape_is_refused(folder: Path) -> None:
 def test_damaged_header_is_refused(folder: Path) -> None:
     path = folder / "sequence.npy"
     path.write_bytes(b"\0" * path.stat().st_size)
-    with pytest.raises(DataError, match=r"sequence\.npy"):
+    with pytest.raises(DataError, match="cannot be read"):
         ChainDataset.open(folder)
 
 
 def test_damaged_table_is_refused(folder: Path) -> None:
     path = folder / "chains.tsv"
     path.write_bytes(path.read_bytes().replace(b"\t20\t", b"\t2O\t"))
-    with pytest.raises(DataError, match=r"chains\.tsv"):
+    with pytest.raises(DataError, match="cannot be read"):
         ChainDataset.open(folder)
 
 
