@@ -23,7 +23,6 @@ SETTINGS = SplitSettings(
     validation=1,
     minimum_length=40,
     maximum_length=120,
-    sensitivity=2.0,
 )
 # Local alignments of unrelated sequences of these lengths score about half of this.
 RELATED_SCORE = 70
@@ -54,8 +53,8 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
         padding = "".join(random.choice(list(RESTYPES), 120))
         sequences[f"{number}fus_A"] = padding + relative(first[10:70], 0.3, random)
     held = "".join(random.choice(list(RESTYPES), 80))
-    sequences["8hel_A"] = relative(held, 0.4, random)
-    sequences["9hel_A"] = relative(held, 0.4, random)
+    sequences["8hel_A"] = relative(held, 0.3, random)
+    sequences["9hel_A"] = relative(held, 0.3, random)
     chains = [
         replace(make_chain(name, len(sequence), 0), sequence=sequence)
         for name, sequence in sequences.items()

@@ -99,7 +99,11 @@ def test_leaks_are_found_reported_and_removed(folder, tmp_path, data_folder):
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("", "holds no sequence"), ("MKT\n", "before the first"), (">a\nMK\n>a\nMK\n", "stands twice")],
+    [
+        ("", "holds no sequence"),
+        ("MKT\n", "before the first"),
+        (">a\nMK\n>a\nMK\n", "stands twice"),
+    ],
 )
 def test_fasta_problems_are_named(tmp_path, text, said):
     path = tmp_path / "x.fasta"

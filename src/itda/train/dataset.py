@@ -107,13 +107,8 @@ class ChainDataset:
                     hint="build or unpack the dataset again",
                 )
         try:
-            try:
             return cls(folder, manifest)
-        except (ValueError, KeyError, EOFError, OSError) as error:
-            raise DataError(
-                f"{folder} is damaged: {error}", hint="build or unpack the dataset again"
-            ) from error
-        except (KeyError, TypeError, ValueError, OSError) as error:
+        except (KeyError, TypeError, ValueError, EOFError, OSError) as error:
             raise DataError(
                 f"an array or chains.tsv of {folder} cannot be read: {error}",
                 hint="build or unpack the dataset again",
