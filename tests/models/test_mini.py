@@ -203,11 +203,17 @@ def test_altered_truncated_or_foreign_weights_are_refused(weights, tmp_path):
         FAMILY.load(copy("wider", content, json.dumps(wider)), "cpu")
 
 
-def test_refinement_gives_ideal_bonds_and_l_residues(model):
-    (prediction,) = model.predict(job("MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQAPILSRV"))
+@pytest.mark.parametrize(
+    "sequence",
+    ["MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQ", "GPPGPSWTNAYCHMRLLKEEIDPPVFGQCK"],
+)
+def test_shipped_weights_give_ideal_bonds_and_l_residues(sequence):
+    (prediction,) = FAMILY.load(None, "cpu").predict(job(sequence))
     report = check_validity(prediction.atoms).to_dict()
     assert report["bonds"]["within_tolerance"] >= 0.99
     assert not report["d_residues"]
+    assert not report["wrong_side_chain_chirality"]
+    assert report["clashes"] is not None
 
 
 def test_refinement_hardly_moves_what_is_ideal_already():
