@@ -17,7 +17,7 @@ import numpy as np
 
 from itda.chem.geometry import GROUP_COUNT, group_axes, group_of_atom
 from itda.chem.residues import ATOM14, ATOM37_INDEX, RESTYPE_1_TO_3
-from itda.train.dataset import ChainDataset
+from itda.structure.chains.dataset import ChainDataset
 
 
 def local_positions(dataset: ChainDataset, largest_resolution: float) -> dict:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from itda.errors import DataError
+from itda.structure.chains.chain import Chain
+from itda.structure.chains.rejection import Rejection
 from itda.train.atom37 import read_atom37
-from itda.train.chain import Chain
-from itda.train.rejection import Rejection
-from tests.train.conftest import make_chain
+from tests.chains import make_chain
 
 
 def arrays_of(chains: list[Chain]) -> dict[str, Any]:

@@ -2,8 +2,8 @@ import numpy as np
 import torch
 
 from itda.nn.structure_module import AtomBuilder
+from itda.structure.chains.dataset import ChainDataset
 from itda.train.batch import Crop, make_batch
-from itda.train.dataset import ChainDataset
 
 
 def test_atoms_are_rebuilt_from_frames_and_torsions(data_folder):

@@ -6,8 +6,8 @@ from itda.hub import weights as hub_weights
 from itda.models.mini import FAMILY
 from itda.models.mini.config import MiniConfig
 from itda.models.mini.modeling import Mini
+from itda.structure.chains.dataset import ChainDataset
 from itda.structure.lddt import lddt
-from itda.train.dataset import ChainDataset
 from itda.train.evaluation import evaluate as evaluation
 from itda.train.evaluation.baselines import random_fold, secondary_structure_only
 from itda.train.evaluation.scores import ChainScore, score_chain, summarise

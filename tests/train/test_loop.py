@@ -106,7 +106,7 @@ def test_a_seed_changes_the_run(recipe_path, data_folder, tmp_path, uninterrupte
 
 
 def test_two_processes_see_the_batches_of_one(recipe_path, data_folder):
-    from itda.train.dataset import ChainDataset
+    from itda.structure.chains.dataset import ChainDataset
     from itda.train.sampler import StepDataset
     from itda.train.split import Split
 
@@ -131,7 +131,7 @@ def test_two_processes_see_the_batches_of_one(recipe_path, data_folder):
 
 
 def test_only_training_chains_are_drawn(recipe_path, data_folder):
-    from itda.train.dataset import ChainDataset
+    from itda.structure.chains.dataset import ChainDataset
     from itda.train.sampler import StepDataset
     from itda.train.split import Split
 

@@ -95,7 +95,7 @@ def test_aligned_error_sees_which_row_is_aligned():
 
 
 def test_targets_of_ideal_chains_violate_nothing(data_folder):
-    from itda.train.dataset import ChainDataset
+    from itda.structure.chains.dataset import ChainDataset
 
     chain = ChainDataset.open(data_folder / "chains")[2]
     batch = make_batch([Crop(chain, 0, len(chain), True)])

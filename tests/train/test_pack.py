@@ -7,14 +7,14 @@ import pytest
 
 from itda.chem.residues import ATOM37_INDEX
 from itda.errors import DataError, OutputError
-from itda.train.chain import BACKBONE_INDICES, Chain
-from itda.train.dataset import ChainDataset
+from itda.structure.chains.chain import BACKBONE_INDICES, Chain
+from itda.structure.chains.dataset import ChainDataset
 from itda.train.pack.archive import MEGABYTE, pack_datasets, unpack_datasets
 from itda.train.pack.choose import choose_chains
 from itda.train.pack.codec import decode_chains, encode_chains
 from itda.train.pack.streams import compress, decode_integers, decompress, encode_integers
 from itda.train.split import Split
-from tests.train.conftest import make_chain
+from tests.chains import make_chain
 
 # Half of a 0.05 angstrom step along each of three axes, and float32 and the stored 0.001.
 BOUND_ANGSTROM = 0.025 * 3**0.5 + 1e-3

@@ -8,13 +8,13 @@ from biotite.sequence.align import SubstitutionMatrix, align_optimal, get_sequen
 
 from itda.chem.residues import RESTYPES
 from itda.errors import DataError
+from itda.search.mmseqs import search_sequences
+from itda.structure.chains.dataset import ChainDataset
 from itda.train import assign
 from itda.train.assign import SplitSettings, split_datasets
-from itda.train.dataset import ChainDataset
-from itda.train.mmseqs import search_sequences
 from itda.train.split import Split, cluster_names
-from tests.train.conftest import make_chain
-from tests.train.sequences import needs_mmseqs, relative
+from tests.chains import make_chain
+from tests.sequences import needs_mmseqs, relative
 
 FAMILIES = 5
 SETTINGS = SplitSettings(

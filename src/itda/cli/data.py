@@ -12,9 +12,9 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from itda.train.chain import Chain
-    from itda.train.dataset import ChainDataset
-    from itda.train.rejection import Rejection
+    from itda.structure.chains.chain import Chain
+    from itda.structure.chains.dataset import ChainDataset
+    from itda.structure.chains.rejection import Rejection
 
 app = typer.Typer(help="Training data: build, split, check, pack.", no_args_is_help=True)
 build = typer.Typer(help="Make a dataset.", no_args_is_help=True)
@@ -42,9 +42,9 @@ def build_promod3(
     Without --deb or --file the package is fetched with `apt-get download`. Counts and peptide bonds
     are checked against what is published.
     """
-    from itda.train.dataset import file_digest
-    from itda.train.promod3 import read_structure_database
-    from itda.train.promod3_package import structure_database
+    from itda.structure.chains.dataset import file_digest
+    from itda.structure.chains.promod3 import read_structure_database
+    from itda.structure.chains.promod3_package import structure_database
 
     with structure_database(deb=deb, file=file) as database_file:
         typer.echo(f"reading {database_file}", err=True)
@@ -79,7 +79,7 @@ def build_structures(
 
     Each chain or file that is left out stands in rejected.tsv with its reason.
     """
-    from itda.train.structures import (
+    from itda.structure.chains.structures import (
         StructureFilters,
         filters_as_parameters,
         read_structures,
@@ -110,8 +110,8 @@ def build_atom37(
     overwrite: Overwrite = False,
 ) -> None:
     """Chains of an atom37 archive."""
+    from itda.structure.chains.dataset import file_digest
     from itda.train.atom37 import read_atom37
-    from itda.train.dataset import file_digest
 
     chains = read_atom37(file, minimum_length=min_length)
     source = {"name": file.name, "files": [{"name": file.name, "sha256": file_digest(file)}]}
@@ -138,8 +138,8 @@ def split(
     overwrite: Overwrite = False,
 ) -> None:
     """Cluster with MMseqs2 and give whole clusters to training, validation and test."""
+    from itda.structure.chains.dataset import ChainDataset
     from itda.train.assign import SplitSettings, split_datasets
-    from itda.train.dataset import ChainDataset
     from itda.train.leakage import read_fasta
 
     made = split_datasets(
@@ -180,7 +180,7 @@ def check(
 
     Exit status: 0 no leak, or all removed; 1 leaks found.
     """
-    from itda.train.dataset import ChainDataset
+    from itda.structure.chains.dataset import ChainDataset
     from itda.train.leakage import find_leaks, read_fasta, remove_leaks, write_leaks
 
     opened = ChainDataset.open(dataset)
@@ -213,7 +213,7 @@ def info(
     verify: Annotated[bool, typer.Option("--verify", help="Check every digest.")] = False,
 ) -> None:
     """Say what a dataset holds."""
-    from itda.train.dataset import ChainDataset
+    from itda.structure.chains.dataset import ChainDataset
 
     opened = ChainDataset.open(dataset, verify=verify)
     source = opened.manifest["source"]
@@ -233,7 +233,7 @@ def pack(
     ] = None,
 ) -> None:
     """Put training data into one file small enough to travel."""
-    from itda.train.dataset import ChainDataset
+    from itda.structure.chains.dataset import ChainDataset
     from itda.train.pack.archive import pack_datasets
 
     with _fractions() as report:
@@ -274,8 +274,8 @@ def _build(
 ) -> None:
     from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from itda.train.build import build_dataset
-    from itda.train.rejection import REJECTED_TABLE, summarise_rejections
+    from itda.structure.chains.build import build_dataset
+    from itda.structure.chains.rejection import REJECTED_TABLE, summarise_rejections
 
     columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, transient=True) as progress:

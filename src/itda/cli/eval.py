@@ -57,7 +57,7 @@ def evaluate(
     with require_extra("engine"):
         from itda.engine.device import resolve_device
         from itda.models.mini import FAMILY
-        from itda.train.dataset import ChainDataset
+        from itda.structure.chains.dataset import ChainDataset
         from itda.train.evaluation.evaluate import evaluate as run
         from itda.train.evaluation.evaluate import held_out_chains
         from itda.train.evaluation.scores import summarise

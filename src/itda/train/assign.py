@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from itda.errors import DataError
-from itda.train.dataset import ChainDataset
-from itda.train.mmseqs import (
+from itda.search.mmseqs import (
     COVERAGE,
     E_VALUE,
     SENSITIVITY,
@@ -19,6 +18,7 @@ from itda.train.mmseqs import (
     mmseqs_version,
     search_sequences,
 )
+from itda.structure.chains.dataset import ChainDataset
 from itda.train.split import Part, Split, cluster_names
 
 HOLD_OUT_ITERATIONS = 3

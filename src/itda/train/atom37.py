@@ -14,8 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from itda.errors import DataError
-from itda.train.chain import ATOM_COUNT, SEQUENCE_LETTERS, Chain, index_residues, is_experimental
-from itda.train.rejection import Rejection
+from itda.structure.chains.chain import (
+    ATOM_COUNT,
+    SEQUENCE_LETTERS,
+    Chain,
+    index_residues,
+    is_experimental,
+)
+from itda.structure.chains.rejection import Rejection
 
 _KEYS = (
     "id",

@@ -14,7 +14,7 @@ from itda.chem.residues import sequence_to_indices
 from itda.features import Features, ProfileFeatures, TokenFeatures
 from itda.models.mini.modeling import DSSP_LETTERS
 from itda.nn.rigid import Rigid
-from itda.train.chain import C_INDEX, CA_INDEX, N_INDEX, Chain
+from itda.structure.chains.chain import C_INDEX, CA_INDEX, N_INDEX, Chain
 
 _DSSP_INDEX = {letter: index for index, letter in enumerate(DSSP_LETTERS)} | {"P": 7, "?": -1}
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from itda.errors import DataError
-from itda.train.dataset import ChainDataset
-from itda.train.mmseqs import E_VALUE, search_sequences
+from itda.search.mmseqs import E_VALUE, search_sequences
+from itda.structure.chains.dataset import ChainDataset
 
 _STANDARD = set("ACDEFGHIKLMNPQRSTVWYX")
 

@@ -20,9 +20,9 @@ from torch.utils.data import DataLoader
 
 from itda.errors import DataError
 from itda.models.mini.modeling import Mini
+from itda.structure.chains.dataset import ChainDataset
 from itda.train.batch import Batch
 from itda.train.checkpoint import Checkpoints
-from itda.train.dataset import ChainDataset
 from itda.train.losses.total import compute_losses
 from itda.train.metrics import MetricsLog
 from itda.train.recipe import Recipe, Stage

@@ -9,8 +9,8 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from itda.errors import DataError
+from itda.structure.chains.dataset import ChainDataset
 from itda.train.batch import Batch, Crop, make_batch
-from itda.train.dataset import ChainDataset
 from itda.train.recipe import DataRecipe, Recipe, Stage
 from itda.train.split import Part, Split
 

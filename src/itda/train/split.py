@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from itda.errors import DataError
-from itda.train.folder import atomic_folder, file_digest
+from itda.storage import atomic_folder, file_digest
 
 FORMAT = "itda-split"
 FORMAT_VERSION = 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float
 
+from itda.structure.chains.chain import CA_INDEX
 from itda.structure.lddt import lddt
-from itda.train.chain import CA_INDEX
 from itda.train.sampler import ChainPool
 
 PHI_PSI_DEGREES = {

@@ -10,8 +10,8 @@ import numpy as np
 from itda.errors import DataError
 from itda.features import Features, ProfileFeatures, TokenFeatures
 from itda.models.mini.predict import MiniModel, finish
-from itda.train.chain import CA_INDEX, Chain
-from itda.train.dataset import ChainDataset
+from itda.structure.chains.chain import CA_INDEX, Chain
+from itda.structure.chains.dataset import ChainDataset
 from itda.train.evaluation.baselines import random_fold, secondary_structure_only
 from itda.train.evaluation.scores import ChainScore, score_chain
 from itda.train.sampler import ChainPool

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from itda.errors import DataError, OutputError
-from itda.train.dataset import ChainDataset
-from itda.train.folder import atomic_folder
+from itda.storage import atomic_folder
+from itda.structure.chains.dataset import ChainDataset
+from itda.structure.chains.writer import DatasetWriter
 from itda.train.pack.choose import choose_chains
 from itda.train.pack.codec import SECTIONS, decode_chains, encode_chains
 from itda.train.split import MANIFEST, TABLE, Part, Split
-from itda.train.writer import DatasetWriter
 
 FORMAT = "itda-pack"
 FORMAT_VERSION = 1

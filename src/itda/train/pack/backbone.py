@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from itda.train.chain import DSSP_LETTERS
+from itda.structure.chains.chain import DSSP_LETTERS
 from itda.train.pack.frames import Frames
 
 STEP_ANGSTROM = 0.05

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from itda.train.dataset import ChainDataset
+from itda.structure.chains.dataset import ChainDataset
 from itda.train.split import Part, Split
 
 _UNKNOWN_RESOLUTION_ANGSTROM = 99.0

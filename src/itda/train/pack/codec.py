@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from itda.errors import DataError
-from itda.train.chain import ATOM_COUNT, BACKBONE_INDICES, PROFILE_COLUMNS, Chain
+from itda.structure.chains.chain import ATOM_COUNT, BACKBONE_INDICES, PROFILE_COLUMNS, Chain
 from itda.train.pack.backbone import (
     CLASSES,
     BackboneCode,

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
 from itda.chem.residues import ATOM37, ATOM37_INDEX
-from itda.train.chain import ATOM_COUNT, BACKBONE_INDICES, SEQUENCE_LETTERS
+from itda.structure.chains.chain import ATOM_COUNT, BACKBONE_INDICES, SEQUENCE_LETTERS
 from itda.train.pack.backbone import STEP_ANGSTROM
 from itda.train.pack.frames import Frames
 

@@ -9,7 +9,7 @@ import pytest
 
 from itda.chem.residues import RESTYPES
 from itda.errors import DataError
-from itda.train.promod3 import find_profile_columns, read_structure_database
+from itda.structure.chains.promod3 import find_profile_columns, read_structure_database
 
 # The order of three-letter codes, so that no column but the first stands where RESTYPES has it.
 COLUMNS = "ARNDCQEGHILKMFPSTWYV"[::-1]

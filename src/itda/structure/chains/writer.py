@@ -1,4 +1,4 @@
-"""Writes the files of a dataset folder, whose layout `itda.train.dataset` describes."""
+"""Writes the files of a dataset folder, whose layout `itda.structure.chains.dataset` describes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from itda.errors import DataError
-from itda.train.chain import (
+from itda.storage import file_digest
+from itda.structure.chains.chain import (
     ATOM_COUNT,
     DSSP_LETTERS,
     PROFILE_COLUMNS,
     SEQUENCE_LETTERS,
     Chain,
 )
-from itda.train.folder import file_digest
 
 FORMAT = "itda-chains"
 FORMAT_VERSION = 1

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from itda.errors import DataError
-from itda.train.chain import Chain
-from itda.train.dataset import ChainDataset
-from itda.train.folder import atomic_folder
-from itda.train.rejection import Rejection, write_rejections
-from itda.train.writer import DatasetWriter
+from itda.storage import atomic_folder
+from itda.structure.chains.chain import Chain
+from itda.structure.chains.dataset import ChainDataset
+from itda.structure.chains.rejection import Rejection, write_rejections
+from itda.structure.chains.writer import DatasetWriter
 
 
 def build_dataset(

@@ -5,7 +5,7 @@ import pytest
 
 from itda.chem.residues import RESTYPES
 from itda.errors import DependencyError
-from itda.train.mmseqs import find_mmseqs
+from itda.search.mmseqs import find_mmseqs
 
 
 def has_mmseqs() -> bool:

@@ -5,13 +5,13 @@ import pytest
 
 from itda.chem.residues import RESTYPES
 from itda.errors import DataError, DependencyError
-from itda.train.mmseqs import (
+from itda.search.mmseqs import (
     cluster_sequences,
     find_mmseqs,
     mmseqs_version,
     search_sequences,
 )
-from tests.train.sequences import needs_mmseqs, relative
+from tests.sequences import needs_mmseqs, relative
 
 
 @pytest.fixture

@@ -4,11 +4,9 @@ from importlib import resources
 import pytest
 
 from itda.errors import DataError
-from itda.train.build import build_dataset
-from itda.train.chain import Chain
-from itda.train.leakage import find_leaks, read_fasta, remove_leaks, write_leaks
-from itda.train.rejection import Rejection
-from itda.train.structures import StructureFilters, read_structures, structure_files
+from itda.structure.chains.chain import Chain
+from itda.structure.chains.rejection import Rejection
+from itda.structure.chains.structures import StructureFilters, read_structures, structure_files
 
 EXAMPLE = resources.files("itda").joinpath("data/examples/1ubq.cif")
 UBIQUITIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"
@@ -77,36 +75,3 @@ def test_a_folder_without_structures_is_refused(tmp_path):
         structure_files(tmp_path)
     with pytest.raises(DataError, match="not a folder"):
         structure_files(tmp_path / "none")
-
-
-def test_leaks_are_found_reported_and_removed(folder, tmp_path, data_folder):
-    from itda.train.dataset import ChainDataset
-
-    other = ChainDataset.open(data_folder / "chains")[3]
-    items = [*read(folder), other]
-    dataset, _ = build_dataset(tmp_path / "set", items, source={"name": "test"})
-    fasta = tmp_path / "bench.fasta"
-    fasta.write_text(f">ub some words\n{UBIQUITIN[:60].lower()}\n")
-    leaks = find_leaks(dataset, read_fasta(fasta), identity=0.3)
-    assert {leak.chain for leak in leaks} == {"1ubq_A", "packed_A"}
-    assert all(leak.target == "ub" and leak.identity > 0.99 for leak in leaks)
-    write_leaks(tmp_path / "leaks.tsv", leaks)
-    assert len((tmp_path / "leaks.tsv").read_text().splitlines()) == 3
-    kept = remove_leaks(dataset, leaks, tmp_path / "clean", identity=0.3, overwrite=False)
-    assert kept.ids == (other.id,)
-    assert find_leaks(kept, read_fasta(fasta), identity=0.3) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("", "holds no sequence"),
-        ("MKT\n", "before the first"),
-        (">a\nMK\n>a\nMK\n", "stands twice"),
-    ],
-)
-def test_fasta_problems_are_named(tmp_path, text, said):
-    path = tmp_path / "x.fasta"
-    path.write_text(text)
-    with pytest.raises(DataError, match=said):
-        read_fasta(path)

@@ -25,9 +25,9 @@ import numpy as np
 from jaxtyping import Int64
 
 from itda.errors import DataError
-from itda.train.chain import ATOM_COUNT, Chain
-from itda.train.folder import atomic_folder, file_digest
-from itda.train.writer import (
+from itda.storage import atomic_folder, file_digest
+from itda.structure.chains.chain import ATOM_COUNT, Chain
+from itda.structure.chains.writer import (
     ARRAYS,
     COORDINATE_UNIT_ANGSTROM,
     FORMAT,

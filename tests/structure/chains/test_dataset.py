@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from itda.errors import DataError, OutputError
-from itda.train.chain import Chain
-from itda.train.dataset import ChainDataset
-from tests.train.conftest import make_chain
+from itda.structure.chains.chain import Chain
+from itda.structure.chains.dataset import ChainDataset
+from tests.chains import make_chain
 
 # Half of the stored unit, and the rounding of float32 at 30 angstrom.
 COORDINATE_BOUND_ANGSTROM = 0.5e-3 + 4e-6

@@ -11,10 +11,10 @@ from biotite.structure import AtomArray
 
 from itda.chem.residues import ATOM37_INDEX, RESTYPE_3_TO_1
 from itda.errors import DataError, ItdaError
+from itda.structure.chains.chain import ATOM_COUNT, BACKBONE_INDICES, Chain, index_residues
+from itda.structure.chains.rejection import Rejection
 from itda.structure.files import open_structure
 from itda.structure.residues import Residues
-from itda.train.chain import ATOM_COUNT, BACKBONE_INDICES, Chain, index_residues
-from itda.train.rejection import Rejection
 
 SUFFIXES = (".cif", ".mmcif", ".bcif", ".pdb", ".ent")
 PARENTS = {"MSE": ("MET", {"SE": "SD"})}

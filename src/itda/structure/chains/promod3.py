@@ -26,7 +26,7 @@ from jaxtyping import Int, Int16, UInt8, UInt16
 
 from itda.chem.residues import RESTYPES
 from itda.errors import DataError
-from itda.train.chain import (
+from itda.structure.chains.chain import (
     ATOM_COUNT,
     BACKBONE_INDICES,
     DSSP_LETTERS,

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from itda.errors import DataError
-from itda.train.build import build_dataset
-from itda.train.dataset import ChainDataset
-from itda.train.rejection import Rejection, summarise_rejections
-from tests.train.conftest import make_chain
+from itda.structure.chains.build import build_dataset
+from itda.structure.chains.dataset import ChainDataset
+from itda.structure.chains.rejection import Rejection, summarise_rejections
+from tests.chains import make_chain
 
 
 def test_chains_and_rejections_are_written(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Protein chains with coordinates, in datasets that are read by memory map."""
