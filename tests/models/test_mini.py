@@ -1,19 +1,26 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from tests.chains import make_chain
 
+from itda.chem.residues import RESTYPES
 from itda.confidence.validity import check_validity
 from itda.errors import CapabilityError, InputError, WeightsError
-from itda.features import Features, ProfileFeatures, TokenFeatures
+from itda.features import Features, ProfileFeatures, TemplateFeatures, TokenFeatures
 from itda.hub import weights as hub_weights
 from itda.job.model import Job
 from itda.models.mini import FAMILY
 from itda.models.mini.config import MiniConfig
 from itda.models.mini.modeling import Mini
 from itda.models.mini.refine import refine
-from itda.nn.structure_module import build_chain
+from itda.nn.chain import build_chain
+from itda.search.evidence import Evidence
+from itda.search.formats import parse_alignment
+from itda.search.templates.template import Template
+from itda.structure.lddt import lddt
 
 SEQUENCE = "MQIFVKTLTGKTITLEVEPSDTIENVXWHCYP"
 SMALL = {
@@ -26,6 +33,7 @@ SMALL = {
     "structure_heads": 2,
     "structure_steps": 2,
     "structure_start": "torsions",
+    "template_channels": 6,
     "recycles": 1,
     "confidence_channels": 8,
 }
@@ -64,7 +72,9 @@ def features(sequence, profile=None):
         if profile is None
         else ProfileFeatures.from_array(profile)
     )
-    return Features(TokenFeatures.from_sequence(sequence), given)
+    return Features(
+        TokenFeatures.from_sequence(sequence), given, TemplateFeatures.absent(1, len(sequence))
+    )
 
 
 def test_prediction_keeps_names_numbers_and_order(model):
@@ -91,17 +101,72 @@ def test_same_input_same_output_and_samples_differ(model):
     np.testing.assert_array_equal(first.atoms.coord, reseeded.atoms.coord)
 
 
-def test_a_profile_is_used_and_one_of_another_sequence_refused(model, tmp_path):
-    alignment = tmp_path / "q.a3m"
-    changed = SEQUENCE.replace("K", "R").replace("X", "A")
-    alignment.write_text(f">q\n{SEQUENCE}\n>hit\n{changed}\n")
+def aligned(*rows, sequence=SEQUENCE):
+    text = "".join(f">row{number}\n{row}\n" for number, row in enumerate((sequence, *rows)))
+    return {"Q": Evidence(parse_alignment(text, query=sequence, where="test"))}
+
+
+def test_an_alignment_is_used_and_beside_a_profile_refused(model, tmp_path):
     (plain,) = model.predict(job())
-    (aligned,) = model.predict(job(msa=str(alignment)))
-    assert np.abs(plain.plddt - aligned.plddt).max() > 0
-    assert "msa" in aligned.provenance.inputs
-    alignment.write_text(">q\nMKT\n")
-    with pytest.raises(InputError, match=r"q\.a3m: row 1 .* is not the query"):
-        model.predict(job(msa=str(alignment)))
+    (with_row,) = model.predict(job(), evidence=aligned(SEQUENCE.replace("K", "R")))
+    assert np.abs(plain.plddt - with_row.plddt).max() > 0
+    (alone,) = model.predict(job(), evidence=aligned())
+    np.testing.assert_array_equal(alone.plddt, plain.plddt, err_msg="a query alone says nothing")
+    table = tmp_path / "q.tsv"
+    table.write_text("\t".join(RESTYPES) + "\n" + ("\t".join(["0.05"] * 20) + "\n") * len(SEQUENCE))
+    with pytest.raises(InputError, match="both an alignment and a profile"):
+        model.predict(job(profile=str(table)), evidence=aligned(SEQUENCE))
+
+
+def template_of_itself(shift=0.0):
+    chain = make_chain("t", len(SEQUENCE), 1)
+    index = np.arange(len(SEQUENCE), dtype=np.int32)
+    return Template(
+        name="t_A",
+        sequence=chain.sequence,
+        coordinates=chain.coordinates + np.float32(shift),
+        atom_mask=chain.atom_mask,
+        query_index=index,
+        template_index=index,
+        identity=0.5,
+    )
+
+
+def test_a_template_is_followed_wherever_it_lies(model):
+    def ca(prediction):
+        return prediction.atoms.coord[prediction.atoms.atom_name == "CA"]
+
+    template = template_of_itself()
+    (plain,) = model.predict(job())
+    (after,) = model.predict(job(), evidence={"Q": Evidence(templates=(template,))})
+    (far,) = model.predict(job(), evidence={"Q": Evidence(templates=(template_of_itself(300),))})
+    true = template.coordinates[:, 1]
+    assert lddt(ca(after), true).score > lddt(ca(plain), true).score + 0.1
+    assert lddt(ca(far), ca(after)).score > 0.97
+
+
+def test_padding_with_empty_templates_changes_nothing(model):
+    bare = features(SEQUENCE)
+    empty = TemplateFeatures(
+        torch.full((1, 2, len(SEQUENCE)), 20),
+        torch.zeros(1, 2, len(SEQUENCE), 3, 3),
+        torch.zeros(1, 2, len(SEQUENCE), dtype=torch.bool),
+        torch.zeros(1, 2),
+    )
+    with torch.no_grad():
+        alone = model.network(bare)
+        padded = model.network(replace(bare, templates=empty))
+    torch.testing.assert_close(alone.atoms, padded.atoms, atol=1e-4, rtol=0)
+    torch.testing.assert_close(alone.lddt_logits, padded.lddt_logits, atol=1e-4, rtol=0)
+
+
+def test_weights_without_templates_say_so(tmp_path):
+    config = MiniConfig(**{**SMALL, "template_channels": 0})
+    card = {"family": "mini", "name": "old", "licence": "Apache-2.0", "config": config.model_dump()}
+    hub_weights.save(tmp_path / "w.safetensors", Mini(config).state_dict(), card=card)
+    old = FAMILY.load(tmp_path / "w.safetensors", "cpu")
+    with pytest.raises(CapabilityError, match="weights old know no templates"):
+        old.predict(job(), evidence={"Q": Evidence(templates=(template_of_itself(),))})
 
 
 def test_one_chain_in_a_padded_batch_is_the_chain_alone(model):
@@ -115,6 +180,7 @@ def test_one_chain_in_a_padded_batch_is_the_chain_alone(model):
             torch.cat([long.tokens.mask, pad(short.tokens.mask, (0, 10))]),
         ),
         ProfileFeatures.absent(2, 20),
+        TemplateFeatures.absent(2, 20),
     )
     with torch.no_grad():
         together, alone = network(both, recycles=1), network(short, recycles=1)
@@ -135,7 +201,11 @@ def test_every_parameter_reaches_the_output(model):
     network = Mini(MiniConfig(**SMALL)).train()
     for parameter in network.parameters():
         parameter.data.add_(torch.randn_like(parameter) * 0.05)
-    output = network(features(SEQUENCE, np.full((len(SEQUENCE), 20), 0.05, np.float32)), recycles=1)
+    given = replace(
+        features(SEQUENCE, np.full((len(SEQUENCE), 20), 0.05, np.float32)),
+        templates=TemplateFeatures.from_templates([template_of_itself()], tokens=len(SEQUENCE)),
+    )
+    output = network(given, recycles=1)
     heads = (
         *(output.atoms, output.lddt_logits, output.pae_logits, output.distogram_logits),
         *(output.profile_logits, output.dssp_logits, output.structure.backbone_torsions),

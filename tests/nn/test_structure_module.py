@@ -1,6 +1,5 @@
 import math
 
-import numpy as np
 import pytest
 import torch
 
@@ -10,7 +9,6 @@ from itda.nn.structure_module import (
     AtomBuilder,
     InvariantPointAttention,
     StructureModule,
-    build_chain,
 )
 
 
@@ -96,32 +94,6 @@ def test_point_attention_as_the_paper_writes_it():
             )
         rows.append(module.project_out(torch.cat(parts)))
     torch.testing.assert_close(got, torch.stack(rows), atol=1e-3, rtol=1e-3)
-
-
-def test_chain_built_from_torsions_has_them():
-    angles = torch.tensor(np.random.default_rng(0).uniform(-math.pi, math.pi, (1, 12, 2)))
-    torsions = torch.stack([angles.sin(), angles.cos()], dim=-1).float()
-    frames = build_chain(torsions, torch.ones(1, 12, dtype=torch.bool))
-    tables = rigid_group_tables()
-    local = torch.from_numpy(tables.atom14_position[0, :3])
-    atoms = torch.stack([frames.apply(local[k].expand(1, 12, 3)) for k in range(3)], dim=2)[0]
-    n, ca, c = atoms.unbind(1)
-    torch.testing.assert_close(
-        (n[1:] - c[:-1]).norm(dim=-1), torch.full((11,), 1.329), atol=1e-3, rtol=0
-    )
-
-    def dihedral(p, q, r, s):
-        first, second = torch.linalg.cross(q - p, r - q), torch.linalg.cross(r - q, s - r)
-        side = torch.linalg.cross(first, (r - q) / (r - q).norm(dim=-1, keepdim=True))
-        return torch.atan2(-(side * second).sum(-1), (first * second).sum(-1))
-
-    def same(measured, wanted):
-        gap = torch.remainder(measured.double() - wanted + math.pi, 2 * math.pi) - math.pi
-        assert gap.abs().max() < 0.01
-
-    same(dihedral(c[:-1], n[1:], ca[1:], c[1:]), angles[0, 1:, 0])
-    same(dihedral(n[:-1], ca[:-1], c[:-1], n[1:]), angles[0, :-1, 1])
-    same(dihedral(ca[:-1], c[:-1], n[1:], ca[1:]), torch.full((11,), math.pi))
 
 
 @pytest.mark.parametrize("start", ["origin", "torsions"])

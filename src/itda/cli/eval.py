@@ -37,6 +37,16 @@ def evaluate(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     longest: Annotated[int, typer.Option(min=10, help="Longest chain, residues.")] = 400,
+    templates: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A table of templates below DIR (`itda data templates`): folds with them as well.",
+        ),
+    ] = None,
+    template_database: Annotated[
+        str, typer.Option(help="The dataset below DIR that the templates are taken from.")
+    ] = "promod3",
     limit: Annotated[
         int | None, typer.Option(min=1, help="Evaluate the first N chains only.")
     ] = None,
@@ -50,7 +60,9 @@ def evaluate(
     """Fold one chain of each held-out cluster and compare with the experiment.
 
     Prints mean and median CA-lDDT and TM-score for sequence only and sequence + profile, the
-    correlation of predicted with true lDDT, and two baselines.
+    correlation of predicted with true lDDT, and two baselines. With --templates it also folds with
+    templates below 30 % identity, below 50 % and any, beside the best template copied; templates of
+    a chain's own PDB entry are never offered.
     """
     from itda.cli.extras import require_extra
 
@@ -59,10 +71,16 @@ def evaluate(
         from itda.models.mini import FAMILY
         from itda.structure.chains.dataset import ChainDataset
         from itda.train.evaluation.evaluate import evaluate as run
-        from itda.train.evaluation.evaluate import held_out_chains
+        from itda.train.evaluation.evaluate import (
+            SEQUENCE_ONLY,
+            WITH_PROFILE,
+            held_out_chains,
+        )
         from itda.train.evaluation.scores import summarise
+        from itda.train.evaluation.templates import TemplateEvaluation, summarise_templates
         from itda.train.sampler import ChainPool
         from itda.train.split import Split
+        from itda.train.template_table import TemplateTable
 
     if part not in ("test", "validation"):
         raise typer.BadParameter("choose test or validation", param_hint="--part")
@@ -71,11 +89,26 @@ def evaluate(
     read = Split.read(data / split)
     chains = held_out_chains(opened, read, part, longest=longest)[:limit]  # type: ignore[arg-type]
     training = ChainPool.collect(opened, read, "train", min_length=20, side_chains=False)
+    offered = None
+    if templates is not None:
+        database = ChainDataset.open(data / template_database)
+        offered = TemplateEvaluation(TemplateTable.open(data / templates, database))
     result = run(
-        model, chains, training=training, refine_steps=refine_steps, report=_Reporter().show
+        model,
+        chains,
+        training=training,
+        refine_steps=refine_steps,
+        templates=offered,
+        report=_Reporter().show,
     )
     summary = summarise(result.scores, result.residue_pairs)
     _print_table(summary)
+    by_limit = {}
+    if offered is not None:
+        by_limit = summarise_templates(
+            result.scores, sequence_only=SEQUENCE_ONLY, with_profile=WITH_PROFILE
+        )
+        _print_templates(by_limit)
     if out is not None:
         document = {
             "weights_sha256": model.card.sha256,
@@ -83,6 +116,10 @@ def evaluate(
             "part": part,
             "refine_steps": refine_steps,
             "summary": summary,
+            "templates": {
+                "search": {} if offered is None else dict(offered.table.manifest),
+                "summary": by_limit,
+            },
             "scores": [score.to_dict() for score in result.scores],
         }
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -119,4 +156,26 @@ def _print_table(summary: dict[str, dict[str, float]]) -> None:
     for method, row in summary.items():
         cells = [shape.format(row[key]) if key in row else "–" for _, key, shape in COLUMNS]
         table.add_row(method, *cells)
+    Console().print(table)
+
+
+def _print_templates(summary: dict[str, dict[str, float]]) -> None:
+    """Show CA-lDDT / TM-score of each method on the chains that have a template."""
+    from rich.console import Console
+    from rich.table import Table
+
+    methods = ("copied", "sequence", "profile", "templates")
+    table = Table("identity of templates", title="chains with a template: CA-lDDT / TM-score")
+    for title in ("chains", *methods, "templates - copied", "templates - profile"):
+        table.add_column(title, justify="right")
+    for label, row in summary.items():
+        cells = [f"{row['chains']:.0f}"]
+        if row["chains"]:
+            cells += [f"{row[f'{m}_lddt_ca']:.3f} / {row[f'{m}_tm_score']:.3f}" for m in methods]
+            cells += [
+                f"{row[f'gain_over_{rival}_lddt_ca']:+.3f} ± "
+                f"{row[f'gain_over_{rival}_lddt_ca_error']:.3f}"
+                for rival in ("copied", "profile")
+            ]
+        table.add_row(label, *cells)
     Console().print(table)

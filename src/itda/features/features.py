@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from itda.features.profile import ProfileFeatures
+from itda.features.template import TemplateFeatures
 from itda.features.token import TokenFeatures
 
 
@@ -17,11 +18,13 @@ class Features:
     Attributes:
         tokens: Sequence and numbering.
         profile: Residue frequencies from an alignment, marked absent where there is none.
+        templates: Known structures laid along the chain; none where their axis is empty.
     """
 
     tokens: TokenFeatures
     profile: ProfileFeatures
+    templates: TemplateFeatures
 
     def to(self, device: torch.device | str) -> Features:
         """Move all groups."""
-        return Features(self.tokens.to(device), self.profile.to(device))
+        return Features(self.tokens.to(device), self.profile.to(device), self.templates.to(device))

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-Start = Literal["default", "relu", "zero", "gate"]
+Start = Literal["default", "relu", "zero", "gate", "shut"]
 
 
 def linear(inputs: int, outputs: int, *, bias: bool = True, start: Start = "default") -> nn.Linear:
@@ -18,13 +18,14 @@ def linear(inputs: int, outputs: int, *, bias: bool = True, start: Start = "defa
         outputs: Channels out.
         bias: Whether a bias is learned.
         start: `default` keeps variance (LeCun), `relu` keeps it through a ReLU (He), `zero` makes a
-            residual branch the identity at first, `gate` opens a sigmoid gate at first.
+            residual branch the identity at first, `gate` opens a sigmoid gate at first, `shut`
+            nearly closes one.
     """
     layer = nn.Linear(inputs, outputs, bias=bias)
     with torch.no_grad():
         if bias:
-            layer.bias.fill_(1.0 if start == "gate" else 0.0)
-        if start in ("zero", "gate"):
+            layer.bias.fill_({"gate": 1.0, "shut": -2.0}.get(start, 0.0))
+        if start in ("zero", "gate", "shut"):
             layer.weight.zero_()
         else:
             variance = (2.0 if start == "relu" else 1.0) / inputs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
@@ -66,6 +66,19 @@ class Rigid:
     def invert_apply(self, points: Float[Tensor, "*shape 3"]) -> Float[Tensor, "*shape 3"]:
         """Take points from global to local coordinates."""
         return (self.rotation.transpose(-1, -2) @ (points - self.translation)[..., None])[..., 0]
+
+    def invert(self) -> Rigid:
+        """Give the transforms that undo these."""
+        rotation = self.rotation.transpose(-1, -2)
+        return Rigid(rotation, -(rotation @ self.translation[..., None])[..., 0])
+
+    def gather(self, index: Int[Tensor, "batch token"]) -> Rigid:
+        """Take frames along the axis `token` of a (batch, token) set, by position."""
+        chosen = index[..., None]
+        return Rigid(
+            self.rotation.gather(1, chosen[..., None].expand(-1, -1, 3, 3)),
+            self.translation.gather(1, chosen.expand(-1, -1, 3)),
+        )
 
     def unsqueeze(self, axis: int) -> Rigid:
         """Insert an axis into the shape; `axis` counts from the end of the shape, -1 being last."""

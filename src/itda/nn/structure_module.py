@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,18 +11,30 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from itda.chem.geometry import (
-    C_N_CA_DEGREES,
-    CA_C_N_DEGREES,
-    PEPTIDE_BOND_ANGSTROM,
     TORSION_COUNT,
-    ideal_positions,
     rigid_group_tables,
 )
+from itda.nn.chain import build_chain, hang_chain
 from itda.nn.linear import linear
 from itda.nn.rigid import Rigid
 
 NANOMETRE = 10.0
 """Angstroms in the unit of length inside the module (AlphaFold 2 SI, algorithm 20)."""
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """Residues whose place is known from a template, before anything is folded.
+
+    Attributes:
+        frames: Backbone frames, angstrom; without meaning where `mask` is False.
+        mask: Which residues are known.
+        identity: How alike template and chain are, 0..1.
+    """
+
+    frames: Rigid
+    mask: Bool[Tensor, "batch token"]
+    identity: Float[Tensor, "batch"]
 
 
 @dataclass(frozen=True)
@@ -125,6 +136,8 @@ class StructureModule(nn.Module):
         start: `origin` begins with all residues at one point, as AlphaFold 2 does; `torsions`
             begins with a chain built from predicted phi and psi, whose local structure is right
             long before a fold is learned.
+        anchored: Whether the chain can be hung on a template, as RoseTTAFold starts from one
+            (Baek et al. 2021); needs the start `torsions`.
         dropout: Rate in training.
     """
 
@@ -137,10 +150,14 @@ class StructureModule(nn.Module):
         heads: int,
         steps: int,
         start: Literal["origin", "torsions"] = "origin",
+        anchored: bool = False,
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
         self.steps = steps
+        self.anchored = linear(2, channels, bias=False, start="zero") if anchored else None
+        # A template is better than a first guess: at first an anchored residue moves an eighth.
+        self.release = linear(channels, 1, start="shut") if anchored else None
         self.chain_start = (
             TorsionHead(single_channels, channels, 2) if start == "torsions" else None
         )
@@ -166,6 +183,7 @@ class StructureModule(nn.Module):
         single: Float[Tensor, "batch token single_channel"],
         pair: Float[Tensor, "batch token token pair_channel"],
         mask: Bool[Tensor, "batch token"],
+        anchors: Anchors | None = None,
     ) -> StructureOutput:
         """Fold; inputs are taken to float32 and autocast is off, since bf16 distorts structures."""
         with torch.autocast(single.device.type, enabled=False):
@@ -178,12 +196,16 @@ class StructureModule(nn.Module):
             else:
                 backbone_torsions = self.chain_start(x, start)
                 frames = build_chain(_unit_circle(backbone_torsions.detach()), mask)
+                if anchors is not None:
+                    frames = hang_chain(frames, anchors.frames, anchors.mask)
                 frames = frames.scale_translation(1 / NANOMETRE)
+            if anchors is not None:
+                x = x + self._mark(anchors)
             trajectory = []
             for step in range(self.steps):
                 x = self.norm_attention(self.dropout(x + self.attention(x, pair, frames, mask)))
                 x = self.norm_transition(self.dropout(x + self.transition(x)))
-                frames = frames.compose(Rigid.from_update(self.update(x)))
+                frames = frames.compose(Rigid.from_update(self._move(x, anchors)))
                 trajectory.append(frames.scale_translation(NANOMETRE))
                 if step < self.steps - 1:
                     frames = frames.detach_rotation()
@@ -196,6 +218,21 @@ class StructureModule(nn.Module):
                 backbone_torsions=backbone_torsions,
                 single=x,
             )
+
+    def _mark(self, anchors: Anchors) -> Float[Tensor, "batch token channel"]:
+        assert self.anchored is not None, "these weights know no templates"
+        mask = anchors.mask.float()
+        marked: Tensor = self.anchored(torch.stack([mask, mask * anchors.identity[:, None]], -1))
+        return marked
+
+    def _move(
+        self, x: Float[Tensor, "batch token channel"], anchors: Anchors | None
+    ) -> Float[Tensor, "batch token 6"]:
+        update: Tensor = self.update(x)
+        if anchors is None or self.release is None:
+            return update
+        released = torch.sigmoid(self.release(x))
+        return update * torch.where(anchors.mask[..., None], released, 1.0)
 
 
 class TorsionHead(nn.Module):
@@ -228,78 +265,6 @@ class TorsionHead(nn.Module):
             x = x + block(x)
         out: Tensor = self.out(functional.relu(x)).unflatten(-1, (self.torsion_count, 2))
         return out
-
-
-def build_chain(
-    torsions: Float[Tensor, "batch token 2 2"], mask: Bool[Tensor, "batch token"]
-) -> Rigid:
-    """Build backbone frames from phi and psi with ideal bonds, angles and trans peptide bonds.
-
-    Args:
-        torsions: (sin, cos) of phi and psi of each residue, of length one.
-        mask: Residues that count for the centre.
-
-    Returns:
-        Frames in angstrom, their CA atoms centred on the origin.
-    """
-    phi, psi = torsions.unbind(-2)
-    frames = _next_residue(psi[:, :-1], phi[:, 1:])
-    first = Rigid.identity((torsions.shape[0], 1), torsions.device)
-    frames = Rigid(
-        torch.cat([first.rotation, frames.rotation], dim=1),
-        torch.cat([first.translation, frames.translation], dim=1),
-    )
-    # Running products by doubling: each round doubles the steps whose product a frame holds.
-    reach = 1
-    while reach < torsions.shape[1]:
-        joined = Rigid(frames.rotation[:, :-reach], frames.translation[:, :-reach]).compose(
-            Rigid(frames.rotation[:, reach:], frames.translation[:, reach:])
-        )
-        frames = Rigid(
-            torch.cat([frames.rotation[:, :reach], joined.rotation], dim=1),
-            torch.cat([frames.translation[:, :reach], joined.translation], dim=1),
-        )
-        reach *= 2
-    kept = mask[..., None]
-    centre = (frames.translation * kept).sum(1, keepdim=True) / kept.sum(1, keepdim=True).clamp_min(
-        1
-    )
-    return Rigid(frames.rotation, frames.translation - centre)
-
-
-def _next_residue(psi: Float[Tensor, "batch link 2"], phi: Float[Tensor, "batch link 2"]) -> Rigid:
-    """Give the frame of each residue in that of the one before, from psi before and phi after."""
-    ideal = ideal_positions()["ALA"]
-    n, ca, c = (psi.new_tensor(ideal[name]).expand(*psi.shape[:2], 3) for name in ("N", "CA", "C"))
-    tau = math.degrees(math.atan2(ideal["N"][1], ideal["N"][0]))
-    straight = torch.stack([torch.zeros_like(psi[..., 0]), -torch.ones_like(psi[..., 0])], dim=-1)
-    next_n = _place(n, ca, c, PEPTIDE_BOND_ANGSTROM, CA_C_N_DEGREES, psi)
-    next_ca = _place(ca, c, next_n, math.hypot(*ideal["N"][:2]), C_N_CA_DEGREES, straight)
-    next_c = _place(c, next_n, next_ca, ideal["C"][0], tau, phi)
-    return Rigid.from_three_points(next_ca, next_c, next_n)
-
-
-def _place(
-    a: Float[Tensor, "*shape 3"],
-    b: Float[Tensor, "*shape 3"],
-    c: Float[Tensor, "*shape 3"],
-    length_angstrom: float,
-    angle_degrees: float,
-    torsion: Float[Tensor, "*shape 2"],
-) -> Float[Tensor, "*shape 3"]:
-    """Place an atom after c by bond length, angle at c, and (sin, cos) of the torsion about b-c."""
-    frame = Rigid.from_three_points(c, 2 * c - b, c + (a - b))
-    angle = math.radians(angle_degrees)
-    sine, cosine = torsion.unbind(-1)
-    local = torch.stack(
-        [
-            torch.full_like(sine, -length_angstrom * math.cos(angle)),
-            length_angstrom * math.sin(angle) * cosine,
-            length_angstrom * math.sin(angle) * sine,
-        ],
-        dim=-1,
-    )
-    return frame.apply(local)
 
 
 def _unit_circle(raw: Float[Tensor, "*shape 2"]) -> Float[Tensor, "*shape 2"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -11,10 +12,15 @@ from torch import Tensor
 
 from itda.chem.geometry import ideal_positions, rigid_group_tables
 from itda.chem.residues import sequence_to_indices
-from itda.features import Features, ProfileFeatures, TokenFeatures
+from itda.features import Features, ProfileFeatures, TemplateFeatures, TokenFeatures
+from itda.features.template import TemplateArrays
 from itda.models.mini.modeling import DSSP_LETTERS
 from itda.nn.rigid import Rigid
+from itda.search.templates.template import Template
 from itda.structure.chains.chain import C_INDEX, CA_INDEX, N_INDEX, Chain
+
+FEWEST_TEMPLATE_RESIDUES = 10
+"""Partners that a template must have in a crop to be of use there (AlphaFold 3 SI 2.4)."""
 
 _DSSP_INDEX = {letter: index for index, letter in enumerate(DSSP_LETTERS)} | {"P": 7, "?": -1}
 
@@ -82,12 +88,14 @@ class Crop:
         start: First residue, 0-based.
         stop: One past the last.
         show_profile: Whether the profile is an input; it is a target in any case.
+        templates: Known structures laid along the whole chain, best first.
     """
 
     chain: Chain
     start: int
     stop: int
     show_profile: bool
+    templates: Sequence[Template] = ()
 
 
 def make_batch(crops: list[Crop]) -> Batch:
@@ -109,9 +117,15 @@ def make_batch(crops: list[Crop]) -> Batch:
     features = Features(
         TokenFeatures(stacked.pop("restype"), stacked.pop("residue_index"), mask),
         ProfileFeatures(stacked["profile"], present),
+        TemplateFeatures.stack([_templates(crop) for crop in crops]),
     )
     stacked["dssp"] = stacked["dssp"].masked_fill(~mask, -1)
     return Batch(features, Targets(**stacked))
+
+
+def _templates(crop: Crop) -> TemplateArrays:
+    whole = TemplateArrays.from_templates(crop.templates, tokens=len(crop.chain))
+    return whole.crop(crop.start, crop.stop, fewest=FEWEST_TEMPLATE_RESIDUES)
 
 
 def _example(crop: Crop) -> dict[str, np.ndarray]:

@@ -38,6 +38,8 @@ def export_weights(trainer: Trainer, path: Path) -> hub_weights.WeightsCard:
                 "datasets": {
                     dataset.folder.name: dataset.manifest["source"] for dataset in trainer.datasets
                 },
+                "started_from": trainer.started_from,
+                "templates": {} if trainer.templates is None else dict(trainer.templates.manifest),
                 "split_sha256": trainer.split.manifest.get("table_sha256", ""),
                 "training_clusters": len(trainer.steps.every.clusters),
                 "device": _device_name(trainer.fabric.device),

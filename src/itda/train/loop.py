@@ -28,7 +28,9 @@ from itda.train.metrics import MetricsLog
 from itda.train.recipe import Recipe, Stage
 from itda.train.sampler import ChainPool, StepDataset, draw_recycles
 from itda.train.split import Split
+from itda.train.template_table import TemplateTable
 from itda.train.validate import validation_scores
+from itda.train.warm_start import start_from
 
 LOG_EVERY_SECONDS = 5.0
 
@@ -91,10 +93,12 @@ class Trainer:
         self.fabric.launch()
         self.datasets = [ChainDataset.open(data / name) for name in recipe.data.datasets]
         self.split = Split.read(data / recipe.data.split)
+        self.templates = _template_table(recipe, data)
         self.steps = StepDataset.from_recipe(
             recipe,
             self.datasets,
             self.split,
+            table=self.templates,
             rank=self.fabric.global_rank,
             processes=self.fabric.world_size,
         )
@@ -107,6 +111,9 @@ class Trainer:
         )
         self.fabric.seed_everything(recipe.seed, verbose=False)
         self.network = Mini(recipe.model)
+        self.started_from: dict[str, Any] = {}
+        if recipe.initial_weights is not None:
+            self.started_from = start_from(self.network, data / recipe.initial_weights)
         self.average = AveragedModel(
             self.network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay)
         ).to(self.fabric.device)
@@ -221,7 +228,10 @@ class Trainer:
 
     def _validate(self) -> float:
         scores = validation_scores(
-            self.averaged_network(), self.validation, most=self.recipe.validation_chains
+            self.averaged_network(),
+            self.validation,
+            most=self.recipe.validation_chains,
+            templates=self.templates,
         )
         return float(np.mean(scores)) if scores else math.nan
 
@@ -347,6 +357,13 @@ def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 def _seed(*numbers: int) -> int:
     return int(np.random.SeedSequence(list(numbers)).generate_state(1)[0])
+
+
+def _template_table(recipe: Recipe, data: Path) -> TemplateTable | None:
+    if recipe.data.templates is None or recipe.data.template_database is None:
+        return None
+    database = ChainDataset.open(data / recipe.data.template_database)
+    return TemplateTable.open(data / recipe.data.templates, database)
 
 
 def _several(devices: int | str) -> bool:

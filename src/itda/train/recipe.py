@@ -6,10 +6,17 @@ import hashlib
 import json
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from itda.errors import DataError
 from itda.models.mini.config import MiniConfig
@@ -31,6 +38,11 @@ class DataRecipe(_Strict):
         all_atom_fraction: Share of examples drawn from chains with side chains.
         profile_probability: Share of examples that see their profile as an input.
         min_length: Shortest chain used, residues.
+        templates: Table of templates below the data folder; None trains without.
+        template_database: The dataset that the table's templates are taken from.
+        template_probability: Share of examples that are offered templates.
+        template_identity_limits: One is drawn for each; only templates below it are offered.
+        most_templates: Of one example.
     """
 
     datasets: tuple[str, ...]
@@ -38,6 +50,17 @@ class DataRecipe(_Strict):
     all_atom_fraction: float = Field(0.2, ge=0, le=1)
     profile_probability: float = Field(0.5, ge=0, le=1)
     min_length: int = Field(20, ge=4)
+    templates: str | None = None
+    template_database: str | None = None
+    template_probability: float = Field(0.6, ge=0, le=1)
+    template_identity_limits: tuple[float, ...] = (0.3, 0.4, 0.6, 1.01)
+    most_templates: int = Field(4, ge=1, le=4)
+
+    @model_validator(mode="after")
+    def _check_templates(self) -> Self:
+        if (self.templates is None) != (self.template_database is None):
+            raise ValueError("templates and template_database go together")
+        return self
 
 
 class Stage(_Strict):
@@ -93,6 +116,8 @@ class Recipe(_Strict):
         version: Of this format.
         name: Of the model that comes out.
         seed: Of every random draw.
+        initial_weights: Weights to go on from, below the data folder; tensors that they lack start
+            anew. None starts everything anew.
         model: Sizes of the network.
         data: Which chains.
         schedule: Learning rate.
@@ -108,6 +133,7 @@ class Recipe(_Strict):
     version: Literal[1]
     name: str
     seed: int = 0
+    initial_weights: str | None = None
     model: MiniConfig
     data: DataRecipe
     schedule: Schedule

@@ -9,10 +9,13 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from itda.errors import DataError
+from itda.search.templates.template import Template
+from itda.structure.chains.chain import Chain
 from itda.structure.chains.dataset import ChainDataset
 from itda.train.batch import Batch, Crop, make_batch
 from itda.train.recipe import DataRecipe, Recipe, Stage
 from itda.train.split import Part, Split
+from itda.train.template_table import TemplateTable
 
 Member = tuple[int, int]
 """Which dataset, and which chain in it."""
@@ -65,6 +68,42 @@ class ChainPool:
 
 
 @dataclass(frozen=True)
+class TemplateDraw:
+    """Templates for training: other training chains, some below a limit of identity, some none.
+
+    Attributes:
+        table: Hits of every chain.
+        split: Says which chains may be seen: those of `train`.
+        probability: Share of examples that are offered templates.
+        identity_limits: One is drawn for each example; only templates below it are offered.
+        most: Templates of one example; from 1 to this many are drawn.
+        deepest: Hits that are drawn from, the best first.
+    """
+
+    table: TemplateTable
+    split: Split
+    probability: float
+    identity_limits: tuple[float, ...]
+    most: int
+    deepest: int = 20
+
+    def draw(self, chain: Chain, random: np.random.Generator) -> list[Template]:
+        """Draw the templates of one example, best first."""
+        if random.random() >= self.probability:
+            return []
+        limit = self.identity_limits[int(random.integers(len(self.identity_limits)))]
+        hits = self.table.hits(
+            chain.id,
+            accept=lambda target, identity: identity < limit and self.split.part(target) == "train",
+        )[: self.deepest]
+        if not hits:
+            return []
+        count = min(int(random.integers(1, self.most + 1)), len(hits))
+        chosen = sorted(random.choice(len(hits), count, replace=False).tolist())
+        return [self.table.template(hits[index]) for index in chosen]
+
+
+@dataclass(frozen=True)
 class StepDataset(Dataset[Batch]):
     """Batches by step number, the share of one process.
 
@@ -72,6 +111,7 @@ class StepDataset(Dataset[Batch]):
         recipe: Decides stages and probabilities.
         every: Pool of all training chains.
         all_atom: Pool of those with side chains; may be empty.
+        templates: Where templates are drawn from; None folds without.
         rank: This process.
         processes: How many share a step.
     """
@@ -79,6 +119,7 @@ class StepDataset(Dataset[Batch]):
     recipe: Recipe
     every: ChainPool
     all_atom: ChainPool
+    templates: TemplateDraw | None = None
     rank: int = 0
     processes: int = 1
 
@@ -88,6 +129,7 @@ class StepDataset(Dataset[Batch]):
         datasets: Sequence[ChainDataset],
         split: Split,
         *,
+        table: TemplateTable | None = None,
         rank: int = 0,
         processes: int = 1,
     ) -> StepDataset:
@@ -114,7 +156,17 @@ class StepDataset(Dataset[Batch]):
                     f"a batch of {stage.batch} cannot be shared by {processes} processes",
                     hint="take a number of processes that divides it",
                 )
-        return StepDataset(recipe, pools[0], pools[1], rank, processes)
+        data = recipe.data
+        templates = None
+        if table is not None:
+            templates = TemplateDraw(
+                table,
+                split,
+                data.template_probability,
+                data.template_identity_limits,
+                data.most_templates,
+            )
+        return StepDataset(recipe, pools[0], pools[1], templates, rank, processes)
 
     def __len__(self) -> int:
         return self.recipe.total_steps
@@ -134,7 +186,9 @@ class StepDataset(Dataset[Batch]):
         chain = pool.datasets[which][index]
         start = int(random.integers(max(len(chain) - stage.crop, 0) + 1))
         show_profile = random.random() < data.profile_probability
-        return Crop(chain, start, min(start + stage.crop, len(chain)), bool(show_profile))
+        templates = self.templates.draw(chain, random) if self.templates else ()
+        stop = min(start + stage.crop, len(chain))
+        return Crop(chain, start, stop, bool(show_profile), templates)
 
 
 def draw_recycles(recipe: Recipe, step: int) -> int:

@@ -8,25 +8,39 @@ from itda.models.mini.modeling import Mini
 from itda.train.batch import Crop, make_batch
 from itda.train.losses.binned import lddt_ca
 from itda.train.sampler import ChainPool
+from itda.train.template_table import TemplateTable
 
 LONGEST = 256
+TEMPLATES = 4
 
 
-def validation_scores(network: Mini, pool: ChainPool, *, most: int) -> list[float]:
+def validation_scores(
+    network: Mini, pool: ChainPool, *, most: int, templates: TemplateTable | None = None
+) -> list[float]:
     """Fold one chain of each cluster, with its profile, and give the mean CA-lDDT of each chain.
+
+    Every second chain is also offered its templates, so that one number watches both.
 
     Args:
         network: In evaluation mode.
         pool: Validation chains.
         most: Clusters to fold; chains are cut at 256 residues.
+        templates: Table of the templates of each chain.
     """
     device = next(network.parameters()).device
     scores = []
     with torch.no_grad():
-        for members in pool.clusters[:most]:
+        for number, members in enumerate(pool.clusters[:most]):
             which, index = members[0]
             chain = pool.datasets[which][index]
-            crop = Crop(chain, 0, min(len(chain), LONGEST), show_profile=True)
+            offered = templates.hits(chain.id)[:TEMPLATES] if templates and number % 2 else []
+            crop = Crop(
+                chain,
+                0,
+                min(len(chain), LONGEST),
+                show_profile=True,
+                templates=[templates.template(hit) for hit in offered] if templates else (),
+            )
             batch = make_batch([crop]).to(device)
             output = network(batch.features, recycles=network.config.recycles)
             targets = batch.targets

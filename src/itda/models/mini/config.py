@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 
 class MiniConfig(BaseModel):
@@ -21,6 +21,7 @@ class MiniConfig(BaseModel):
         structure_heads: Heads of invariant point attention.
         structure_steps: Steps of the structure module, which share weights.
         structure_start: `origin`, or `torsions` for a chain built from predicted phi and psi.
+        template_channels: Width of the template embedding; 0 for weights that know no templates.
         recycles: Passes beyond the first that the weights were trained for, and the default.
         dropout: Rate in the trunk's pair updates, in training.
         confidence_channels: Hidden width of the pLDDT head.
@@ -38,6 +39,13 @@ class MiniConfig(BaseModel):
     structure_heads: int = 8
     structure_steps: int = 4
     structure_start: Literal["origin", "torsions"] = "origin"
+    template_channels: int = 0
     recycles: int = 3
     dropout: float = 0.1
     confidence_channels: int = 128
+
+    @model_validator(mode="after")
+    def _check_start(self) -> Self:
+        if self.template_channels and self.structure_start != "torsions":
+            raise ValueError("template_channels needs structure_start: torsions")
+        return self

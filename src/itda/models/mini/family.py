@@ -20,7 +20,7 @@ _CAPABILITIES = Capabilities(
     max_chains=1,
     min_length=10,
     max_length=1024,
-    inputs=frozenset({"msa", "profile"}),
+    inputs=frozenset({"msa", "profile", "template"}),
     outputs=frozenset({"structure", "plddt", "pae", "ptm"}),
     modifications=False,
     bonds=False,
@@ -33,7 +33,9 @@ class MiniFamily:
     """Itda's own single-chain protein model, in the line of AlphaFold 2 and ESMFold."""
 
     name: str = "mini"
-    title: str = "Itda mini: one protein chain from its sequence and, if there is one, its profile"
+    title: str = (
+        "Itda mini: one protein chain, from its sequence alone or with an alignment and templates"
+    )
     licence: str = "Apache-2.0"
     citation: str = "Itda mini, the model card in docs/mini.md"
     capabilities: Capabilities = _CAPABILITIES

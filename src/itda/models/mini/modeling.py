@@ -1,4 +1,4 @@
-"""The mini network: sequence and optional profile in, all heavy atoms and confidence out."""
+"""The mini network: sequence, profile and templates in, all heavy atoms and confidence out."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from itda.chem.geometry import rigid_group_tables
-from itda.features import Features
+from itda.features import Features, TemplateFeatures
 from itda.models.mini.config import MiniConfig
 from itda.nn.linear import linear
 from itda.nn.pair_stack import PairStackBlock
-from itda.nn.rigid import pairwise_distance
-from itda.nn.structure_module import AtomBuilder, StructureModule, StructureOutput
+from itda.nn.rigid import Rigid, pairwise_distance
+from itda.nn.structure_module import Anchors, AtomBuilder, StructureModule, StructureOutput
+from itda.nn.template_embedding import TemplateEmbedding, backbone_frames
 
 RELATIVE_POSITION_CLIP = 32
 DISTOGRAM_EDGES_ANGSTROM = (2.3125, 21.6875)
@@ -114,6 +115,13 @@ class Mini(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = InputEmbedding(config)
+        self.templates = (
+            TemplateEmbedding(
+                config.single_channels, config.pair_channels, config.template_channels
+            )
+            if config.template_channels
+            else None
+        )
         self.recycling = Recycling(config)
         self.blocks = nn.ModuleList(
             PairStackBlock(
@@ -132,6 +140,7 @@ class Mini(nn.Module):
             heads=config.structure_heads,
             steps=config.structure_steps,
             start=config.structure_start,
+            anchored=config.template_channels > 0,
         )
         self.build_atoms = AtomBuilder()
         self.norm_pair = nn.LayerNorm(config.pair_channels)
@@ -153,6 +162,11 @@ class Mini(nn.Module):
         """Run `recycles + 1` passes; gradients flow through the last only."""
         tokens = features.tokens
         first_single, first_pair = self.embedding(features)
+        anchors = None
+        if features.templates.mask.shape[1] and self.templates is not None:
+            from_single, from_pair = self.templates(features.templates)
+            first_single, first_pair = first_single + from_single, first_pair + from_pair
+            anchors = _anchors(features.templates)
         single, pair = first_single, first_pair
         ca = torch.zeros(*tokens.mask.shape, 3, device=tokens.mask.device)
         for recycle in range(recycles + 1):
@@ -162,7 +176,7 @@ class Mini(nn.Module):
                     added_single, added_pair = self.recycling(single, pair, ca)
                     single, pair = first_single + added_single, first_pair + added_pair
                 single, pair = self.trunk(single, pair, tokens.mask)
-                structure = self.structure(single, pair, tokens.mask)
+                structure = self.structure(single, pair, tokens.mask, anchors)
                 ca = structure.frames.translation.detach()
         return self.heads(single, pair, structure, tokens.restype)
 
@@ -198,6 +212,17 @@ class Mini(nn.Module):
             profile_logits=self.profile(normed_single).float(),
             dssp_logits=self.dssp(normed_single).float(),
         )
+
+
+def _anchors(templates: TemplateFeatures) -> Anchors:
+    """Give the places that the first template has for its residues, centred on the origin."""
+    frames, mask = backbone_frames(templates.backbone[:, 0]), templates.mask[:, 0]
+    kept = mask[..., None]
+    centre = (frames.translation * kept).sum(1, keepdim=True) / kept.sum(1, keepdim=True).clamp_min(
+        1
+    )
+    centred = Rigid(frames.rotation, frames.translation - centre)
+    return Anchors(centred, mask, templates.identity[:, 0])
 
 
 def atom_mask(restype: Int[Tensor, "batch token"]) -> Bool[Tensor, "batch token 14"]:

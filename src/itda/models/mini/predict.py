@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -18,8 +19,8 @@ from torch import Tensor, nn
 from itda.chem.geometry import rigid_group_tables
 from itda.chem.residues import RESTYPE_1_TO_3, sequence_to_indices
 from itda.confidence.scores import expected_aligned_error, expected_plddt, predicted_tm_score
-from itda.errors import WeightsError
-from itda.features import Features, ProfileFeatures, TokenFeatures
+from itda.errors import CapabilityError, InputError, WeightsError
+from itda.features import Features, ProfileFeatures, TemplateFeatures, TokenFeatures
 from itda.features.profile import read_profile
 from itda.hub.weights import WeightsCard
 from itda.job.entities import Protein
@@ -31,10 +32,13 @@ from itda.models.mini.refine import refine
 from itda.nn.rigid import Rigid
 from itda.ops.attention.interface import choose_backend as attention_backend
 from itda.ops.triangle_multiply.interface import choose_backend as triangle_multiply_backend
-from itda.search.alignment import read_a3m
+from itda.search.evidence import Evidence
 from itda.structure.prediction import Prediction, Provenance
 
 Progress = Callable[[float, str], None]
+
+MOST_TEMPLATES = 4
+"""Templates that the weights were trained with at most."""
 
 
 class _Inputs(NamedTuple):
@@ -73,6 +77,7 @@ class MiniModel:
         self,
         job: Job,
         *,
+        evidence: Mapping[str, Evidence] = MappingProxyType({}),
         seed: int = 0,
         samples: int = 1,
         recycles: int | None = None,
@@ -85,19 +90,28 @@ class MiniModel:
 
         Args:
             job: One protein chain.
+            evidence: By chain id: its alignment, read as a profile, and its templates.
             seed: Of the random draws.
             samples: Structures to give.
             recycles: Passes beyond the first; None for what the weights were trained with.
             progress: Called with the fraction done and what is being done.
 
         Raises:
-            InputError: The alignment or profile cannot be read or belongs to another sequence.
+            InputError: The profile cannot be read or belongs to another sequence, or there is an
+                alignment too.
+            CapabilityError: There are templates, and the weights know none.
         """
         report = progress or (lambda _fraction, _message: None)
         ((chain_id, entity),) = job.chains
         assert isinstance(entity, Protein)
         report(0.0, "reading inputs")
-        inputs = read_inputs(entity)
+        inputs = read_inputs(entity, evidence.get(chain_id, Evidence()))
+        if inputs.features.templates.mask.shape[1] and self.network.templates is None:
+            raise CapabilityError(
+                f"job {job.name!r}, chain {chain_id}: the weights {self.card.name} know no "
+                "templates",
+                hint="fold without templates, or with the weights that come with Itda",
+            )
         passes = self.network.config.recycles if recycles is None else recycles
         predictions = []
         for sample in range(samples):
@@ -166,22 +180,31 @@ class MiniModel:
         )
 
 
-def read_inputs(entity: Protein) -> _Inputs:
+def read_inputs(entity: Protein, evidence: Evidence) -> _Inputs:
     """Make features of a chain and say what they were made of.
 
     Raises:
-        InputError: The alignment or profile cannot be read or belongs to another sequence.
+        InputError: The profile cannot be read or belongs to another sequence, or there is an
+            alignment too.
     """
     sequence = entity.sequence
-    digests = {"sequence": _digest(sequence.encode())}
+    digests = {"sequence": _digest(sequence.encode()), **evidence.provenance}
     profile = ProfileFeatures.absent(1, len(sequence))
-    if entity.msa is not None:
-        digests["msa"] = _digest(entity.msa.read_bytes())
-        profile = ProfileFeatures.from_array(read_a3m(entity.msa, query=sequence).profile())
-    elif entity.profile is not None:
+    if entity.profile is not None:
+        if evidence.alignment is not None:
+            raise InputError(
+                f"chain {', '.join(entity.ids)}: has both an alignment and a profile",
+                hint="give one of the two; mini makes a profile of an alignment",
+            )
         digests["profile"] = _digest(entity.profile.read_bytes())
         profile = ProfileFeatures.from_array(read_profile(entity.profile, query=sequence))
-    return _Inputs(Features(TokenFeatures.from_sequence(sequence), profile), digests)
+    elif evidence.alignment is not None and len(evidence.alignment.names) > 1:
+        profile = ProfileFeatures.from_array(evidence.alignment.profile())
+    templates = TemplateFeatures.from_templates(
+        evidence.templates[:MOST_TEMPLATES], tokens=len(sequence)
+    )
+    tokens = TokenFeatures.from_sequence(sequence)
+    return _Inputs(Features(tokens, profile, templates), digests)
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from itda.errors import DataError
-from itda.features import Features, ProfileFeatures, TokenFeatures
+from itda.features import Features, ProfileFeatures, TemplateFeatures, TokenFeatures
 from itda.models.mini.predict import MiniModel, finish
 from itda.structure.chains.chain import CA_INDEX, Chain
 from itda.structure.chains.dataset import ChainDataset
 from itda.train.evaluation.baselines import random_fold, secondary_structure_only
 from itda.train.evaluation.scores import ChainScore, score_chain
+from itda.train.evaluation.templates import TemplateEvaluation
 from itda.train.sampler import ChainPool
 from itda.train.split import Part, Split
 
@@ -67,6 +70,7 @@ def evaluate(
     *,
     training: ChainPool,
     refine_steps: int,
+    templates: TemplateEvaluation | None = None,
     seed: int = 0,
     report: Callable[[int, int, ChainScore], None] = lambda *_: None,
 ) -> Evaluation:
@@ -77,13 +81,18 @@ def evaluate(
         chains: From `held_out_chains`.
         training: Chains that the random baseline draws from.
         refine_steps: Of the refinement of geometry before scoring; 0 scores the network alone.
+        templates: Folds with templates as well.
         seed: Of the random baseline.
         report: Called for every score with the chain's number, the count of chains, the score.
     """
     result = Evaluation()
     for number, (dataset, index) in enumerate(chains):
         chain = dataset[index]
-        for score, pairs in _score(model, chain, training, refine_steps, seed):
+        scored = itertools.chain(
+            _score(model, chain, training, refine_steps, seed),
+            _score_with_templates(model, chain, templates, refine_steps),
+        )
+        for score, pairs in scored:
             result.scores.append(score)
             result.residue_pairs.setdefault(score.method, []).extend(pairs)
             report(number + 1, len(chains), score)
@@ -111,6 +120,16 @@ def _score(
         yield score_chain(chain.id, SECONDARY_STRUCTURE, built, true_ca, mask)[0], []
 
 
+def _score_with_templates(
+    model: MiniModel, chain: Chain, templates: TemplateEvaluation | None, refine_steps: int
+) -> Iterator[tuple[ChainScore, list[tuple[float, float]]]]:
+    features = _features(chain, with_profile=True)
+    if templates is not None and features is not None:
+        yield from templates.scores(
+            chain, features, functools.partial(_fold, model, refine_steps=refine_steps)
+        )
+
+
 def _features(chain: Chain, *, with_profile: bool) -> Features | None:
     if not with_profile:
         profile = ProfileFeatures.absent(1, len(chain))
@@ -118,7 +137,11 @@ def _features(chain: Chain, *, with_profile: bool) -> Features | None:
         profile = ProfileFeatures.from_array(chain.profile)
     else:
         return None
-    return Features(TokenFeatures.from_sequence(chain.sequence), profile)
+    return Features(
+        TokenFeatures.from_sequence(chain.sequence),
+        profile,
+        TemplateFeatures.absent(1, len(chain)),
+    )
 
 
 def _fold(model: MiniModel, features: Features, refine_steps: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,1 @@
+"""Where alignments come from, one file a source."""

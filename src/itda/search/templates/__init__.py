@@ -1,0 +1,1 @@
+"""Templates: known structures whose chains align with the query."""
