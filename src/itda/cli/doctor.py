@@ -19,6 +19,7 @@ import typer
 
 from itda.engine.paths import cache_folder
 from itda.errors import ItdaError
+from itda.machine import usable_cores
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
 
@@ -86,7 +87,7 @@ def run_checks(out: Path) -> Iterator[Check]:
     yield _python()
     yield Check("itda", OK, importlib.metadata.version("itda"))
     yield Check("platform", OK, f"{platform.system()} {platform.release()}, {platform.machine()}")
-    yield Check("processor", OK, f"{_cores()} cores")
+    yield Check("processor", OK, f"{usable_cores()} cores")
     yield _memory()
     yield _writable("cache", cache_folder())
     yield _writable("results", out)
@@ -103,11 +104,6 @@ def _python() -> Check:
         oldest = ".".join(map(str, _OLDEST_PYTHON))
         return Check("python", FAILED, found, f"install Python {oldest} or newer")
     return Check("python", OK, f"{found} ({sys.executable})")
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _memory() -> Check:

@@ -28,6 +28,8 @@ COMMANDS = {
     "compare": "itda.cli.compare:compare",
     "models": "itda.cli.models:models",
     "doctor": "itda.cli.doctor:doctor",
+    "search": "itda.cli.search:app",
+    "db": "itda.cli.db:app",
     "data": "itda.cli.data:app",
     "train": "itda.cli.train:train",
     "eval": "itda.cli.eval:evaluate",

@@ -1,0 +1,332 @@
+"""`itda db`: databases to search for alignments and templates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from itda.cli.step_progress import step_progress
+from itda.machine import usable_cores
+
+if TYPE_CHECKING:
+    from itda.search.databases.database import Database
+
+app = typer.Typer(
+    help="Databases to search for alignments and templates: add, list, check, remove.\n\n"
+    "They are in $ITDA_DATABASES, else in itda/databases in the user's data folder.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+Name = Annotated[str, typer.Argument(help="What to call it: letters, digits, '.', '_', '-'.")]
+Shards = Annotated[
+    int | None, typer.Option(min=1, help="Cut into so many parts of about equal size.")
+]
+ShardResidues = Annotated[
+    int | None,
+    typer.Option(min=1, help="Begin a new part after so many residues. (default: 500,000,000)"),
+]
+Index = Annotated[
+    bool,
+    typer.Option("--index", help="Compute MMseqs2's index beforehand: 1 GB and more a part."),
+]
+Gpu = Annotated[
+    bool, typer.Option("--gpu", help="Lay MMseqs2's files out for a GPU; not with --index.")
+]
+NoMmseqs = Annotated[
+    bool, typer.Option("--no-mmseqs", help="Make no MMseqs2 files; hmmer alone searches it.")
+]
+Threads = Annotated[
+    int | None, typer.Option(min=1, help="Processor cores for MMseqs2. (default: all)")
+]
+
+
+@app.command("add")
+def add(
+    name: Name,
+    fasta: Annotated[
+        list[Path], typer.Argument(help="Protein sequences, also compressed with gzip or zstd.")
+    ],
+    shards: Shards = None,
+    shard_residues: ShardResidues = None,
+    index: Index = False,
+    gpu: Gpu = False,
+    no_mmseqs: NoMmseqs = False,
+    skip_bad: Annotated[
+        bool,
+        typer.Option("--skip-bad", help="Leave records that cannot be used out, and list them."),
+    ] = False,
+    threads: Threads = None,
+) -> None:
+    """Make a database of FASTA files.
+
+    It appears whole or not at all; a build that was killed goes on when the same command is given
+    again.
+    """
+    from itda.search.databases.registry import Databases
+
+    with step_progress(f"building {name}") as progress:
+        database = Databases().add_sequences(
+            name,
+            fasta,
+            shards=shards,
+            shard_residues=shard_residues,
+            index=index,
+            gpu=gpu,
+            mmseqs=not no_mmseqs,
+            skip_bad=skip_bad,
+            threads=threads or usable_cores(),
+            progress=progress,
+        )
+    _describe(database)
+
+
+@app.command("add-structures")
+def add_structures(
+    name: Name,
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="DIR|promod3",
+            help="A folder of mmCIF, BinaryCIF or PDB files, also gzipped; or Debian's "
+            "promod3-data.",
+        ),
+    ],
+    max_date: Annotated[
+        str, typer.Option(metavar="YYYY-MM-DD", help="Only entries released by this day.")
+    ] = "",
+    max_resolution: Annotated[
+        float | None, typer.Option(min=0, help="Worst resolution, angstrom. (default: 9)")
+    ] = None,
+    min_completeness: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Least part of residues with a whole backbone. (default: 0.5)"
+        ),
+    ] = None,
+    min_length: Annotated[int, typer.Option(min=1, help="Fewest residues of a chain.")] = 20,
+    deb: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="promod3: the package file.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="promod3: its structure_db.dat, unpacked.")
+    ] = None,
+    any_count: Annotated[
+        bool, typer.Option("--any-count", help="promod3: another release than 3.2.1.")
+    ] = False,
+    shards: Shards = None,
+    shard_residues: ShardResidues = None,
+    index: Index = False,
+    gpu: Gpu = False,
+    no_mmseqs: NoMmseqs = False,
+    threads: Threads = None,
+) -> None:
+    """Make a database that templates are taken from.
+
+    `promod3` is fetched with `apt-get download` unless --deb or --file is given; a folder of that
+    name is ./promod3. What is left out stands in rejected.tsv with its reason.
+    """
+    from dataclasses import replace
+
+    from itda.search.databases.registry import Databases
+    from itda.search.databases.structures import (
+        TEMPLATE_FILTERS,
+        FolderStructures,
+        Promod3Structures,
+        StructureSource,
+        released_by,
+    )
+
+    opened: StructureSource
+    filters = {"max_resolution_angstrom": max_resolution, "min_completeness": min_completeness}
+    given = {key: value for key, value in filters.items() if value is not None}
+    if source == "promod3":
+        _refuse_options(
+            "promod3, which holds whole X-ray backbones of 2.8 angstrom or better",
+            {"--max-resolution": max_resolution, "--min-completeness": min_completeness},
+        )
+        opened = Promod3Structures(deb, file, min_length, any_count, max_date)
+    else:
+        _refuse_options(
+            "a folder of structures",
+            {"--deb": deb, "--file": file, "--any-count": any_count or None},
+        )
+        rules: Any = {**given, "min_length": min_length}
+        opened = FolderStructures(
+            Path(source), released_by(replace(TEMPLATE_FILTERS, **rules), max_date)
+        )
+    with step_progress(f"building {name}") as progress:
+        database = Databases().add_structures(
+            name,
+            opened,
+            shards=shards,
+            shard_residues=shard_residues,
+            index=index,
+            gpu=gpu,
+            mmseqs=not no_mmseqs,
+            threads=threads or usable_cores(),
+            progress=progress,
+        )
+    _describe(database)
+
+
+@app.command("list")
+def list_databases() -> None:
+    """Say which databases there are and what they hold."""
+    from itda.cli.output import print_error
+    from itda.errors import DataError
+    from itda.search.databases.registry import Databases
+
+    databases = Databases()
+    names, unfinished = databases.names(), databases.unfinished()
+    if not names and not unfinished:
+        typer.echo(f"no databases in {databases.folder}")
+        return
+    damaged = 0
+    rows = [("name", "kind", "sequences", "residues", "parts", "size", "MMseqs2", "added")]
+    for name in names:
+        try:
+            database = databases.get(name)
+        except DataError as error:
+            print_error(error, name=name)
+            damaged += 1
+            continue
+        rows.append(
+            (
+                name,
+                database.kind,
+                f"{database.sequences:,}",
+                f"{database.residues:,}",
+                str(len(database.shards)),
+                _size(database.size_bytes),
+                _mmseqs_state(database),
+                str(database.manifest["created"])[:10],
+            )
+        )
+    if len(rows) > 1:
+        _print_table(rows)
+    for name, size in unfinished.items():
+        typer.echo(
+            f"{name}: unfinished, {_size(size)}; the same `itda db add` again goes on, "
+            f"`itda db remove {name}` frees it"
+        )
+    typer.echo(f"in {databases.folder}")
+    if damaged:
+        raise typer.Exit(1 if damaged == len(names) else 2)
+
+
+@app.command("check")
+def check(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Which. (default: all)")
+    ] = None,
+) -> None:
+    """Compare every byte and record with what the manifest says.
+
+    Exit status: 0 all whole, 1 none, 2 some.
+    """
+    from itda.cli.output import print_hint, print_problem
+    from itda.search.databases.registry import Databases
+
+    databases = Databases()
+    chosen = tuple(dict.fromkeys(names)) if names else databases.names()
+    if not chosen:
+        typer.echo(f"no databases in {databases.folder}")
+        return
+    for name in chosen:
+        databases.path(name)
+    whole = 0
+    for name in chosen:
+        with step_progress(f"checking {name}") as progress:
+            report = databases.check(name, progress=progress)
+        if report.database is not None:
+            whole += 1
+            _describe(report.database)
+            typer.echo("  whole: every file, record and digest is as the manifest says")
+        for problem in report.problems:
+            print_problem(f"{name}: {problem}")
+        if report.problems:
+            print_hint(f"`itda db remove {name}` and add it again")
+        for note in report.notes:
+            typer.echo(f"  note: {note}")
+    if whole < len(chosen):
+        raise typer.Exit(2 if whole else 1)
+
+
+@app.command("remove")
+def remove(name: Annotated[str, typer.Argument(help="Which.")]) -> None:
+    """Remove a database, or what a killed build left of it."""
+    from itda.search.databases.registry import Databases
+
+    freed = Databases().remove(name)
+    typer.echo(f"{name} removed, {_size(freed)} freed")
+
+
+def _describe(database: Database) -> None:
+    from itda.structure.chains.rejection import REJECTED_TABLE
+
+    manifest = database.manifest
+    counts = manifest["counts"]
+    what = "chain" if database.kind == "structures" else "sequence"
+    typer.echo(
+        f"{database.name}: {_counted(database.sequences, what)}, "
+        f"{_counted(database.residues, 'residue')} in {_counted(len(database.shards), 'part')}, "
+        f"{_size(database.size_bytes)}"
+    )
+    typer.echo(f"  folder: {database.folder}")
+    typer.echo(f"  digest: {database.digest}")
+    typer.echo(f"  MMseqs2: {_mmseqs_state(database)}")
+    if database.kind == "structures":
+        dates = counts["release_dates"]
+        known = "none known: a limit by date leaves out every chain"
+        if dates["known"]:
+            known = f"{dates['known']:,} known, {dates['first']} to {dates['last']}"
+        typer.echo(f"  release dates: {known}")
+    if counts.get("changed"):
+        typer.echo(f"  rid of gaps or stops: {_counted(counts['changed'], 'sequence')}")
+    if counts.get("repeated_names"):
+        typer.echo(
+            f"  repeated names: {_counted(counts['repeated_names'], 'record')}, such as "
+            f"{', '.join(counts['repeated_examples'])}; all are kept"
+        )
+    for reason, count in counts["left_out"].items():
+        typer.echo(f"  left out: {count:,} ({reason})")
+    if counts["left_out"]:
+        typer.echo(f"  each of them: {database.folder / REJECTED_TABLE}")
+
+
+def _mmseqs_state(database: Database) -> str:
+    if not database.has_mmseqs:
+        return "none"
+    version = str(database.manifest["mmseqs"]["version"])[:12]
+    if database.manifest["mmseqs"]["gpu"]:
+        return f"{version}, for GPUs"
+    return f"{version}, {'with index' if database.has_index else 'no index'}"
+
+
+def _refuse_options(what: str, options: dict[str, object | None]) -> None:
+    given = [option for option, value in options.items() if value is not None]
+    if given:
+        raise typer.BadParameter(f"has no meaning for {what}", param_hint=given[0])
+
+
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        typer.echo("  ".join(cells).rstrip())
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _size(size: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

@@ -1,0 +1,1 @@
+"""Databases on this machine: sequences to align with, structures to take templates from."""

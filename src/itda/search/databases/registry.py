@@ -1,0 +1,308 @@
+"""The databases of this user, by name."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from itda.errors import DataError, InputError, OutputError
+from itda.search.databases.build import BuildSettings, build_sequences, build_structures
+from itda.search.databases.check import CheckReport, check_database
+from itda.search.databases.database import MANIFEST, Database, open_database
+from itda.search.databases.lock import build_lock
+from itda.search.databases.meter import Progress
+from itda.search.databases.shards import finished_shards
+from itda.search.databases.structures import StructureSource
+from itda.search.databases.writing import folder_bytes, writing
+
+FOLDER_VARIABLE = "ITDA_DATABASES"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+# `--templates none` means no templates.
+_RESERVED = ("none",)
+_BUILDING = ".building"
+_REMOVING = ".removing"
+
+
+def databases_folder() -> Path:
+    """Return `$ITDA_DATABASES`, else `itda/databases` in the user's data folder."""
+    chosen = os.environ.get(FOLDER_VARIABLE)
+    if chosen:
+        return Path(chosen)
+    user_data = os.environ.get("XDG_DATA_HOME")
+    if user_data:
+        return Path(user_data) / "itda" / "databases"
+    try:
+        return Path.home() / ".local" / "share" / "itda" / "databases"
+    except RuntimeError:  # a user without a home, as in some containers
+        return Path(tempfile.gettempdir()) / f"itda-{os.getuid()}" / "databases"
+
+
+class Databases:
+    """Databases in a folder, each whole or not there at all.
+
+    Args:
+        folder: Where they are; `databases_folder()` by default. Made when the first is added.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder if folder is not None else databases_folder()
+
+    def add_sequences(
+        self,
+        name: str,
+        fasta: Path | Sequence[Path],
+        *,
+        shards: int | None = None,
+        shard_residues: int | None = None,
+        index: bool = False,
+        gpu: bool = False,
+        mmseqs: bool = True,
+        skip_bad: bool = False,
+        threads: int = 1,
+        progress: Progress = lambda fraction, message: None,
+    ) -> Database:
+        """Make a database of FASTA files.
+
+        What a killed build of this name finished is taken up where it is what this one would make.
+
+        Args:
+            name: Letters, digits, `.`, `_` and `-`, first a letter or digit, up to 64.
+            fasta: Protein sequences, plain or compressed with gzip or zstd.
+            shards: How many parts of about equal size; takes one more reading.
+            shard_residues: Residues from which on a new part begins; by default
+                `DEFAULT_SHARD_RESIDUES`. Not together with `shards`.
+            index: Whether MMseqs2's index is computed beforehand; it needs several times the room.
+            gpu: Whether MMseqs2's files are laid out for a GPU; a processor reads them too.
+            mmseqs: Whether MMseqs2 files are made; without them only hmmer searches the database.
+            skip_bad: Whether a record that cannot be used is left out and listed in
+                `rejected.tsv` instead of stopping the build.
+            threads: Processor cores for MMseqs2.
+            progress: Told the fraction done and what is being done; may raise to stop.
+
+        Raises:
+            InputError: The name breaks its rule, or a file or record cannot be used.
+            OutputError: A database of that name is there or is being built, or cannot be written.
+            DependencyError: MMseqs2 or a decompressor is not installed.
+            DataError: MMseqs2 failed.
+        """
+        files = [fasta] if isinstance(fasta, Path) else list(fasta)
+        settings = BuildSettings(
+            shards=shards,
+            shard_residues=shard_residues,
+            index=index,
+            gpu=gpu,
+            mmseqs=mmseqs,
+            skip_bad=skip_bad,
+            threads=threads,
+        )
+        return self._build(
+            name, lambda work: build_sequences(work, name, files, settings, progress)
+        )
+
+    def add_structures(
+        self,
+        name: str,
+        source: StructureSource,
+        *,
+        shards: int | None = None,
+        shard_residues: int | None = None,
+        index: bool = False,
+        gpu: bool = False,
+        mmseqs: bool = True,
+        threads: int = 1,
+        progress: Progress = lambda fraction, message: None,
+    ) -> Database:
+        """Make a database of structures, which templates are taken from.
+
+        Args:
+            name: As for `add_sequences`.
+            source: Of `structures_of_folder` or `structures_of_promod3`.
+            shards: As for `add_sequences`.
+            shard_residues: As for `add_sequences`.
+            index: As for `add_sequences`.
+            gpu: As for `add_sequences`.
+            mmseqs: As for `add_sequences`.
+            threads: Processor cores for MMseqs2.
+            progress: As for `add_sequences`.
+
+        Raises:
+            InputError: The name breaks its rule, or the source cannot honour what is asked.
+            OutputError: A database of that name is there or is being built, or cannot be written.
+            DependencyError: MMseqs2 is not installed.
+            DataError: No chain was accepted, or MMseqs2 failed.
+        """
+        settings = BuildSettings(
+            shards=shards,
+            shard_residues=shard_residues,
+            index=index,
+            gpu=gpu,
+            mmseqs=mmseqs,
+            threads=threads,
+        )
+        return self._build(
+            name, lambda work: build_structures(work, name, source, settings, progress)
+        )
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all finished databases, in order, also of damaged ones."""
+        return tuple(path.name for path in self._entries() if (path / MANIFEST).is_file())
+
+    def list(self) -> Sequence[Database]:
+        """Open every database.
+
+        Raises:
+            DataError: One is damaged.
+        """
+        return [self.get(name) for name in self.names()]
+
+    def unfinished(self) -> dict[str, int]:
+        """Return the names of builds that run or were killed, with the bytes that they hold."""
+        found = {}
+        for path in self._entries(hidden=True):
+            name = path.name.removeprefix(".").removesuffix(_BUILDING)
+            if path.name == f".{name}{_BUILDING}":
+                found[name] = folder_bytes(path)
+        return found
+
+    def path(self, name: str) -> Path:
+        """Return the folder of a database, whole or damaged.
+
+        Raises:
+            InputError: The name breaks its rule.
+            DataError: There is none of this name.
+        """
+        _check_name(name)
+        folder = self.folder / name
+        if not folder.is_dir():
+            raise self._missing(name)
+        return folder
+
+    def get(self, name: str) -> Database:
+        """Open a database; looks at the size of each file, not at its content.
+
+        Raises:
+            InputError: The name breaks its rule.
+            DataError: There is none of this name, or it is damaged.
+        """
+        return open_database(self.path(name))
+
+    def check(
+        self, name: str, *, progress: Progress = lambda fraction, message: None
+    ) -> CheckReport:
+        """Compare every byte of a database with its manifest.
+
+        Raises:
+            InputError: The name breaks its rule.
+            DataError: There is none of this name.
+        """
+        return check_database(self.path(name), progress=progress)
+
+    def remove(self, name: str) -> int:
+        """Remove a database, or what a killed build of it left behind.
+
+        Returns:
+            The bytes that were freed.
+
+        Raises:
+            InputError: The name breaks its rule.
+            DataError: There is none of this name.
+            OutputError: It is being built, or cannot be removed.
+        """
+        _check_name(name)
+        folder, work = self.folder / name, self._work(name)
+        if not folder.is_dir() and not work.is_dir():
+            raise self._missing(name)
+        with self._lock(name), writing(self.folder):
+            freed = 0
+            for path in (folder, work):
+                if not path.is_dir():
+                    continue
+                freed += folder_bytes(path)
+                # Gone at once under its name, however long the removal takes.
+                leaving = self.folder / f".{uuid.uuid4().hex}{_REMOVING}"
+                path.rename(leaving)
+                shutil.rmtree(leaving)
+        return freed
+
+    def _build(self, name: str, build: Callable[[Path], None]) -> Database:
+        _check_name(name)
+        folder, work = self.folder / name, self._work(name)
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        with self._lock(name):
+            if folder.exists():
+                raise OutputError(
+                    f"there is a database {name} already in {self.folder}",
+                    hint=f"choose another name, or `itda db remove {name}` first",
+                )
+            self._sweep()
+            with writing(self.folder):
+                work.mkdir(exist_ok=True)
+            try:
+                with writing(self.folder):
+                    build(work)
+                    work.rename(folder)
+            finally:
+                _leave_only_finished_shards(work)
+        return open_database(folder)
+
+    @contextmanager
+    def _lock(self, name: str) -> Iterator[None]:
+        with build_lock(self.folder / f".{name}.lock", name):
+            yield
+
+    def _work(self, name: str) -> Path:
+        return self.folder / f".{name}{_BUILDING}"
+
+    def _entries(self, *, hidden: bool = False) -> Sequence[Path]:
+        try:
+            found = sorted(self.folder.iterdir())
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise DataError(
+                f"the folder of databases {self.folder} cannot be read: {error.strerror}",
+                hint=f"set ${FOLDER_VARIABLE} to a folder that can",
+            ) from error
+        return [path for path in found if path.is_dir() and path.name.startswith(".") == hidden]
+
+    def _sweep(self) -> None:
+        for path in self._entries(hidden=True):
+            if path.name.endswith(_REMOVING):
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _missing(self, name: str) -> DataError:
+        names = self.names()
+        if name in self.unfinished():
+            problem = f"database {name} is unfinished: it is being built, or its build was killed"
+            return DataError(problem, hint="run the same `itda db add` again; it goes on")
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = "make one with `itda db add` or `itda db add-structures`"
+        if close:
+            hint = f"did you mean {close[0]}?"
+        elif names:
+            hint = f"there are {', '.join(names)}"
+        return DataError(f"there is no database {name} in {self.folder}", hint=hint)
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"{name!r} cannot be the name of a database",
+            hint="up to 64 letters a-z, digits, '.', '_' and '-', a letter or digit first",
+        )
+    if name.lower() in _RESERVED:
+        raise InputError(f"a database cannot be called {name}", hint="choose another name")
+
+
+def _leave_only_finished_shards(work: Path) -> None:
+    """Free what a failed build cannot take up again."""
+    if work.is_dir() and not finished_shards(work):
+        shutil.rmtree(work, ignore_errors=True)
