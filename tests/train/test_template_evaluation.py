@@ -24,7 +24,7 @@ def bare(chain):
 
 
 def test_a_copy_lacks_what_the_template_lacks(table):  # noqa: F811
-    template = table.template(table.hits("0abc_A")[0])
+    template = table.template(table.hits("0abc_A", table.database.sequence(0))[0])
     copied = copied_ca(template, 24)
     missing = np.isnan(copied).any(1)
     assert np.flatnonzero(missing).tolist() == [5, 6, 7, *range(15, 24)]
@@ -37,7 +37,7 @@ def test_copy_and_fold_are_scored_at_each_limit_and_own_entries_are_left_out(
 ):
     chain = database[0]
     hits = [hit("0abc_A", 1.0, *PLAIN), hit("5abc_A", 0.1, range(24), range(24))]
-    TemplateTable.write(tmp_path / "t", [("0abc_A", hits)], search={})
+    TemplateTable.write(tmp_path / "t", [(("0abc_A", chain.sequence), hits)], search={})
     table = TemplateTable.open(tmp_path / "t", database)  # noqa: F811
     folded = []
 

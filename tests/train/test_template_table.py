@@ -49,21 +49,34 @@ def table(database, tmp_path):
         "1abc_A": [],
         "2abc_A": [hit("4abc_A", 0.35, *PLAIN)],
     }
-    TemplateTable.write(tmp_path / "table", hits.items(), search={"program": "made"})
+    TemplateTable.write(tmp_path / "table", [((name, database.sequence(database.index_of(name))), own) for name, own in hits.items()], search={"program": "made"})
     return TemplateTable.open(tmp_path / "table", database)
 
 
 def test_hits_come_back_as_they_went_in(table, database):
-    found = table.hits("0abc_A")
+    found = table.hits("0abc_A", table.database.sequence(0))
     assert [one.name for one in found] == ["3abc_A", "10abc_A", "5abc_A"], "never the chain itself"
     assert found[0].query_index.tolist() == GAPPED[0]
     assert found[0].template_index.tolist() == GAPPED[1]
     assert found[0].identity == pytest.approx(0.7)
     template = table.template(found[0])
     np.testing.assert_array_equal(template.coordinates, database[3].coordinates)
-    assert table.hits("1abc_A") == table.hits("unknown") == []
-    below = table.hits("0abc_A", accept=lambda _, identity: identity < 0.5)
+    assert table.hits("1abc_A", table.database.sequence(1)) == table.hits("x", "MK") == []
+    below = table.hits("0abc_A", table.database.sequence(0), accept=lambda _, identity: identity < 0.5)
     assert [one.name for one in below] == ["5abc_A"]
+
+
+def test_two_stretches_of_one_chain_have_their_own_alignments(database, tmp_path):
+    whole, part = database.sequence(0), database.sequence(0)[4:]
+    rows = [
+        (("0abc_A", whole), [hit("3abc_A", 0.5, range(4, 18), range(14))]),
+        (("0abc_A", part), [hit("3abc_A", 0.5, range(14), range(14))]),
+    ]
+    TemplateTable.write(tmp_path / "two", rows, search={})
+    table = TemplateTable.open(tmp_path / "two", database)
+    starts = [table.hits("0abc_A", sequence)[0].query_index[0] for sequence in (whole, part)]
+    assert starts == [4, 0]
+    assert table.hits("0abc_A", whole[:-1]) == []
 
 
 def test_a_table_that_was_altered_or_belongs_to_other_chains_is_refused(
@@ -127,7 +140,7 @@ def test_steps_offer_templates_and_are_the_same_again(table, database, data_fold
 
 
 def test_a_batch_crops_templates_with_the_chain(table, database):
-    templates = [table.template(one) for one in table.hits("0abc_A")]
+    templates = [table.template(one) for one in table.hits("0abc_A", table.database.sequence(0))]
     batch = make_batch(
         [Crop(database[0], 0, 16, False, templates), Crop(database[1], 3, 20, False)]
     )

@@ -35,6 +35,9 @@ def build_promod3(
         Path | None, typer.Option(metavar="FILE", help="Its structure_db.dat, unpacked.")
     ] = None,
     min_length: Annotated[int, typer.Option(min=1, help="Fewest residues.")] = 20,
+    any_count: Annotated[
+        bool, typer.Option("--any-count", help="Another release than 3.2.1 will do.")
+    ] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """20,895 chains with profiles from Debian's promod3-data.
@@ -49,7 +52,8 @@ def build_promod3(
     with structure_database(deb=deb, file=file) as database_file:
         typer.echo(f"reading {database_file}", err=True)
         database = read_structure_database(database_file)
-        database.check_counts()
+        if not any_count:
+            database.check_counts()
         database.check_peptide_bonds()
         source = {
             "name": "promod3-data",
@@ -263,6 +267,58 @@ def unpack(
         folders = unpack_datasets(file, out, overwrite=overwrite, report=report)
     for folder in folders:
         typer.echo(str(folder))
+
+
+@app.command("templates")
+def find_templates(
+    database: Annotated[
+        str, typer.Argument(metavar="NAME", help="A structure database; `itda db list` shows them.")
+    ],
+    out: Out,
+    data: Annotated[
+        Path, typer.Option(metavar="DIR", help="Holds the datasets whose chains are searched.")
+    ] = Path("data"),
+    datasets: Annotated[
+        str, typer.Option(help="Names of datasets below DIR, parted by commas.")
+    ] = "promod3,allatom",
+    most: Annotated[int, typer.Option(min=1, help="Templates of one chain, the best first.")] = 100,
+    threads: Threads = 2,
+    overwrite: Overwrite = False,
+) -> None:
+    """Find templates for every chain, for training and for `itda eval --templates`.
+
+    A chain is never its own template. Which of them may be seen (training chains only, identity
+    below a limit) is decided when they are used.
+    """
+    from itda.search.databases.registry import Databases
+    from itda.search.templates.mmseqs import align_many
+    from itda.search.templates.settings import SearchSettings
+    from itda.structure.chains.dataset import ChainDataset
+    from itda.train.template_table import TemplateTable, distinct_queries
+
+    found = Databases().get(database)
+    queries = distinct_queries(
+        ChainDataset.open(data / name.strip()) for name in datasets.split(",")
+    )
+    settings = SearchSettings(max_hits=3 * most)
+    with _fractions() as report:
+        hits = align_many(
+            [sequence for _, sequence in queries],
+            found,
+            settings=settings,
+            threads=threads,
+            progress=lambda fraction, step: report(step, fraction),
+        )
+        rows = ((queries[index], own[:most]) for index, own in hits)
+        TemplateTable.write(
+            out,
+            rows,
+            search={"database": found.name, "digest": found.digest, **settings.key()},
+            overwrite=overwrite,
+        )
+    table = TemplateTable.open(out, found.chains())
+    counts = table.manifest["counts"]
+    typer.echo(f"{out}: {counts['hits']:,} templates for {counts['chains_with_hits']:,} chains")
 
 
 def _build(

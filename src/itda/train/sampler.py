@@ -94,6 +94,7 @@ class TemplateDraw:
         limit = self.identity_limits[int(random.integers(len(self.identity_limits)))]
         hits = self.table.hits(
             chain.id,
+            chain.sequence,
             accept=lambda target, identity: identity < limit and self.split.part(target) == "train",
         )[: self.deepest]
         if not hits:

@@ -5,7 +5,7 @@ The folder holds `manifest.json` (how the search was made, and the SHA-256 of th
 
 | array | rows | what |
 | --- | --- | --- |
-| `query` | chains | id |
+| `query` | chains | id and the start of its sequence's SHA-256 |
 | `first_hit` | chains + 1 | where the hits of a chain begin |
 | `target` | hits, best first in a chain | id of the template |
 | `identity`, `e_value`, `bits` | hits | over paired residues; of the search |
@@ -16,6 +16,7 @@ The folder holds `manifest.json` (how the search was made, and the SHA-256 of th
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -91,7 +92,7 @@ class TemplateTable:
     @staticmethod
     def write(
         folder: Path,
-        hits: Iterable[tuple[str, Sequence[TemplateHit]]],
+        hits: Iterable[tuple[tuple[str, str], Sequence[TemplateHit]]],
         *,
         search: Mapping[str, Any],
         overwrite: bool = False,
@@ -100,7 +101,7 @@ class TemplateTable:
 
         Args:
             folder: Where to.
-            hits: Of each chain, best first.
+            hits: Of each chain, given by id and sequence; best first.
             search: How they were found.
             overwrite: Whether a table that stands there is replaced.
 
@@ -114,8 +115,8 @@ class TemplateTable:
         e_value: list[float] = []
         bits: list[float] = []
         segments: list[tuple[int, int, int]] = []
-        for name, own in hits:
-            query.append(name)
+        for (name, sequence), own in hits:
+            query.append(_key(name, sequence))
             for hit in own:
                 if hit.name == name:
                     continue
@@ -152,19 +153,23 @@ class TemplateTable:
             }
             (work / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
 
-    def __contains__(self, chain_id: object) -> bool:
-        return chain_id in self._row
-
     def hits(
-        self, chain_id: str, *, accept: Callable[[str, float], bool] = lambda _id, _identity: True
+        self,
+        chain_id: str,
+        sequence: str,
+        *,
+        accept: Callable[[str, float], bool] = lambda _id, _identity: True,
     ) -> list[TemplateHit]:
         """Give the hits of a chain, best first, never the chain itself.
 
+        Two datasets may hold different stretches of one chain, so its sequence is asked for too.
+
         Args:
             chain_id: A chain of the table; one that it does not know has no hits.
+            sequence: The chain's residues, to which the alignments belong.
             accept: Asked for each hit with its id and identity, before it is unpacked.
         """
-        row = self._row.get(chain_id)
+        row = self._row.get(_key(chain_id, sequence))
         if row is None:
             return []
         found = []
@@ -195,17 +200,18 @@ class TemplateTable:
         )
 
 
-def merge_queries(datasets: Iterable[ChainDataset]) -> dict[str, str]:
-    """Give the sequence of each chain by its id; one that two datasets hold counts as the first's.
+def distinct_queries(datasets: Iterable[ChainDataset]) -> list[tuple[str, str]]:
+    """Give id and sequence of each chain; a pair that two datasets share stands once."""
+    pairs = (
+        (name, dataset.sequence(index))
+        for dataset in datasets
+        for index, name in enumerate(dataset.ids)
+    )
+    return list(dict.fromkeys(pairs))
 
-    Args:
-        datasets: In the order of precedence.
-    """
-    queries: dict[str, str] = {}
-    for dataset in datasets:
-        for index, name in enumerate(dataset.ids):
-            queries.setdefault(name, dataset.sequence(index))
-    return queries
+
+def _key(chain_id: str, sequence: str) -> str:
+    return f"{chain_id} {hashlib.sha256(sequence.encode()).hexdigest()[:16]}"
 
 
 def _segments(hit: TemplateHit) -> list[tuple[int, int, int]]:

@@ -33,7 +33,11 @@ def validation_scores(
         for number, members in enumerate(pool.clusters[:most]):
             which, index = members[0]
             chain = pool.datasets[which][index]
-            offered = templates.hits(chain.id)[:TEMPLATES] if templates and number % 2 else []
+            offered = (
+                templates.hits(chain.id, chain.sequence)[:TEMPLATES]
+                if templates and number % 2
+                else []
+            )
             crop = Crop(
                 chain,
                 0,

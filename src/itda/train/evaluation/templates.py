@@ -74,7 +74,7 @@ class TemplateEvaluation:
             max_identity=max_identity,
             exclude_ids=frozenset([_entry(chain.id)]),
         )
-        hits = self.table.hits(chain.id)
+        hits = self.table.hits(chain.id, chain.sequence)
         selection = select_hits(chain.sequence, hits, self.table.database, limits)
         return [self.table.template(hit) for hit in selection.hits]
 

@@ -1,0 +1,166 @@
+"""A template that a job gives as a file."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int32
+
+from itda.errors import InputError
+from itda.job.entities import TemplateFile
+from itda.search.templates.pairing import SequencePairs, align_sequences, pair_identity
+from itda.search.templates.template import Template
+from itda.structure.chains.chain import CA_INDEX, Chain
+from itda.structure.chains.structures import StructureFilters, read_structures
+from itda.structure.files import open_structure
+from itda.structure.residues import Residues
+
+UNLIKELY_IDENTITY = 0.2
+"""Below it two sequences align no better than unrelated ones do, and the log says so."""
+
+_ANY_CHAIN = StructureFilters(
+    max_resolution_angstrom=math.inf, min_length=1, max_length=2**31, min_completeness=0.0
+)
+
+_log = logging.getLogger(__name__)
+
+
+def read_template(file: TemplateFile, query: str) -> Template:
+    """Read the template of a job and lay it along the query.
+
+    Where the job gives no positions the sequences are aligned (BLOSUM62, free ends). Positions
+    count along the polymer's whole sequence where the file numbers it (`label_seq_id` of mmCIF), as
+    AlphaFold 3 does, and along the residues that have coordinates where it does not (PDB).
+
+    Args:
+        file: Path, chain and positions from the job.
+        query: Sequence of the entity that the template is given to.
+
+    Raises:
+        InputError: The file cannot be read, has no such chain, several chains and none is named, no
+            such position, or pairs that cross; or nothing of it lies along the query.
+    """
+    path = Path(file.path)
+    name, chain = _choose_chain(path, file.chain)
+    where = f"template {path}, chain {name}"
+    if file.query_positions_1based is None or file.template_positions_1based is None:
+        pairs = align_sequences(query, chain.sequence)
+        if pairs.identity < UNLIKELY_IDENTITY:
+            _log.warning(
+                "%s has %.0f %% of its residues in common with the query: is it the right chain?",
+                where,
+                100 * pairs.identity,
+            )
+    else:
+        pairs = _given_pairs(
+            query, chain, path, name, file.query_positions_1based, file.template_positions_1based
+        )
+    if not chain.atom_mask[pairs.template_index, CA_INDEX].any():
+        raise InputError(
+            f"{where}: no residue of it with coordinates lies along the query",
+            hint="name another chain, or check the positions",
+        )
+    return Template(
+        name=chain.id,
+        sequence=chain.sequence,
+        coordinates=chain.coordinates,
+        atom_mask=chain.atom_mask,
+        query_index=pairs.query_index,
+        template_index=pairs.template_index,
+        identity=pairs.identity,
+        release_date=chain.release_date,
+        source=str(path),
+    )
+
+
+def _choose_chain(path: Path, wanted: str | None) -> tuple[str, Chain]:
+    chains: dict[str, Chain] = {}
+    for item in read_structures([path], _ANY_CHAIN):
+        if isinstance(item, Chain):
+            chains[item.id.removeprefix(f"{path.name.split('.')[0]}_")] = item
+        elif not item.id:
+            raise InputError(f"template {item.reason}", hint="give an mmCIF, BinaryCIF or PDB file")
+    names = ", ".join(chains)
+    if not chains:
+        raise InputError(f"template {path} has no protein chain", hint="give another structure")
+    if wanted is None and len(chains) > 1:
+        raise InputError(
+            f"template {path} has several protein chains: {names}",
+            hint=f"name one of them, such as `chain: {next(iter(chains))}`",
+        )
+    name = next(iter(chains)) if wanted is None else wanted
+    if name not in chains:
+        raise InputError(
+            f"template {path} has no protein chain {name!r}", hint=f"its protein chains: {names}"
+        )
+    return name, chains[name]
+
+
+def _given_pairs(
+    query: str,
+    chain: Chain,
+    path: Path,
+    name: str,
+    query_positions: Sequence[int],
+    template_positions: Sequence[int],
+) -> SequencePairs:
+    where = f"template {path}, chain {name}"
+    positions = _positions(path, name, len(chain))
+    index_of = {int(position): index for index, position in enumerate(positions)}
+    pairs = sorted(zip(query_positions, template_positions, strict=True))
+    for side, values in (("query", [q for q, _ in pairs]), ("template", [t for _, t in pairs])):
+        for before, after in itertools.pairwise(values):
+            if after <= before:
+                raise InputError(
+                    f"{where}: {side} position {after} stands with or after {before}; pairs must "
+                    "rise together, each residue once",
+                    hint="leave out the pairs that cross, or give them as a second template",
+                )
+    _check_range(where, query_positions, len(query), "query", "the sequence")
+    if not _numbers_polymer(positions):
+        _check_range(where, template_positions, len(chain), "template", "the chain")
+    seen = [(first - 1, index_of[second]) for first, second in pairs if second in index_of]
+    if len(seen) < len(pairs):
+        lost = next(second for _, second in pairs if second not in index_of)
+        _log.warning(
+            "%s: %d of %d template positions have no coordinates, such as %d; left out",
+            where,
+            len(pairs) - len(seen),
+            len(pairs),
+            lost,
+        )
+    table = np.array(seen, np.int32).reshape(-1, 2)
+    query_index, template_index = table[:, 0].copy(), table[:, 1].copy()
+    identity = pair_identity(query, chain.sequence, query_index, template_index)
+    return SequencePairs(query_index, template_index, identity)
+
+
+def _positions(path: Path, name: str, length: int) -> Int32[np.ndarray, " residue"]:
+    """Give the 1-based place of each residue of a chain in its polymer."""
+    atoms = open_structure(path, hydrogens=False).atoms
+    residues = Residues.of(atoms[atoms.chain_id == name])
+    if "label_seq_id" in atoms.get_annotation_categories():
+        places = residues.atoms.label_seq_id[residues.starts][residues.peptide_mask]
+        if len(places) == length and (places > 0).all() and (np.diff(places) > 0).all():
+            return np.asarray(places, np.int32)
+    return np.arange(1, length + 1, dtype=np.int32)
+
+
+def _numbers_polymer(positions: Int32[np.ndarray, " residue"]) -> bool:
+    return bool((np.diff(positions, prepend=0) != 1).any())
+
+
+def _check_range(
+    where: str, positions: Sequence[int], length: int, side: str, sequence: str
+) -> None:
+    if max(positions, default=0) > length or min(positions, default=1) < 1:
+        wrong = next(position for position in positions if not 1 <= position <= length)
+        raise InputError(
+            f"{where}: {side} position {wrong} is not in {sequence} of {length} residues",
+            hint=f"{side}_positions_1based count from 1",
+        )

@@ -1,0 +1,237 @@
+"""Template search with MMseqs2: profile against the sequences of known structures.
+
+Reference: Steinegger & Söding 2017, Nat. Biotechnol. 35, 1026; the search is that of ColabFold
+(Mirdita et al. 2022, Nat. Methods 19, 679) with an exhaustive first stage where queries are few.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import shutil
+import tempfile
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from itda.chem.residues import RESTYPES
+from itda.errors import DataError, InputError
+from itda.search.alignment import ROW_LETTERS, Alignment
+from itda.search.databases.database import Database
+from itda.search.mmseqs import run_mmseqs
+from itda.search.sources.source import Progress
+from itda.search.templates.hits import MMSEQS_COLUMNS, TemplateHit, read_mmseqs_hits
+from itda.search.templates.progress import ignore_progress, part_of
+from itda.search.templates.settings import SearchSettings
+from itda.structure.chains.dataset import ChainDataset
+
+EXHAUSTIVE_QUERIES = 20
+"""Up to so many queries skip the k-mer index of the database, which takes longer to build than they
+take to be laid along every target, and needs eight times the memory or more."""
+
+FOLDER_PREFIX = "templates-"
+
+
+def align_many(
+    queries: Sequence[str],
+    database: Database,
+    *,
+    settings: SearchSettings | None = None,
+    exhaustive: bool | None = None,
+    threads: int = 1,
+    work: Path | None = None,
+    progress: Progress = ignore_progress,
+) -> Generator[tuple[int, tuple[TemplateHit, ...]], None, None]:
+    """Align many queries with the chains of a database, in one call of MMseqs2 for each shard.
+
+    Args:
+        queries: One-letter protein sequences.
+        database: Where templates are looked for.
+        settings: Parameters of the search.
+        exhaustive: Whether each query is laid along each target without gaps before the best are
+            aligned, instead of looking for k-mers: more hits, and with few queries faster. Unless
+            told, up to `EXHAUSTIVE_QUERIES` queries are.
+        threads: Processor cores to use.
+        work: Folder for what lies between; a temporary one unless told. It needs space for the
+            alignments of all queries.
+        progress: Told the fraction done and the module at work, at least twice a second while
+            MMseqs2 runs; what it raises stops the program.
+
+    Yields:
+        Index of each query, in order and without exception, and its hits, the best first.
+
+    Raises:
+        DependencyError: MMseqs2 is not installed.
+        InputError: A query holds a letter that is no residue.
+        DataError: MMseqs2 failed, or the database does not hold what its manifest says.
+    """
+    settings = settings or SearchSettings()
+    if not queries:
+        return
+    for number, query in enumerate(queries):
+        _check_query(query, f"query {number}")
+    with _folder(work) as folder:
+        fasta = folder / "queries.fasta"
+        with fasta.open("w", encoding="ascii") as stream:
+            stream.writelines(f">{number}\n{query}\n" for number, query in enumerate(queries))
+        query_database = folder / "queries"
+        run_mmseqs(["createdb", str(fasta), str(query_database), "--shuffle", "0", "-v", "1"])
+        if exhaustive is None:
+            exhaustive = len(queries) <= EXHAUSTIVE_QUERIES
+        tables = _search(query_database, database, folder, settings, exhaustive, threads, progress)
+        yield from _merged(tables, queries, database, settings)
+
+
+def search_with_profile(
+    alignment: Alignment,
+    query: str,
+    database: Database,
+    *,
+    settings: SearchSettings,
+    threads: int = 1,
+    work: Path | None = None,
+    progress: Progress = ignore_progress,
+) -> tuple[TemplateHit, ...]:
+    """Search with the profile of an alignment, whose row 0 is the query; its insertions are unused.
+
+    Args:
+        alignment: Relatives of the query.
+        query: One-letter protein sequence.
+        database: Where templates are looked for.
+        settings: Parameters of the search; there is one round, whatever `iterations` says.
+        threads: Processor cores to use.
+        work: Folder for what lies between; a temporary one unless told.
+        progress: As for `align_many`.
+
+    Returns:
+        Hits, the best first.
+
+    Raises:
+        DependencyError: MMseqs2 is not installed.
+        InputError: The query holds a letter that is no residue, or is not as long as the alignment.
+        DataError: MMseqs2 failed, or the database does not hold what its manifest says.
+    """
+    _check_query(query, "the query")
+    if alignment.rows.shape[1] != len(query):
+        raise InputError(
+            f"the alignment has {alignment.rows.shape[1]} columns, the query {len(query)} residues",
+            hint="give the alignment of this query",
+        )
+    with _folder(work) as folder:
+        stockholm = folder / "alignment.sto"
+        _write_stockholm(stockholm, query, alignment)
+        aligned, profile = folder / "alignment", folder / "profile"
+        run_mmseqs(["convertmsa", str(stockholm), str(aligned), "-v", "1"])
+        run_mmseqs(
+            [
+                *("msa2profile", str(aligned), str(profile), "--match-mode", "0"),
+                *("--msa-type", "2", "--threads", str(threads), "-v", "1"),
+            ],
+            progress=lambda fraction, module: progress(0.0, module),
+        )
+        once = replace(settings, iterations=1)
+        tables = _search(profile, database, folder, once, True, threads, progress)
+        ((_, hits),) = _merged(tables, [query], database, settings)
+        return hits
+
+
+def _search(
+    queries: Path,
+    database: Database,
+    folder: Path,
+    settings: SearchSettings,
+    exhaustive: bool,
+    threads: int,
+    progress: Progress,
+) -> list[tuple[Path, float]]:
+    """Search each shard and give its table with what its E-values are to be multiplied by."""
+    database.require_mmseqs()
+    first = "ungappedprefilter" if exhaustive else "prefilter"
+    modules = [first, "align"]
+    for _ in range(settings.iterations - 1):
+        modules += ["result2profile", first, "subtractdbs", "align", "mergedbs"]
+    tables = []
+    for number, shard in enumerate(database.shards):
+        result, table = folder / f"result_{number}", folder / f"hits_{number}.tsv"
+        temporary = folder / f"temporary_{number}"
+        run_mmseqs(
+            [
+                *("search", str(queries), str(shard.mmseqs), str(result), str(temporary)),
+                *("-a", "1", "-e", f"{settings.e_value:g}", "-s", f"{settings.sensitivity:g}"),
+                *("--e-profile", f"{settings.inclusion_e_value:g}"),
+                *("--num-iterations", str(settings.iterations)),
+                *("--max-seqs", str(settings.max_hits)),
+                *("--prefilter-mode", "1" if exhaustive else "0", "--threads", str(threads)),
+            ],
+            progress=part_of(progress, number, len(database.shards)),
+            modules=modules,
+        )
+        run_mmseqs(
+            [
+                *("convertalis", str(queries), str(shard.mmseqs), str(result), str(table)),
+                *("--format-output", MMSEQS_COLUMNS, "--threads", str(threads), "-v", "1"),
+            ]
+        )
+        # Most of the disk that a search of many queries takes; the table is all that is read.
+        shutil.rmtree(temporary, ignore_errors=True)
+        tables.append((table, database.residues / max(shard.residues, 1)))
+    return tables
+
+
+def _merged(
+    tables: Sequence[tuple[Path, float]],
+    queries: Sequence[str],
+    database: Database,
+    settings: SearchSettings,
+) -> Iterator[tuple[int, tuple[TemplateHit, ...]]]:
+    """Read the shards' tables side by side, so that one query's hits are in memory at a time."""
+    chains = database.chains()
+    with contextlib.ExitStack() as stack:
+        readers = [
+            _grouped(stack.enter_context(table.open(encoding="utf-8")), queries, chains, scale)
+            for table, scale in tables
+        ]
+        waiting = [next(reader, None) for reader in readers]
+        for number in range(len(queries)):
+            hits: list[TemplateHit] = []
+            for place, group in enumerate(waiting):
+                if group is not None and group[0] == number:
+                    hits += group[1]
+                    waiting[place] = next(readers[place], None)
+            kept = [hit for hit in hits if hit.e_value <= settings.e_value and hit.pairs]
+            yield number, tuple(sorted(kept, key=lambda hit: hit.rank))
+        if any(group is not None for group in waiting):
+            raise DataError("mmseqs convertalis gave its queries out of order")
+
+
+def _grouped(
+    lines: Iterator[str], queries: Sequence[str], chains: ChainDataset, scale: float
+) -> Iterator[tuple[int, list[TemplateHit]]]:
+    names = {str(number): query for number, query in enumerate(queries)}
+    hits = read_mmseqs_hits(lines, names, chains, e_value_scale=scale, where="mmseqs convertalis")
+    for name, group in itertools.groupby(hits, key=lambda item: item[0]):
+        yield int(name), [hit for _, hit in group]
+
+
+def _write_stockholm(path: Path, query: str, alignment: Alignment) -> None:
+    with path.open("w", encoding="ascii") as stream:
+        # The profile takes the name of the query in the table of hits.
+        stream.write(f"# STOCKHOLM 1.0\n#=GF AC 0\nquery {query}\n")
+        for number, row in enumerate(alignment.rows[1:], start=1):
+            stream.write(f"row{number} {''.join(ROW_LETTERS[code] for code in row)}\n")
+        stream.write("//\n")
+
+
+def _check_query(query: str, what: str) -> None:
+    wrong = set(query) - set(RESTYPES + "X")
+    if wrong or not query:
+        raise InputError(
+            f"{what} holds {min(wrong)!r}, which is no residue" if wrong else f"{what} is empty",
+            hint=f"the letters of a protein are {RESTYPES} and X for an unknown residue",
+        )
+
+
+@contextlib.contextmanager
+def _folder(work: Path | None) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX, dir=work) as name:
+        yield Path(name)
