@@ -1,0 +1,1 @@
+"""Searches for a laboratory: the server's half of the ColabFold protocol."""

@@ -1,0 +1,320 @@
+"""Requests to a search server: what it answers, and whose fault it is when it does not."""
+
+from __future__ import annotations
+
+import base64
+import email.utils
+import http.client
+import json
+import netrc
+import os
+import re
+import socket
+import ssl
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.message import Message
+from pathlib import Path
+from typing import IO, Any
+
+from itda.errors import DataError, InputError
+
+_LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1")
+_ANSWER_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 18
+_TITLE = re.compile(rb"<title[^>]*>(.*?)</title>", re.I | re.S)
+_LIMITED = 429
+_PASSING = (408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524)
+
+
+class ServerError(DataError):
+    """A search server refused, failed, or answered what cannot be used."""
+
+
+class WrongRequestError(ServerError):
+    """A search server says that a request is wrong: a ticket it does not know, a bad sequence."""
+
+
+class BusyError(Exception):
+    """The server cannot serve now; asking again later may help.
+
+    Args:
+        reason: What it said, or what happened.
+        retry_after_seconds: How long it wants to be left alone; None where it did not say.
+        reached: Whether it answered as a server of this protocol does.
+    """
+
+    def __init__(
+        self, reason: str, *, retry_after_seconds: float | None = None, reached: bool = True
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after_seconds = retry_after_seconds
+        self.reached = reached
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A JSON object that a server sent.
+
+    Attributes:
+        content: Its fields.
+        retry_after_seconds: When to ask again, where the server says so.
+    """
+
+    content: Mapping[str, Any]
+    retry_after_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class ServerAddress:
+    """Where a server is, and who asks.
+
+    Attributes:
+        url: Without name and password, and without a slash at the end.
+        authorization: The header that says who asks; empty for nobody.
+    """
+
+    url: str
+    authorization: str = field(default="", repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> ServerAddress:
+        """Read an address such as `https://api.colabfold.com` or `http://:TOKEN@host:8765`.
+
+        Name and password, where they are not in the address, are taken from the host's own entry
+        in `~/.netrc` (or `$NETRC`), as curl takes them.
+
+        Raises:
+            InputError: It is no http or https address.
+        """
+        hint = "give the whole address, such as https://api.colabfold.com"
+        try:
+            parts = urllib.parse.urlsplit(text.strip())
+            host, port = parts.hostname, parts.port
+        except ValueError as error:
+            raise InputError(f"server {text!r} is no address: {error}", hint=hint) from error
+        if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
+            raise InputError(f"server {_without_secret(text)!r} is no http address", hint=hint)
+        shown = f"[{host}]" if ":" in host else host
+        url = f"{parts.scheme}://{shown}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
+        login = (
+            (urllib.parse.unquote(parts.username or ""), urllib.parse.unquote(parts.password or ""))
+            if parts.username or parts.password
+            else _login_from_netrc(host)
+        )
+        if login is None:
+            return cls(url)
+        return cls(url, "Basic " + base64.b64encode(":".join(login).encode()).decode())
+
+    @property
+    def host(self) -> str:
+        """The name of the machine."""
+        return urllib.parse.urlsplit(self.url).hostname or ""
+
+    @property
+    def is_this_machine(self) -> bool:
+        """Whether requests stay on this machine."""
+        return _LOOPBACK.fullmatch(self.host) is not None
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        """Follow none: a sequence goes where the user sent it and nowhere else."""
+
+
+class Connection:
+    """Asks one server.
+
+    Args:
+        address: Where it is.
+        user_agent: Who asks.
+        timeout_seconds: How long the server may be silent.
+    """
+
+    def __init__(self, address: ServerAddress, *, user_agent: str, timeout_seconds: float) -> None:
+        self.address = address
+        self._timeout = timeout_seconds
+        self._headers = {"User-Agent": user_agent, "Accept": "application/json, */*"}
+        if address.authorization:
+            self._headers["Authorization"] = address.authorization
+        handlers: list[urllib.request.BaseHandler] = [_NoRedirects()]
+        if address.is_this_machine:
+            handlers.append(urllib.request.ProxyHandler({}))
+        self._opener = urllib.request.build_opener(*handlers)
+
+    def ask(self, path: str, form: Mapping[str, str] | None = None) -> Answer:
+        """Send a form, or ask for a path, and return the JSON object that comes back.
+
+        Raises:
+            BusyError: The server does not answer, limits, or is down: later may help.
+            ServerError: It refuses.
+        """
+        data = None if form is None else urllib.parse.urlencode(form).encode()
+        with self._open(path, data) as reply:
+            body = _read(reply, self.address.url)
+            wanted = retry_after(reply.headers)
+        content = _json_object(body)
+        if content is None:
+            raise BusyError(
+                f"answered {_said(body) or 'nothing'!r} where JSON was expected",
+                retry_after_seconds=wanted,
+                reached=False,
+            )
+        return Answer(content, wanted)
+
+    def download(self, path: str, target: Path, on_chunk: Callable[[int], None]) -> None:
+        """Write what stands at a path into a file.
+
+        Args:
+            path: On the server.
+            target: The file; half of it stands there where this raises.
+            on_chunk: Told the bytes so far; may raise.
+
+        Raises:
+            BusyError: The connection broke, or what came is shorter than announced.
+            ServerError: The server refuses.
+        """
+        with self._open(path, None) as reply, target.open("wb") as file:
+            size = 0
+            while chunk := self._guarded(lambda: reply.read(_CHUNK_BYTES)):
+                file.write(chunk)
+                size += len(chunk)
+                on_chunk(size)
+            announced = reply.headers.get("Content-Length", "")
+        if announced.isdigit() and size != int(announced):
+            raise BusyError(f"sent {size:,} bytes of {int(announced):,}")
+
+    def _open(self, path: str, data: bytes | None) -> Any:
+        request = urllib.request.Request(f"{self.address.url}/{path}", data, self._headers)
+        return self._guarded(lambda: self._opener.open(request, timeout=self._timeout))
+
+    def _guarded(self, work: Callable[[], Any]) -> Any:
+        url = self.address.url
+        try:
+            return work()
+        except urllib.error.HTTPError as error:
+            with error:
+                raise _explain(error, url) from error
+        except urllib.error.URLError as error:
+            if isinstance(error.reason, ssl.SSLCertVerificationError):
+                raise ServerError(
+                    f"the server at {url} cannot prove that it is that server: {error.reason}",
+                    hint="check the address; for a laboratory's own certificate set SSL_CERT_FILE",
+                ) from error
+            raise BusyError(_network_fault(error.reason), reached=False) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise BusyError(_network_fault(error), reached=False) from error
+
+
+def _explain(error: urllib.error.HTTPError, url: str) -> Exception:
+    """Turn a status of HTTP into the error that it means."""
+    try:
+        body = error.read(_ANSWER_BYTES)
+    except (OSError, http.client.HTTPException):
+        body = b""
+    content = _json_object(body) or {}
+    said = str(
+        content.get("error") or content.get("reason") or content.get("status") or _said(body)
+    )
+    code = f"HTTP {error.code}" + (f": {said}" if said else "")
+    if error.code == _LIMITED or error.code in _PASSING:
+        return BusyError(f"answered {code}", retry_after_seconds=retry_after(error.headers))
+    if 300 <= error.code < 400:
+        return ServerError(
+            f"the server at {url} sends on to {error.headers.get('Location', 'nowhere')}, which "
+            f"was not asked for ({code})",
+            hint="give that address yourself if you trust it; some servers send blocked machines "
+            "elsewhere",
+        )
+    if error.code == 401:
+        return ServerError(
+            f"the server at {url} wants to know who asks ({code})",
+            hint="write the token into the address, http://:TOKEN@host, or into ~/.netrc",
+        )
+    if error.code == 403:
+        return ServerError(
+            f"the server at {url} refused this machine ({code})",
+            hint="it may have blocked your address; ask its keepers, or search on a machine of "
+            "your own: --msa mmseqs, or `itda search serve` for a laboratory",
+        )
+    if error.code in (404, 405):
+        return WrongRequestError(
+            f"the server at {url} does not speak the protocol of ColabFold ({code})",
+            hint="check the address, and any path after the host name",
+        )
+    return WrongRequestError(
+        f"the server at {url} refused the request ({code})",
+        hint="check that the sequence is one it takes, or search on this machine: --msa mmseqs",
+    )
+
+
+def _read(reply: IO[bytes], url: str) -> bytes:
+    try:
+        body = reply.read(_ANSWER_BYTES + 1)
+    except (OSError, http.client.HTTPException) as error:
+        raise BusyError(_network_fault(error)) from error
+    if len(body) > _ANSWER_BYTES:
+        raise ServerError(f"the server at {url} answered a question with more than a megabyte")
+    return body
+
+
+def _json_object(body: bytes) -> dict[str, Any] | None:
+    try:
+        content = json.loads(body)
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _said(body: bytes) -> str:
+    """Return the start of what a server wrote: a page's title, or the text itself."""
+    title = _TITLE.search(body)
+    text = title.group(1) if title else body[:200]
+    return " ".join(text.decode("utf-8", "replace").split())[:120]
+
+
+def retry_after(headers: Mapping[str, str] | Message) -> float | None:
+    """Read `Retry-After`: seconds, or a date (RFC 9110, 10.2.3); nonsense is None."""
+    text = (headers.get("Retry-After") or "").strip()
+    if re.fullmatch(r"\d{1,9}", text):
+        return float(text)
+    try:
+        date = email.utils.parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=UTC)
+    return max(0.0, (date - datetime.now(UTC)).total_seconds())
+
+
+def _network_fault(reason: object) -> str:
+    if isinstance(reason, TimeoutError):
+        return "did not answer in time"
+    if isinstance(reason, socket.gaierror):
+        return "has a name that no name server knows"
+    if isinstance(reason, ConnectionRefusedError):
+        return "is not there (connection refused)"
+    if isinstance(reason, OSError) and reason.strerror:
+        return f"cannot be reached: {reason.strerror}"
+    return f"broke the connection: {str(reason) or type(reason).__name__}"
+
+
+def _login_from_netrc(host: str) -> tuple[str, str] | None:
+    path = Path(os.environ.get("NETRC") or "~/.netrc")
+    try:
+        path = path.expanduser()
+        login = netrc.netrc(path).hosts.get(host)
+    except FileNotFoundError:
+        return None
+    except (OSError, RuntimeError, netrc.NetrcParseError) as error:
+        raise InputError(f"{path}: cannot be read: {error}", hint="mend or remove it") from error
+    return (login[0], login[2] or "") if login else None
+
+
+def _without_secret(text: str) -> str:
+    return re.sub(r"//[^/@]*@", "//", text)
