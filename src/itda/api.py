@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,13 @@ from itda.engine.engine import Engine
 from itda.engine.events import Event, JobFailed, JobFinished, JobWarned
 from itda.engine.paths import stage_folder
 from itda.engine.result import Result
+from itda.engine.search_options import SearchOptions, choose_searches, split_msa
 from itda.engine.store import Store
 from itda.errors import InputError
 from itda.job.letters import looks_like_path
 from itda.job.model import Job
 from itda.job.read import read_jobs
+from itda.models import registry
 
 if TYPE_CHECKING:
     from itda.models.family import Family
@@ -30,6 +33,11 @@ def fold(
     name: str | None = None,
     profile: str | Path | None = None,
     msa: str | Path | None = None,
+    db: str | Sequence[str] = (),
+    templates: str | None = None,
+    max_template_date: str | date | None = None,
+    max_template_identity: float | None = None,
+    template_count: int | None = None,
     model: str | Family = "mini",
     weights: str | Path | None = None,
     samples: int | None = None,
@@ -45,7 +53,14 @@ def fold(
         what: A sequence, the path of a FASTA, YAML or JSON file with one record, or a `Job`.
         name: Name of the result; the record's own, or `protein` for a sequence, unless told.
         profile: A file with a profile of the protein.
-        msa: A file with an alignment of the protein (A3M).
+        msa: A file with an alignment of the protein (A3M, Stockholm, aligned FASTA), or how to
+            search for one: `mmseqs`, `hmmer`, `hmmer:phmmer` or `server:URL`, which sends the
+            sequence to that address.
+        db: Sequence databases to search; the only one there is unless told.
+        templates: A database of structures to take templates from.
+        max_template_date: The latest day of release of a template; text as 2021-09-30.
+        max_template_identity: The largest identity of a template to the protein, 0 to 1.
+        template_count: Most templates; 4 unless told.
         model: A model family or its name.
         weights: A weights file of one's own.
         samples: Structures from each seed; the job's, else 1.
@@ -67,10 +82,23 @@ def fold(
         >>> result.plddt.shape  # doctest: +SKIP
         (10,)
     """
+    family = registry.get_family(model) if isinstance(model, str) else model
+    search, alignment = split_msa(msa)
+    searches = choose_searches(
+        SearchOptions(
+            msa=search,
+            databases=(db,) if isinstance(db, str) else tuple(db),
+            templates=templates,
+            max_template_date=None if max_template_date is None else str(max_template_date),
+            max_template_identity=max_template_identity,
+            template_count=template_count,
+        ),
+        family,
+    )
     job = _job(what)
     if name is not None:
         job = job.replace(name=name)
-    for field, path in (("msa", msa), ("profile", profile)):
+    for field, path in (("msa", alignment), ("profile", profile)):
         if path is not None:
             (job,), errors = attach([job], field, Path(path))
             for error in errors.values():
@@ -78,11 +106,12 @@ def fold(
     engine = Engine(Store(stage_folder()) if cache else None, device)
     events = engine.run(
         [job],
-        family=model,
+        family=family,
         weights=None if weights is None else Path(weights),
         seed=seed,
         samples=samples,
         recycles=recycles,
+        searches=searches,
     )
     result = _result_of(events)
     if out is not None:

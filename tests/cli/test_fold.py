@@ -9,9 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+from fake_search import STEPS, FakeSource, FakeTemplates
 
 from itda.cli.fold import default_folder
 from itda.cli.main import run
+from itda.engine.searches import Searches
 
 FAKE = Path(__file__).parents[1] / "engine" / "fake_family.py"
 RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
@@ -205,8 +207,9 @@ def test_unknown_model_is_refused(one, capsys) -> None:
 
 
 def test_alignment_belongs_to_the_one_record(one, three, family, tmp_path, capsys) -> None:
-    (tmp_path / "x.a3m").write_text(">q\nMKT\n")
+    (tmp_path / "x.a3m").write_text(f">q\nMKT{RESIDUES}\n>r\nMKW{RESIDUES}\n")
     assert run(["fold", one, "--msa", "x.a3m"]) == 0
+    assert "[1/1] protein: alignment: 1 relative" in capsys.readouterr().err
     assert run(["fold", three, "--msa", "x.a3m"]) == 1
     assert "one file for 3 records (a, b, c)" in capsys.readouterr().err
 
@@ -215,7 +218,7 @@ def test_folder_of_alignments_refuses_the_records_without_one(
     three, family, tmp_path, capsys
 ) -> None:
     (tmp_path / "msas").mkdir()
-    (tmp_path / "msas" / "b.a3m").write_text(">q\nMKT\n")
+    (tmp_path / "msas" / "b.a3m").write_text(f">q\nMKT{RESIDUES[1:]}\n")
     assert run(["fold", three, "--msa", "msas"]) == 2
     shown = capsys.readouterr().err
     assert "job 'a': msa msas: holds no file for it" in shown and "'c'" in shown
@@ -226,6 +229,94 @@ def test_folder_of_alignments_refuses_the_records_without_one(
         (2, "done"),
         (3, "refused"),
     ]
+
+
+def test_alignment_of_another_record_fails_it(one, family, tmp_path, capsys) -> None:
+    (tmp_path / "x.a3m").write_text(">q\nMKT\n")
+    assert run(["fold", one, "--msa", "x.a3m"]) == 1
+    assert "x.a3m" in capsys.readouterr().err and family.folded == []
+
+
+@pytest.fixture
+def searched(monkeypatch) -> tuple[FakeSource, FakeTemplates]:
+    """Fakes that `--msa mmseqs` and `--templates pdb` stand for."""
+    from itda.engine import search_options
+
+    source, finder = FakeSource(), FakeTemplates()
+
+    def choose(options, family) -> Searches:
+        return Searches(
+            source if options.searches_alignments else None,
+            finder if options.searches_templates else None,
+        )
+
+    monkeypatch.setattr(search_options, "choose_searches", choose)
+    return source, finder
+
+
+def test_searches_come_before_the_fold_and_are_found_again(three, family, searched, capsys) -> None:
+    source, finder = searched
+    arguments = ["fold", three, "--msa", "mmseqs", "--templates", "pdb"]
+    assert run(arguments) == 0
+    shown = capsys.readouterr().err
+    assert "[2/3] b: alignment: 4 relatives, " in shown
+    assert "[2/3] b: templates: 1 template: 0abc_A (100%); refused: 2 released after" in shown
+    before = Path("three_itda/b.confidence.json").read_bytes()
+    assert json.loads(before)["provenance"]["inputs"]["alignment_source"] == "fake in one"
+    settings = json.loads(Path("three_itda/summary.json").read_bytes())["settings"]
+    assert settings["alignments"] == "fake in one"
+    assert settings["templates"] == "fake templates in structures"
+    assert run(arguments) == 0
+    shown = capsys.readouterr().err
+    assert "[2/3] b: alignment: 4 relatives, found again" in shown
+    assert len(source.queries) == len(finder.alignments) == len(family.folded) == 3
+    assert Path("three_itda/b.confidence.json").read_bytes() == before
+
+
+def test_other_database_is_another_run(one, family, searched, capsys) -> None:
+    source, _ = searched
+    assert run(["fold", one, "--msa", "mmseqs"]) == 0
+    source.database = "two"
+    assert run(["fold", one, "--msa", "mmseqs"]) == 1
+    assert "another run: protein" in capsys.readouterr().err
+    assert run(["fold", one, "--msa", "mmseqs", "--overwrite"]) == 0
+    assert len(source.queries) == 2
+
+
+def test_search_and_its_result_are_told_as_json(one, searched, capsys) -> None:
+    assert run(["fold", one, "--msa", "mmseqs", "--json"]) == 0
+    told = [event for event in events(capsys.readouterr().out) if event.get("stage") == "alignment"]
+    assert [event["event"] for event in told] == [
+        "stage_started", *["stage_progress"] * STEPS, "stage_finished",
+    ]  # fmt: skip
+    assert told[2]["fraction"] == 0.25 and told[-1]["message"] == "4 relatives"
+
+
+def test_sequences_that_leave_the_machine_are_announced(one, searched, capsys) -> None:
+    assert run(["fold", one, "--msa", "server:http://localhost:1"]) == 0
+    assert "warning: the sequences leave this machine" in capsys.readouterr().err
+    assert run(["fold", one, "--msa", "mmseqs", "--overwrite"]) == 0
+    assert "leave this machine" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--msa", "mmseq"], "did you mean mmseqs"),
+        (["--db", "x"], "--db x: --msa none searches no database"),
+        (["--template-count", "2"], "no templates are searched"),
+        (["--templates", "nowhere"], "nowhere"),
+        (["--max-template-identity", "30"], "--max-template-identity"),
+    ],
+)
+def test_searches_that_cannot_be_are_refused_before_any_work(
+    one, family, monkeypatch, tmp_path, capsys, arguments, said
+) -> None:
+    monkeypatch.setenv("ITDA_DATABASES", str(tmp_path / "databases"))
+    assert run(["fold", one, *arguments]) == 1
+    shown = capsys.readouterr().err
+    assert said in shown and "Traceback" not in shown and "unexpected" not in shown
+    assert family.models == [] and not Path("one_itda").exists()
 
 
 def test_warnings_of_reading_are_shown(family, tmp_path, capsys) -> None:

@@ -1,13 +1,16 @@
 """`itda.fold`, as a notebook calls it."""
 
+import datetime
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from fake_search import FakeSource, FakeTemplates
 
 import itda
 from itda.engine.result import Result
+from itda.engine.search_options import SearchOptions
 from itda.errors import CapabilityError, InputError
 from itda.job.model import Job
 
@@ -67,6 +70,32 @@ def test_alignment_becomes_part_of_the_job(family, tmp_path) -> None:
     assert result.job.entities[0].msa == tmp_path / "x.a3m"
     with pytest.raises(InputError, match="no such file"):
         itda.fold(SEQUENCE, msa="missing.a3m")
+
+
+def test_searches_are_asked_for_as_on_the_command_line(family, monkeypatch) -> None:
+    from itda import api
+    from itda.engine.searches import Searches
+
+    source, finder, asked = FakeSource(), FakeTemplates(), []
+
+    def choose(options, chosen) -> Searches:
+        asked.append(options)
+        return Searches(source, finder)
+
+    monkeypatch.setattr(api, "choose_searches", choose)
+    given = {"max_template_identity": 0.3, "template_count": 2}
+    for day in ("2021-09-30", datetime.date(2021, 9, 30)):
+        result = itda.fold(
+            SEQUENCE, msa="hmmer", db="small", templates="pdb", max_template_date=day, **given
+        )
+    assert asked[0] == asked[1]
+    assert asked[0] == SearchOptions(
+        "hmmer", ("small",), "pdb", max_template_date="2021-09-30", **given
+    )
+    assert source.queries == [SEQUENCE] and result.cached
+    assert result.provenance.inputs["template_source"] == "fake templates in structures"
+    with pytest.raises(InputError, match="no such file or folder"):
+        itda.fold(SEQUENCE, msa="mmseq")
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from itda.errors import CapabilityError, WeightsError
 from itda.job.model import Job
 from itda.models import registry
 from itda.models.family import Capabilities, refuse_unsupported
+from itda.search.evidence import Evidence
 from itda.structure.prediction import Prediction, Provenance
 
 DIGEST = "sha256:" + "0" * 64
@@ -37,7 +39,7 @@ class FakeFamily:
         max_chains=1,
         min_length=2,
         max_length=LONGEST,
-        inputs=frozenset({"msa", "profile"}),
+        inputs=frozenset({"msa", "profile", "template"}),
         outputs=frozenset({"plddt", "pae"}),
         modifications=False,
         bonds=False,
@@ -60,6 +62,10 @@ class FakeFamily:
     def folded(self) -> list[str]:
         return [name for model in self.models for name in model.folded]
 
+    def evidence_of(self, name: str) -> Mapping[str, Evidence]:
+        """What the model was last given for a job."""
+        return next(m.evidence[name] for m in reversed(self.models) if name in m.evidence)
+
 
 class FakeModel:
     weights_digest = DIGEST
@@ -67,11 +73,13 @@ class FakeModel:
     def __init__(self, device: str) -> None:
         self.device = device
         self.folded: list[str] = []
+        self.evidence: dict[str, Mapping[str, Evidence]] = {}
 
     def predict(
         self,
         job: Job,
         *,
+        evidence: Mapping[str, Evidence],
         seed: int,
         samples: int,
         recycles: int | None,
@@ -90,10 +98,18 @@ class FakeModel:
                 signal.raise_signal(signal.SIGINT)
                 time.sleep(0.5)
         self.folded.append(job.name)
-        return [helix(job, seed, sample, self.device) for sample in range(samples)]
+        self.evidence[job.name] = evidence
+        inputs = {key: value for one in evidence.values() for key, value in one.provenance.items()}
+        return [helix(job, seed, sample, self.device, inputs) for sample in range(samples)]
 
 
-def helix(job: Job, seed: int, sample: int, device: str = "cpu") -> Prediction:
+def helix(
+    job: Job,
+    seed: int,
+    sample: int,
+    device: str = "cpu",
+    inputs: Mapping[str, str] = MappingProxyType({}),
+) -> Prediction:
     protein = job.entities[0]
     random = np.random.default_rng([seed, sample, len(protein.sequence)])
     length = len(protein.sequence)
@@ -134,7 +150,7 @@ def helix(job: Job, seed: int, sample: int, device: str = "cpu") -> Prediction:
             weights_licence="CC0-1.0",
             seed=seed,
             recycles=3,
-            inputs={"sequence": "sha256:" + "1" * 64},
+            inputs={"sequence": "sha256:" + "1" * 64, **inputs},
             device=device,
             kernels={"attention": "reference"},
             dtype="float32",

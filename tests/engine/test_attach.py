@@ -79,3 +79,21 @@ def test_job_with_two_proteins_is_refused(tmp_path, sequence) -> None:
     path.touch()
     _, errors = attach([Job.from_sequence("pair", sequence)], "msa", path)
     assert "this has 2" in str(errors["pair"])
+
+
+@pytest.mark.parametrize("name", ["one.sto", "one.stk.gz", "one.afa", "one.fasta"])
+def test_folder_takes_every_form_of_alignment(jobs, tmp_path, name) -> None:
+    (tmp_path / name).touch()
+    (job,), errors = attach(jobs[:1], "msa", tmp_path)
+    assert job.entities[0].msa == tmp_path / name and not errors
+
+
+def test_folder_has_a_file_for_each_protein_of_a_job(tmp_path) -> None:
+    job = Job.from_sequence("pair", "MKT:MKV")
+    (tmp_path / "pair_A.a3m").touch()
+    _, errors = attach([job], "msa", tmp_path)
+    assert "pair_B.a3m" in errors["pair"].hint
+    (tmp_path / "pair_B.sto").touch()
+    (attached,), errors = attach([job], "msa", tmp_path)
+    assert [entity.msa.name for entity in attached.entities] == ["pair_A.a3m", "pair_B.sto"]
+    assert not errors

@@ -70,12 +70,12 @@ def evaluate(
         from itda.engine.device import resolve_device
         from itda.models.mini import FAMILY
         from itda.structure.chains.dataset import ChainDataset
-        from itda.train.evaluation.evaluate import evaluate as run
         from itda.train.evaluation.evaluate import (
             SEQUENCE_ONLY,
             WITH_PROFILE,
             held_out_chains,
         )
+        from itda.train.evaluation.evaluate import evaluate as run
         from itda.train.evaluation.scores import summarise
         from itda.train.evaluation.templates import TemplateEvaluation, summarise_templates
         from itda.train.sampler import ChainPool

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import signal
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from itda.cli.output import print_error, print_hint, print_problem, print_warning, write_log
+from itda.cli.signals import stopped_by_signals
 from itda.errors import ItdaError, OutputError
 
 if TYPE_CHECKING:
@@ -72,8 +69,44 @@ def fold(
         typer.Option(help="Profile of the one record, or a folder with NAME.tsv for each."),
     ] = None,
     msa: Annotated[
-        Path | None,
-        typer.Option(help="Alignment (A3M) of the one record, or a folder with NAME.a3m for each."),
+        str | None,
+        typer.Option(
+            metavar="SEARCH|PATH",
+            help="none, mmseqs, hmmer, hmmer:phmmer or server:URL to search for an alignment; "
+            "or an alignment (A3M, Stockholm, aligned FASTA) of the one record, or a folder with "
+            "NAME.a3m for each. (default: none)",
+        ),
+    ] = None,
+    db: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Sequence database to search, of `itda db list`; may be given more than once. "
+            "(default: the only one there is)",
+        ),
+    ] = None,
+    templates: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|none",
+            help="Database of structures to take templates from. (default: none)",
+        ),
+    ] = None,
+    max_template_date: Annotated[
+        str | None,
+        typer.Option(metavar="YYYY-MM-DD", help="Take no template released after this day."),
+    ] = None,
+    max_template_identity: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, max=1.0, help="Take no template more like the query than this, 0 to 1."
+        ),
+    ] = None,
+    template_count: Annotated[
+        int | None, typer.Option(min=1, help="Most templates of a chain. (default: 4)")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Processor cores for searches. (default: all)")
     ] = None,
     molecule: Annotated[
         MoleculeChoice, typer.Option(help="What the records of a FASTA file are.")
@@ -108,6 +141,7 @@ def fold(
 
     Exit status: 0 all done, 1 none done, 2 some done, 130 stopped with Ctrl-C.
     """
+    from itda.cli.estimate import costs_of
     from itda.cli.progress import choose_view
     from itda.engine.attach import attach
     from itda.engine.engine import Engine
@@ -115,21 +149,35 @@ def fold(
     from itda.engine.folder import OutputFolder
     from itda.engine.paths import stage_folder
     from itda.engine.plan import Settings, make_plan
+    from itda.engine.search_options import SearchOptions, choose_searches, split_msa
     from itda.engine.store import Store
     from itda.job.read import read_jobs
     from itda.models.registry import get_family
 
     family = get_family(model)
+    search, alignments = split_msa(msa)
+    searches = choose_searches(
+        SearchOptions(
+            msa=search,
+            databases=tuple(db or ()),
+            templates=templates,
+            max_template_date=max_template_date,
+            max_template_identity=max_template_identity,
+            template_count=template_count,
+            threads=threads,
+        ),
+        family,
+    )
     batch = read_jobs(source, molecule=molecule.value, ambiguous=ambiguous.value)
     jobs, missing = list(batch.jobs), dict[str, ItdaError]()
-    for field, path in (("msa", msa), ("profile", profile)):
+    for field, path in (("msa", alignments), ("profile", profile)):
         jobs, errors = attach(jobs, field, path)
         missing.update(errors)
     rejected, places = _inputs(batch, missing)
     jobs = [job for job in jobs if job.name not in missing]
     plan = make_plan(
         jobs,
-        Settings(family, weights, seed, samples, recycles),
+        Settings(family, weights, seed, samples, recycles, searches),
         places=[places[job.name] for job in jobs],
         total=len(batch.jobs) + len(batch.rejected),
     )
@@ -141,9 +189,13 @@ def fold(
     )
     for warning in batch.warnings:
         print_warning(str(warning))
+    if search is not None and search.startswith("server:") and plan.requests:
+        print_warning(
+            f"the sequences leave this machine: they are sent to {searches.titles()['alignments']}"
+        )
     with (
-        _stopped_by_signals() as terminated,
-        choose_view(_costs(plan), json_lines=json_events) as view,
+        stopped_by_signals() as terminated,
+        choose_view(costs_of(plan), json_lines=json_events) as view,
     ):
         folder.prepare()
         for name, place, error in rejected:
@@ -196,15 +248,6 @@ def _inputs(
     places = dict(zip((job.name for job in batch.jobs), free, strict=False))
     rejected += [(name, places[name], error) for name, error in missing.items()]
     return sorted(rejected, key=lambda one: one[1]), places
-
-
-def _costs(plan: Plan) -> dict[str, float]:
-    """Return how long each job takes in proportion to the others: by the pairs of its residues."""
-    costs = {}
-    for request in plan.requests:
-        residues = sum(getattr(entity, "length", 1) for _, entity in request.job.chains)
-        costs[request.job.name] = float(max(residues, 50) ** 2 * len(request.job.seeds))
-    return costs
 
 
 def _run(engine: Engine, plan: Plan, folder: OutputFolder, view: View) -> str:
@@ -265,22 +308,3 @@ def _print_results(folder: OutputFolder, total: int) -> None:
     first = next((name for name in folder.written if name.endswith(".html")), None)
     if first is not None:
         typer.echo(f"open {folder.folder / first} in a browser to look at a result")
-
-
-@contextlib.contextmanager
-def _stopped_by_signals() -> Iterator[list[int]]:
-    """Let SIGTERM, which schedulers send, stop a run as Ctrl-C does; gives the signals taken."""
-    taken: list[int] = []
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        taken.append(number)
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield taken
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield taken
-    finally:
-        signal.signal(signal.SIGTERM, before)

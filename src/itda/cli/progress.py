@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from itda.cli.estimate import Costs, Estimate
 from itda.cli.output import print_error, print_problem, print_warning, seconds_shown
 from itda.engine.events import (
     Event,
@@ -19,6 +20,7 @@ from itda.engine.events import (
     JobFinished,
     JobStarted,
     JobWarned,
+    StageFinished,
     StageProgress,
     StageStarted,
     describe_error,
@@ -35,34 +37,33 @@ class View:
     """Shows a run as plain lines on standard error.
 
     Args:
-        costs: How long each job takes in proportion to the others, by name.
+        costs: The work ahead.
     """
 
-    def __init__(self, costs: Mapping[str, float]) -> None:
-        self._costs = costs
-        self._began = time.monotonic()
-        self._spoke = self._began
-        self._cost_done = 0.0
+    def __init__(self, costs: Costs) -> None:
+        self._estimate = Estimate(costs)
+        self._spoke = time.monotonic()
         self._place = ""
 
     def show(self, event: Event) -> None:
         """Show an event."""
+        self._estimate.show(event)
         match event:
             case JobStarted():
                 self._place = f"[{event.position}/{event.total}] {event.job}"
                 self.started(event)
             case StageProgress():
                 self.progressed(event)
+            case StageFinished():
+                self.stage_finished(event)
             case JobWarned():
                 print_warning(f"{event.job}: {event.message}")
             case JobFailed():
-                if not event.refused:
-                    self._cost_done += self._costs.get(event.job, 0.0)
                 show_failure(event)
 
     def finished(self, event: JobFinished, files: list[Path]) -> None:
         """Show that a job is done and its files written."""
-        self._cost_done += self._costs.get(event.job, 0.0)
+        self._estimate.show(event)
         result = event.result
         how = "found again" if result.cached else seconds_shown(result.seconds)
         self._say(f"{self._place}: pLDDT {result.mean_plddt:.1f}, pTM {result.ptm:.2f}, {how}")
@@ -74,38 +75,43 @@ class View:
         """Show that a job is next."""
         self._say(f"{self._place}: folding")
 
+    def stage_finished(self, event: StageFinished) -> None:
+        """Show what came of a stage, where it says so."""
+        if event.message:
+            how = "found again" if event.cached else seconds_shown(event.seconds)
+            self._say(f"{self._place}: {event.stage}: {event.message}, {how}")
+
     def progressed(self, event: StageProgress) -> None:
         """Show how far a job is, now and then."""
         if event.fraction >= 1 or time.monotonic() - self._spoke < _LINE_EVERY_SECONDS:
             return
-        left = self._seconds_left(event)
+        stage = "" if event.stage == "predict" else f"{event.stage} "
+        left = self._left(event.stage)
         self._say(
-            f"{self._place}: {event.fraction:.0%} {event.message}".rstrip()
-            + (f", about {seconds_shown(left)} left for all" if left is not None else "")
+            f"{self._place}: {stage}{event.fraction:.0%} {event.message}".rstrip()
+            + (f", {left}" if left else "")
         )
 
     def _say(self, line: str) -> None:
         self._spoke = time.monotonic()
         typer.echo(line, err=True)
 
-    def _cost_so_far(self, event: StageProgress) -> float:
-        share = event.fraction if event.stage == "predict" else 1.0
-        return self._cost_done + share * self._costs.get(event.job, 0.0)
-
-    def _seconds_left(self, event: StageProgress) -> float | None:
-        done = self._cost_so_far(event)
-        if done <= 0:
-            return None
-        return (time.monotonic() - self._began) * (sum(self._costs.values()) - done) / done
+    def _left(self, stage: str) -> str:
+        """Return how long it will take; of the stage alone while no more can be said."""
+        whole = self._estimate.seconds_left
+        if whole is not None:
+            return f"about {seconds_shown(whole)} left for all"
+        part = self._estimate.stage_seconds_left
+        return f"about {seconds_shown(part)} left for {stage}" if part is not None else ""
 
 
 class BarView(View):
     """Shows a run as one bar: the job, its stage, per cent and time left."""
 
-    def __init__(self, costs: Mapping[str, float], bar: Progress) -> None:
+    def __init__(self, costs: Costs, bar: Progress) -> None:
         super().__init__(costs)
         self._bar = bar
-        self._task = bar.add_task("", total=max(sum(costs.values()), 1.0), stage="reading weights")
+        self._task = bar.add_task("", total=1.0, stage="reading weights", left="")
 
     def show(self, event: Event) -> None:
         """Show an event."""
@@ -113,12 +119,12 @@ class BarView(View):
         if isinstance(event, StageStarted):
             self._bar.update(self._task, stage=event.stage)
         elif isinstance(event, JobFailed):
-            self._bar.update(self._task, completed=self._cost_done)
+            self._bar.update(self._task, completed=self._estimate.fraction)
 
     def finished(self, event: JobFinished, files: list[Path]) -> None:
         """Show that a job is done and its files written."""
         super().finished(event, files)
-        self._bar.update(self._task, completed=self._cost_done)
+        self._bar.update(self._task, completed=self._estimate.fraction)
 
     def started(self, event: JobStarted) -> None:
         """Show that a job is next."""
@@ -126,8 +132,12 @@ class BarView(View):
 
     def progressed(self, event: StageProgress) -> None:
         """Move the bar."""
+        said = event.message or event.stage
         self._bar.update(
-            self._task, completed=self._cost_so_far(event), stage=event.message or event.stage
+            self._task,
+            completed=self._estimate.fraction,
+            stage=said if event.stage == "predict" else f"{event.stage}: {said}",
+            left=self._left(event.stage),
         )
 
 
@@ -155,7 +165,7 @@ class JsonView(View):
 
 
 @contextlib.contextmanager
-def choose_view(costs: Mapping[str, float], *, json_lines: bool) -> Iterator[View]:
+def choose_view(costs: Costs, *, json_lines: bool) -> Iterator[View]:
     """Give the view that suits where the output goes."""
     if json_lines:
         try:
@@ -168,20 +178,14 @@ def choose_view(costs: Mapping[str, float], *, json_lines: bool) -> Iterator[Vie
         yield View(costs)
         return
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
-        TimeRemainingColumn(),
         TextColumn("{task.fields[stage]}", markup=False),
+        TextColumn("{task.fields[left]}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         yield BarView(costs, bar)

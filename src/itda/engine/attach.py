@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from itda.errors import InputError, ItdaError
-from itda.job.entities import Protein
+from itda.job.entities import Molecule, Protein
 from itda.job.model import Job
 
-SUFFIXES = {"msa": (".a3m", ".a3m.gz"), "profile": (".tsv", ".csv", ".txt")}
+_ALIGNMENTS = (".a3m", ".sto", ".stk", ".afa", ".fasta", ".fa")
+SUFFIXES = {
+    "msa": (*_ALIGNMENTS, *(f"{suffix}.gz" for suffix in _ALIGNMENTS)),
+    "profile": (".tsv", ".csv", ".txt"),
+}
 
 
 def attach(
@@ -20,8 +24,9 @@ def attach(
     Args:
         jobs: All jobs of the input.
         field: `msa` or `profile`.
-        path: One file where there is one job, or a folder that has one for each job, called by the
-            job's name.
+        path: One file where there is one job of one protein, or a folder that has one for each job,
+            called by the job's name; for a job of several proteins one for each, called by the
+            job's name, `_` and the protein's first chain id.
 
     Returns:
         The jobs, and by name the error of each job whose file is missing; those are as they were.
@@ -45,45 +50,51 @@ def attach(
     errors: dict[str, ItdaError] = {}
     for job in jobs:
         try:
-            attached.append(_with_file(job, field, _file_of(job, field, path)))
+            attached.append(_with_files(job, field, path))
         except ItdaError as error:
             attached.append(job)
             errors[job.name] = error
     return attached, errors
 
 
-def _file_of(job: Job, field: str, path: Path) -> Path:
-    if not path.is_dir():
-        return path
-    names = [job.file_stem + suffix for suffix in SUFFIXES[field]]
-    found = [path / name for name in names if (path / name).is_file()]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise InputError(
-            f"job {job.name!r}: {field} {path}: holds both {found[0].name} and {found[1].name}",
-            hint="leave one file for each record",
-        )
-    raise InputError(
-        f"job {job.name!r}: {field} {path}: holds no file for it",
-        hint=f"name it {' or '.join(names)}, or fold this record without {field}",
-    )
-
-
-def _with_file(job: Job, field: str, file: Path) -> Job:
+def _with_files(job: Job, field: str, path: Path) -> Job:
     proteins = [entity for entity in job.entities if isinstance(entity, Protein)]
-    if len(proteins) != 1:
+    if not proteins or (len(proteins) > 1 and not path.is_dir()):
         raise InputError(
-            f"job {job.name!r}: {field} is for a job with one protein; this has {len(proteins)}",
-            hint=f"write `{field}:` under each protein of a YAML job",
+            f"job {job.name!r}: a {field} file is for a job with one protein; this has "
+            f"{len(proteins)}",
+            hint=f"write `{field}:` under each protein of a YAML job, or give a folder with a file "
+            f"for each, called NAME_CHAIN{SUFFIXES[field][0]}",
         )
-    (protein,) = proteins
-    if getattr(protein, field) is not None:
+    if any(getattr(protein, field) is not None for protein in proteins):
         raise InputError(
             f"job {job.name!r}: names a {field} and is given another",
             hint="leave one of the two out",
         )
-    changed = protein.replace(**{field: file.absolute()})
-    entities = tuple(changed if entity is protein else entity for entity in job.entities)
-    replaced: Job = job.replace(entities=entities)
+    entities: list[Molecule] = []
+    for entity in job.entities:
+        if isinstance(entity, Protein):
+            stem = job.file_stem if len(proteins) == 1 else f"{job.file_stem}_{entity.ids[0]}"
+            file = _find(job, field, path, stem) if path.is_dir() else path
+            entities.append(entity.replace(**{field: file.absolute()}))
+        else:
+            entities.append(entity)
+    replaced: Job = job.replace(entities=tuple(entities))
     return replaced
+
+
+def _find(job: Job, field: str, folder: Path, stem: str) -> Path:
+    names = [stem + suffix for suffix in SUFFIXES[field]]
+    found = [folder / name for name in names if (folder / name).is_file()]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise InputError(
+            f"job {job.name!r}: {field} {folder}: holds both {found[0].name} and {found[1].name}",
+            hint="leave one file for each record",
+        )
+    raise InputError(
+        f"job {job.name!r}: {field} {folder}: holds no file for it",
+        hint=f"name it {names[0]} (also {', '.join(SUFFIXES[field][1:])}), or fold this record "
+        f"without {field}",
+    )

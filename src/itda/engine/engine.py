@@ -7,40 +7,32 @@ import functools
 import json
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import itda
 from itda.confidence.validity import check_validity
 from itda.engine.codec import decode_predictions, encode_predictions
 from itda.engine.device import resolve_device
-from itda.engine.events import (
-    Event,
-    JobFailed,
-    JobFinished,
-    JobStarted,
-    JobWarned,
-    StageFinished,
-    StageProgress,
-    StageStarted,
-)
+from itda.engine.events import Event, JobFailed, JobFinished, JobStarted
+from itda.engine.gather import PROVENANCE, gather
 from itda.engine.plan import Plan, Request, Settings, make_plan
 from itda.engine.result import Result, ranked
+from itda.engine.searches import Searches
+from itda.engine.stages import Codec, Stage, Stages
 from itda.engine.store import Store
-from itda.engine.worker import Progress, with_progress
+from itda.engine.worker import Progress
 from itda.errors import CapabilityError, ItdaError
 from itda.job.model import Job
+from itda.search.evidence import Evidence
 from itda.structure.prediction import Prediction
 
 if TYPE_CHECKING:
     from itda.models.family import Family, Model
 
-Value = TypeVar("Value")
-
-# Raise a stage's version when the same inputs give another result.
-PREDICT = ("predict", 1)
-VALIDITY = ("validity", 1)
+PREDICT = Stage("predict", 2)
+VALIDITY = Stage("validity", 1)
 
 
 class Engine:
@@ -52,7 +44,7 @@ class Engine:
     """
 
     def __init__(self, store: Store | None, device: str = "auto") -> None:
-        self.store = store
+        self.stages = Stages(store)
         self.device = device
 
     def run(
@@ -64,6 +56,7 @@ class Engine:
         seed: int | None = None,
         samples: int | None = None,
         recycles: int | None = None,
+        searches: Searches | None = None,
     ) -> Iterator[Event]:
         """Fold jobs and yield what happens.
 
@@ -79,17 +72,22 @@ class Engine:
             seed: Replaces the seeds that jobs name.
             samples: Replaces the samples that jobs name.
             recycles: How often the trunk sees its own output; None for the family's choice.
+            searches: What is searched for each job before it is folded.
 
         Raises:
             WeightsError: The weights are missing, truncated or altered.
-            CapabilityError: The machine has no such device, or there is no such family.
+            CapabilityError: The machine has no such device, there is no such family, or it takes
+                nothing of the kind that is to be searched.
+            DataError: A database is missing, unfinished or altered.
         """
         if isinstance(family, str):
             from itda.models.registry import get_family
 
             family = get_family(family)
         yield from self.run_plan(
-            make_plan(jobs, Settings(family, weights, seed, samples, recycles))
+            make_plan(
+                jobs, Settings(family, weights, seed, samples, recycles, searches or Searches())
+            )
         )
 
     def run_plan(self, plan: Plan) -> Iterator[Event]:
@@ -113,11 +111,15 @@ class Engine:
 
     def _run(self, request: Request, settings: Settings, model: Model) -> Iterator[Event]:
         began = time.perf_counter()
+        gathered = yield from gather(
+            request.job, settings.searches, settings.searches_key, self.stages
+        )
         predictions: list[Prediction] = []
-        all_cached = True
+        all_cached = gathered.cached
         for seed in request.job.seeds:
             inputs = {
                 "job": request.input_digest,
+                "evidence": gathered.key,
                 "seed": seed,
                 "samples": request.job.samples,
                 "recycles": settings.recycles,
@@ -126,7 +128,10 @@ class Engine:
                 "device": model.device,
                 "itda": itda.__version__,
             }
-            found, cached = yield from self._predict(request.job, seed, settings, model, inputs)
+            found, cached = yield from self._predict(
+                request.job, gathered.evidence, seed, settings, model, inputs
+            )
+            found = [_with_inputs(prediction, gathered.inputs) for prediction in found]
             predictions.extend((yield from self._validate(request.job, found, inputs)))
             all_cached = all_cached and cached
         yield JobFinished(
@@ -141,11 +146,18 @@ class Engine:
         )
 
     def _predict(
-        self, job: Job, seed: int, settings: Settings, model: Model, inputs: Mapping[str, object]
+        self,
+        job: Job,
+        evidence: Mapping[str, Evidence],
+        seed: int,
+        settings: Settings,
+        model: Model,
+        inputs: Mapping[str, object],
     ) -> Generator[Event, None, tuple[list[Prediction], bool]]:
         def compute(progress: Progress) -> list[Prediction]:
             predictions = model.predict(
                 job,
+                evidence=evidence,
                 seed=seed,
                 samples=job.samples,
                 recycles=settings.recycles,
@@ -155,16 +167,10 @@ class Engine:
                 raise RuntimeError(f"{len(predictions)} predictions for {job.samples} samples")
             return predictions
 
-        return (
-            yield from self._stage(
-                job,
-                PREDICT,
-                inputs,
-                compute,
-                encode_predictions,
-                functools.partial(decode_predictions, name=job.name),
-            )
+        codec: Codec[list[Prediction]] = Codec(
+            encode_predictions, functools.partial(decode_predictions, name=job.name)
         )
+        return (yield from self.stages.find_or_compute(job.name, PREDICT, inputs, compute, codec))
 
     def _validate(
         self, job: Job, predictions: list[Prediction], inputs: Mapping[str, object]
@@ -176,84 +182,30 @@ class Engine:
                 reports.append(_validity_report(prediction))
             return reports
 
-        reports, _ = yield from self._stage(
-            job,
-            VALIDITY,
-            {"predict": PREDICT[1], **inputs},
-            compute,
-            lambda value: {"validity.json": json.dumps(value).encode()},
-            lambda files: json.loads(files["validity.json"]),
+        reports, _ = yield from self.stages.find_or_compute(
+            job.name, VALIDITY, {"predict": PREDICT.version, **inputs}, compute, _REPORTS
         )
         return [
             dataclasses.replace(prediction, validity=report)
             for prediction, report in zip(predictions, reports, strict=True)
         ]
 
-    def _stage(
-        self,
-        job: Job,
-        stage: tuple[str, int],
-        inputs: Mapping[str, object],
-        compute: Callable[[Progress], Value],
-        encode: Callable[[Value], dict[str, bytes]],
-        decode: Callable[[Mapping[str, bytes]], Value],
-    ) -> Generator[Event, None, tuple[Value, bool]]:
-        name, version = stage
-        key = Store.key(name, version, inputs)
-        began = time.perf_counter()
-        yield StageStarted(job=job.name, stage=name)
-        found = yield from self._find(job, key, decode)
-        if found is None:
-            work = with_progress(compute)
-            try:
-                while True:
-                    fraction, message = next(work)
-                    yield StageProgress(
-                        job=job.name, stage=name, fraction=fraction, message=message
-                    )
-            except StopIteration as finished:
-                value: Value = finished.value
-            finally:
-                work.close()
-            yield from self._keep(job, key, encode(value))
-        else:
-            (value,) = found
-        seconds = time.perf_counter() - began
-        cached = found is not None
-        yield StageFinished(job=job.name, stage=name, cached=cached, seconds=seconds)
-        return value, cached
 
-    def _find(
-        self, job: Job, key: str, decode: Callable[[Mapping[str, bytes]], Value]
-    ) -> Generator[Event, None, tuple[Value] | None]:
-        """Return what the store has, in a tuple; None where it has nothing that can be used."""
-        if self.store is None:
-            return None
-        try:
-            files = self.store.get(key)
-            return None if files is None else (decode(files),)
-        except Exception as damage:  # whatever is wrong with it, it can be computed anew
-            yield JobWarned(
-                job=job.name,
-                message=f"a stored result is damaged and is computed anew: {damage}",
-            )
-        try:
-            self.store.discard(key)
-        except OSError as error:
-            yield JobWarned(job=job.name, message=f"the damaged result cannot be removed: {error}")
-        return None
+def _with_inputs(prediction: Prediction, inputs: Mapping[str, str]) -> Prediction:
+    """Say in the provenance where this run's evidence came from.
 
-    def _keep(self, job: Job, key: str, files: Mapping[str, bytes]) -> Iterator[Event]:
-        if self.store is None:
-            return
-        try:
-            self.store.put(key, files)
-        except OSError as error:
-            yield JobWarned(
-                job=job.name,
-                message="the result cannot be kept for later runs: "
-                f"{error.strerror or error} ({self.store.folder})",
-            )
+    It may not be what was kept with the prediction: the same alignment can come from a file today
+    and have come from a search yesterday.
+    """
+    provenance = prediction.provenance
+    own = {
+        name: value
+        for name, value in provenance.inputs.items()
+        if name.rpartition(".")[2] not in PROVENANCE
+    }
+    return dataclasses.replace(
+        prediction, provenance=dataclasses.replace(provenance, inputs=own | dict(inputs))
+    )
 
 
 def _out_of_memory(error: Exception, job: Job, model: Model) -> CapabilityError | None:
@@ -276,3 +228,9 @@ def _validity_report(prediction: Prediction) -> dict[str, Any]:
     """Return the report with lists for tuples, so that a found one equals a computed one."""
     report: dict[str, Any] = json.loads(json.dumps(check_validity(prediction.atoms).to_dict()))
     return report
+
+
+_REPORTS: Codec[list[dict[str, Any]]] = Codec(
+    lambda value: {"validity.json": json.dumps(value).encode()},
+    lambda files: json.loads(files["validity.json"]),
+)

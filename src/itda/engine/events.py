@@ -81,15 +81,28 @@ class StageProgress(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class StageFinished(Event):
-    """A stage of a job is done; `cached` when an earlier run's result was found."""
+    """A stage of a job is done.
+
+    Attributes:
+        stage: Its name.
+        cached: True when an earlier run's result was found.
+        seconds: What it took in this run.
+        message: What came of it in a few words; empty where there is nothing to say.
+    """
 
     kind: ClassVar[str] = "stage_finished"
     stage: str
     cached: bool
     seconds: float
+    message: str = ""
 
     def _fields(self) -> Mapping[str, object]:
-        return {"stage": self.stage, "cached": self.cached, "seconds": round(self.seconds, 3)}
+        return {
+            "stage": self.stage,
+            "cached": self.cached,
+            "seconds": round(self.seconds, 3),
+            "message": self.message,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,6 +64,7 @@ class OutputFolder:
                 "seed": plan.settings.seed,
                 "samples": plan.settings.samples,
                 "recycles": plan.settings.recycles,
+                **plan.settings.searches.titles(),
             },
         }
         for name, place, error in rejected:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import traceback
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from itda.engine.events import JobFailed
+from itda.engine.searches import Searches, refuse_both, refuse_searches, without_evidence
 from itda.engine.store import digest_of, digest_of_file
 from itda.errors import InputError, ItdaError, WeightsError
 from itda.job.model import Job
@@ -29,6 +30,7 @@ class Settings:
         seed: Replaces the seeds that jobs name.
         samples: Replaces the samples that jobs name.
         recycles: How often the trunk sees its own output; None for the family's choice.
+        searches: What is searched for each job before it is folded.
     """
 
     family: Family
@@ -36,6 +38,7 @@ class Settings:
     seed: int | None = None
     samples: int | None = None
     recycles: int | None = None
+    searches: Searches = field(default_factory=Searches)
 
     @functools.cached_property
     def weights_digest(self) -> str:
@@ -54,6 +57,15 @@ class Settings:
                 hint="give a weights file, or leave --weights out to use the family's own",
             ) from error
 
+    @functools.cached_property
+    def searches_key(self) -> dict[str, dict[str, object]]:
+        """All that decides what is found beside the job; empty where nothing is searched.
+
+        Raises:
+            DataError: A database is missing, unfinished or altered.
+        """
+        return self.searches.key()
+
 
 @dataclass(frozen=True)
 class Request:
@@ -62,7 +74,8 @@ class Request:
     Attributes:
         job: With the run's seed and samples put in.
         position: Its place in the input, from 1.
-        input_digest: Hash of the job without seeds and samples, and of the files it names.
+        input_digest: Hash of the job without seeds and samples, and of the files it names but for
+            alignments and templates.
         digest: Hash of all that was asked for.
     """
 
@@ -106,8 +119,17 @@ def make_plan(
 
     Raises:
         WeightsError: The weights file cannot be read.
+        CapabilityError: The family takes no alignment or template, and one is to be searched.
+        DataError: A database is missing, unfinished or altered.
     """
+    searches = settings.searches
+    refuse_searches(
+        settings.family,
+        alignments=searches.alignments is not None,
+        templates=searches.templates is not None,
+    )
     weights_digest = settings.weights_digest
+    searches_key = settings.searches_key
     requests: list[Request] = []
     refusals: list[tuple[int, JobFailed]] = []
     taken: dict[str, str] = {}
@@ -115,7 +137,7 @@ def make_plan(
     for position, job in zip(places or range(1, len(jobs) + 1), jobs, strict=True):
         try:
             _refuse_taken_name(job, taken)
-            requests.append(_request(job, position, settings, weights_digest))
+            requests.append(_request(job, position, settings, weights_digest, searches_key))
         except ItdaError as error:
             refusals.append((position, JobFailed(job=job.name, error=error, refused=True)))
         except Exception as error:
@@ -136,7 +158,13 @@ def _refuse_taken_name(job: Job, taken: dict[str, str]) -> None:
     raise InputError(f"name {job.name!r}: {same}", hint="give each job a name of its own")
 
 
-def _request(job: Job, position: int, settings: Settings, weights_digest: str) -> Request:
+def _request(
+    job: Job,
+    position: int,
+    settings: Settings,
+    weights_digest: str,
+    searches_key: Mapping[str, object],
+) -> Request:
     changes: dict[str, object] = {}
     if settings.seed is not None:
         changes["seeds"] = (settings.seed,)
@@ -145,15 +173,16 @@ def _request(job: Job, position: int, settings: Settings, weights_digest: str) -
     if changes:
         job = job.replace(**changes)
     settings.family.check(job)
-    input_digest = job.replace(seeds=(0,), samples=1).digest()
-    digest = digest_of(
-        {
-            "input": input_digest,
-            "seeds": job.seeds,
-            "samples": job.samples,
-            "recycles": settings.recycles,
-            "family": settings.family.name,
-            "weights": weights_digest,
-        }
-    )
-    return Request(job, position, input_digest, digest)
+    refuse_both(job, settings.searches)
+    once = job.replace(seeds=(0,), samples=1)
+    asked = {
+        "input": once.digest(),
+        "seeds": job.seeds,
+        "samples": job.samples,
+        "recycles": settings.recycles,
+        "family": settings.family.name,
+        "weights": weights_digest,
+    }
+    if searches_key:
+        asked["searches"] = searches_key
+    return Request(job, position, without_evidence(once).digest(), digest_of(asked))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -13,6 +13,7 @@ from itda.job.entities import Dna, Protein, Rna
 from itda.job.model import Job
 
 if TYPE_CHECKING:
+    from itda.search.evidence import Evidence
     from itda.structure.prediction import Prediction
 
 
@@ -67,6 +68,7 @@ class Model(Protocol):
         self,
         job: Job,
         *,
+        evidence: Mapping[str, Evidence],
         seed: int,
         samples: int,
         recycles: int | None,
@@ -76,6 +78,8 @@ class Model(Protocol):
 
         Args:
             job: What to fold.
+            evidence: Alignment and templates of each protein chain by its id. They are read from
+                here, also where the job names the files that they came from.
             seed: Start of the random numbers.
             samples: Structures to make.
             recycles: Passes of the trunk after the first; the family's own number where it is None.

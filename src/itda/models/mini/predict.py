@@ -188,7 +188,7 @@ def read_inputs(entity: Protein, evidence: Evidence) -> _Inputs:
             alignment too.
     """
     sequence = entity.sequence
-    digests = {"sequence": _digest(sequence.encode()), **evidence.provenance}
+    digests = {"sequence": _digest(sequence.encode())}
     profile = ProfileFeatures.absent(1, len(sequence))
     if entity.profile is not None:
         if evidence.alignment is not None:

@@ -1,0 +1,269 @@
+"""`itda msa`: what alignments hold, fewer rows of them, other formats, pictures, pairs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from itda.cli.output import print_error, print_warning
+from itda.errors import InputError, ItdaError, OutputError
+
+if TYPE_CHECKING:
+    from itda.search.alignment import Alignment
+
+app = typer.Typer(help="Alignments: look at, filter, convert, plot, pair.", no_args_is_help=True)
+
+Source = Annotated[Path, typer.Argument(help="A3M, Stockholm or aligned FASTA, also gzipped.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands there.")]
+_CHAIN_NAMES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+class OrderChoice(StrEnum):
+    """What ranks the rows of one species."""
+
+    IDENTITY = "identity"
+    ROW = "row"
+
+
+@app.command("info")
+def info(
+    files: Annotated[
+        list[Path], typer.Argument(help="A3M, Stockholm or aligned FASTA, also gzipped.")
+    ],
+    identity: Annotated[
+        float, typer.Option(min=0, max=1, help="Rows alike from here on share one weight in Neff.")
+    ] = 0.8,
+    entropy: Annotated[
+        bool, typer.Option("--entropy", help="HH-suite's Neff too; slow for deep alignments.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say how deep, how diverse and how well labelled alignments are.
+
+    Exit status: 0 all read, 1 none, 2 some.
+    """
+    from itda.search.formats import read_alignment
+
+    found: dict[str, dict[str, Any]] = {}
+    for file in files:
+        try:
+            alignment = read_alignment(file, query=None)
+        except ItdaError as error:
+            print_error(error)
+            continue
+        found[str(file)] = _described(alignment, identity, entropy)
+        if _looks_like_nucleotides(alignment):
+            print_warning(f"{file}: looks like RNA or DNA; it was read as protein")
+        if not as_json:
+            _print_description(str(file), found[str(file)])
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    if len(found) < len(files):
+        raise typer.Exit(2 if found else 1)
+
+
+@app.command("filter")
+def filter_rows(
+    source: Source,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A3M to write.")],
+    min_coverage: Annotated[
+        float, typer.Option(min=0, max=1, help="Least part of the columns that a row fills.")
+    ] = 0.0,
+    min_identity: Annotated[
+        float, typer.Option(min=0, max=1, help="Least identity to the query.")
+    ] = 0.0,
+    max_identity: Annotated[
+        float, typer.Option(min=0, max=1, help="Most identity of two rows.")
+    ] = 0.9,
+    diff: Annotated[
+        int, typer.Option(min=0, help="The most diverse rows, so many a stretch of 50; 0: all.")
+    ] = 0,
+    rows: Annotated[
+        int | None, typer.Option(min=1, help="Then draw so many at random, the query with them.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Keep fewer rows, by the rules of HH-suite's hhfilter; the query stays."""
+    from itda.search.filter import filter_alignment, subsample
+    from itda.search.formats import read_alignment
+
+    alignment = read_alignment(source, query=None)
+    kept = filter_alignment(
+        alignment,
+        min_coverage=min_coverage,
+        min_identity_to_query=min_identity,
+        max_pairwise_identity=max_identity,
+        diff=diff,
+    )
+    if rows is not None:
+        kept = subsample(kept, rows, seed=seed)
+    _write(out, kept.to_a3m(), overwrite)
+    typer.echo(f"{out}: {len(kept):,} of {len(alignment):,} rows")
+
+
+@app.command("convert")
+def convert(
+    source: Source,
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="NAME.a3m, NAME.fasta (aligned) or NAME.sto.")
+    ],
+    overwrite: Overwrite = False,
+) -> None:
+    """Write an alignment in another format, with all its insertions."""
+    from itda.search.alignment import Alignment
+    from itda.search.formats import read_alignment
+    from itda.search.writers import to_fasta, to_stockholm
+
+    writers = {
+        ".a3m": Alignment.to_a3m,
+        **dict.fromkeys((".fasta", ".fa", ".afa"), to_fasta),
+        **dict.fromkeys((".sto", ".stk"), to_stockholm),
+    }
+    if out.suffix not in writers:
+        raise InputError(f"{out}: unknown format", hint=f"end it with {', '.join(writers)}")
+    alignment = read_alignment(source, query=None)
+    _write(out, writers[out.suffix](alignment), overwrite)
+    typer.echo(f"{out}: {len(alignment):,} rows, {alignment.length} columns")
+
+
+@app.command("plot")
+def plot(
+    source: Source,
+    out: Annotated[Path, typer.Argument(metavar="OUT.svg", help="The picture to write.")],
+    title: Annotated[str, typer.Option(help="Over the picture. (default: the file's name)")] = "",
+    overwrite: Overwrite = False,
+) -> None:
+    """Draw which residues the rows cover, coloured by identity to the query."""
+    from itda.search.coverage_plot import coverage_plot
+    from itda.search.formats import read_alignment
+
+    if out.suffix != ".svg":
+        raise InputError(f"{out}: pictures are SVG", hint="end it with .svg")
+    alignment = read_alignment(source, query=None)
+    _write(out, coverage_plot(alignment, title=title or source.name), overwrite)
+    typer.echo(str(out))
+
+
+@app.command("pair")
+def pair_chains(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="[NAME=]FILE...", help="One a chain; named A, B, … unless told."),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write.")],
+    limit: Annotated[int, typer.Option(min=1, help="Most paired rows.")] = 8191,
+    order: Annotated[
+        OrderChoice, typer.Option(help="What ranks the rows of one species.")
+    ] = OrderChoice.IDENTITY,
+    collective: Annotated[
+        bool, typer.Option(help="Whether codes of whole groups, such as 9BACT, are a species.")
+    ] = True,
+    overwrite: Overwrite = False,
+) -> None:
+    """Pair the rows of chains by species, as AlphaFold 3 does.
+
+    Writes for each chain NAME.paired.a3m, all with the same rows, and NAME.unpaired.a3m; and
+    pairs.tsv, which says what stands in each paired row.
+    """
+    from itda.search.formats import read_alignment
+    from itda.search.pairing import pair
+    from itda.storage import atomic_folder
+
+    paths = _chains(files)
+    alignments = {name: read_alignment(path, query=None) for name, path in paths.items()}
+    paired = pair(alignments, limit=limit, order=order.value, collective=collective)
+    with atomic_folder(out, overwrite=overwrite) as folder:
+        for name in alignments:
+            (folder / f"{name}.paired.a3m").write_text(paired.paired[name].to_a3m())
+            (folder / f"{name}.unpaired.a3m").write_text(paired.unpaired[name].to_a3m())
+        lines = ["\t".join(("species", *(f"row_{name}" for name in alignments)))]
+        for species, rows in zip(paired.species, paired.rows.tolist(), strict=True):
+            shown = (str(row + 1) if row >= 0 else "" for row in rows)
+            lines.append("\t".join((species or "query", *shown)))
+        (folder / "pairs.tsv").write_text("\n".join(lines) + "\n")
+    for chains, count in paired.count_by_chains().items():
+        typer.echo(f"{count:,} rows pair {chains} chains")
+    for name in alignments:
+        typer.echo(f"{name}: {len(paired.unpaired[name]) - 1:,} unpaired rows beside the query")
+    if not len(paired):
+        print_warning("no species has rows in two chains; nothing is paired")
+
+
+def _chains(files: list[str]) -> dict[str, Path]:
+    paths: dict[str, Path] = {}
+    for number, file in enumerate(files):
+        name, equals, path = file.partition("=")
+        if not equals or Path(file).exists():
+            name, path = _CHAIN_NAMES[number % len(_CHAIN_NAMES)], file
+        if not name.replace("_", "").isalnum() or name in paths:
+            raise InputError(
+                f"chain name {name!r} is given twice or is no name",
+                hint="name chains with letters and digits: A=first.a3m B=second.a3m",
+            )
+        paths[name] = Path(path)
+    return paths
+
+
+def _described(alignment: Alignment, identity: float, entropy: bool) -> dict[str, Any]:
+    from itda.search.depth import (
+        coverage_of_rows,
+        identity_to_query,
+        neff_entropy,
+        residues_of_columns,
+        row_weights,
+    )
+
+    labelled = [species for species in alignment.species[1:] if species]
+    beside = len(alignment) - 1
+    weights = row_weights(alignment, identity=identity)
+    described: dict[str, Any] = {
+        "rows": len(alignment),
+        "columns": alignment.length,
+        "neff": round(float(weights.sum()), 2),
+        "neff_identity": identity,
+        "mean_coverage": round(float(coverage_of_rows(alignment)[1:].mean()), 4) if beside else 0.0,
+        "mean_identity": (
+            round(float(identity_to_query(alignment)[1:].mean()), 4) if beside else 0.0
+        ),
+        "least_rows_of_a_column": int(residues_of_columns(alignment).min()),
+        "rows_with_species": len(labelled),
+        "species": len(set(labelled)),
+        "digest": alignment.digest,
+    }
+    if entropy:
+        described["neff_entropy"] = round(neff_entropy(alignment), 2)
+    return described
+
+
+def _print_description(file: str, found: Mapping[str, Any]) -> None:
+    beside = max(found["rows"] - 1, 1)
+    lines = [
+        f"{file}: {found['rows']:,} rows, {found['columns']:,} columns",
+        f"  Neff {found['neff']:,.1f} at {found['neff_identity']:.0%} identity"
+        + (f", {found['neff_entropy']:.1f} by entropy" if "neff_entropy" in found else ""),
+        f"  mean coverage {found['mean_coverage']:.0%}, identity {found['mean_identity']:.0%}; "
+        f"each column has {found['least_rows_of_a_column']:,} rows or more",
+        f"  species: {found['rows_with_species'] / beside:.0%} of the rows say theirs, "
+        f"{found['species']:,} in all",
+        f"  {found['digest']}",
+    ]
+    typer.echo("\n".join(lines))
+
+
+def _looks_like_nucleotides(alignment: Alignment) -> bool:
+    letters = set().union(*(text.upper() for text in alignment.texts[:50]))
+    return letters <= set("ACGTUN-") and alignment.length > 10
+
+
+def _write(path: Path, text: str, overwrite: bool) -> None:
+    from itda.engine.atomic import write_bytes
+
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already", hint="choose another, or pass --overwrite")
+    write_bytes(path, text.encode())

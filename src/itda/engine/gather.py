@@ -1,0 +1,217 @@
+"""What is known about each chain of a job before it is folded: its alignment and its templates."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from itda.engine import codec_evidence
+from itda.engine.codec_evidence import (
+    alignment_key,
+    describe_alignment,
+    describe_found,
+    templates_key,
+)
+from itda.engine.events import Event
+from itda.engine.searches import FoundTemplates, Searches, TemplateSource
+from itda.engine.stages import Stage, Stages
+from itda.engine.worker import Progress
+from itda.errors import DataError
+from itda.job.entities import Protein
+from itda.job.model import Job
+from itda.search.alignment import Alignment
+from itda.search.evidence import Evidence
+from itda.search.formats import read_alignment
+from itda.search.sources.source import Source
+from itda.search.templates.codec import templates_digest
+from itda.search.templates.from_file import read_template
+
+ALIGNMENT = Stage("alignment", 1)
+TEMPLATES = Stage("templates", 1)
+
+PROVENANCE = (
+    "alignment", "alignment_rows", "alignment_search", "alignment_source",
+    "template_search", "template_source", "templates", "templates_digest", "templates_refused",
+)  # fmt: skip
+"""Names under which the provenance of a result says where its evidence came from."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What was found.
+
+    Attributes:
+        evidence: Of each protein chain by its id; copies share it.
+        key: All of the evidence that a prediction depends on, as JSON values.
+        inputs: Where it came from, as it goes into the provenance of a result.
+        cached: True where nothing had to be searched.
+    """
+
+    evidence: Mapping[str, Evidence]
+    key: Mapping[str, object]
+    inputs: Mapping[str, str]
+    cached: bool
+
+
+def gather(
+    job: Job, searches: Searches, keys: Mapping[str, Mapping[str, object]], stages: Stages
+) -> Generator[Event, None, Gathered]:
+    """Read or search what a job's proteins need, each kind once.
+
+    A file that the job names is read anew in each run; what is searched is kept and found again.
+
+    Args:
+        job: What is to be folded.
+        searches: What is searched.
+        keys: What `searches.key()` gave when the run began.
+        stages: Runs and keeps the searches.
+
+    Raises:
+        ItdaError: A file cannot be read, or a search failed.
+    """
+    evidence: dict[str, Evidence] = {}
+    key: dict[str, object] = {}
+    cached = True
+    known: dict[tuple[object, ...], tuple[Evidence, bool]] = {}
+    for entity in job.entities:
+        if not isinstance(entity, Protein):
+            continue
+        asked = (entity.sequence, entity.msa, entity.templates)
+        if asked not in known:
+            known[asked] = yield from _of_protein(job.name, entity, searches, keys, stages)
+        found, entity_cached = known[asked]
+        cached = cached and entity_cached
+        for chain_id in entity.ids:
+            evidence[chain_id] = found
+            key[chain_id] = {
+                "alignment": alignment_key(found.alignment),
+                "templates": templates_key(found.templates),
+            }
+    return Gathered(evidence, key, _inputs(job, evidence), cached)
+
+
+def _of_protein(
+    job: str,
+    entity: Protein,
+    searches: Searches,
+    keys: Mapping[str, Mapping[str, object]],
+    stages: Stages,
+) -> Generator[Event, None, tuple[Evidence, bool]]:
+    alignment, found = None, FoundTemplates(())
+    provenance: dict[str, str] = {}
+    cached = templates_cached = True
+    if entity.msa is not None:
+        alignment = yield from _read_alignment(job, entity.msa, entity.sequence, stages)
+        provenance |= {"alignment_source": entity.msa.name}
+    elif searches.alignments is not None:
+        source, key = searches.alignments, keys["alignments"]
+        alignment, cached = yield from _search_alignment(job, entity.sequence, source, key, stages)
+        provenance |= {"alignment_source": source.title, "alignment_search": _canonical(key)}
+    if alignment is not None:
+        provenance |= {"alignment": alignment.digest, "alignment_rows": str(len(alignment))}
+    if entity.templates:
+        found = yield from _read_templates(job, entity, stages)
+        files = dict.fromkeys(template.path.name for template in entity.templates)
+        provenance |= {"template_source": ", ".join(files)}
+    elif searches.templates is not None:
+        finder, key = searches.templates, keys["templates"]
+        found, templates_cached = yield from _search_templates(
+            job, entity.sequence, alignment, finder, key, stages
+        )
+        provenance |= {"template_source": finder.title, "template_search": _canonical(key)}
+    if "template_source" in provenance:
+        provenance |= {
+            "templates": ", ".join(template.name for template in found.templates),
+            "templates_digest": templates_digest(found.templates),
+        }
+    if found.refused:
+        provenance |= {"templates_refused": found.refused}
+    evidence = Evidence(alignment, found.templates, provenance)
+    return evidence, cached and templates_cached
+
+
+def _read_alignment(
+    job: str, path: Path, query: str, stages: Stages
+) -> Generator[Event, None, Alignment]:
+    def read(progress: Progress) -> Alignment:
+        progress(0.0, f"reading {path.name}")
+        return read_alignment(path, query=query)
+
+    return (yield from stages.compute(job, ALIGNMENT, read, describe_alignment))
+
+
+def _read_templates(
+    job: str, entity: Protein, stages: Stages
+) -> Generator[Event, None, FoundTemplates]:
+    def read(progress: Progress) -> FoundTemplates:
+        templates = []
+        for number, file in enumerate(entity.templates):
+            progress(number / len(entity.templates), f"reading {file.path.name}")
+            templates.append(read_template(file, entity.sequence))
+        return FoundTemplates(tuple(templates))
+
+    return (yield from stages.compute(job, TEMPLATES, read, describe_found))
+
+
+def _search_alignment(
+    job: str, query: str, source: Source, key: Mapping[str, object], stages: Stages
+) -> Generator[Event, None, tuple[Alignment, bool]]:
+    def search(work: Path, progress: Progress) -> Alignment:
+        _refuse_changed(source, key)
+        alignment = source.search(query, work=work, progress=progress)
+        _refuse_changed(source, key)
+        if alignment.query != query:
+            raise RuntimeError(f"{source.title} gave an alignment of another sequence")
+        return alignment
+
+    inputs = {"query": query, "search": key}
+    return (
+        yield from stages.find_or_search(job, ALIGNMENT, inputs, search, codec_evidence.ALIGNMENT)
+    )
+
+
+def _search_templates(
+    job: str,
+    query: str,
+    alignment: Alignment | None,
+    finder: TemplateSource,
+    key: Mapping[str, object],
+    stages: Stages,
+) -> Generator[Event, None, tuple[FoundTemplates, bool]]:
+    def search(work: Path, progress: Progress) -> FoundTemplates:
+        _refuse_changed(finder, key)
+        found = finder.search(query, alignment=alignment, work=work, progress=progress)
+        _refuse_changed(finder, key)
+        return found
+
+    inputs = {"query": query, "alignment": alignment_key(alignment), "search": key}
+    return (
+        yield from stages.find_or_search(job, TEMPLATES, inputs, search, codec_evidence.TEMPLATES)
+    )
+
+
+def _refuse_changed(source: Source | TemplateSource, key: Mapping[str, object]) -> None:
+    """Refuse a result of which nobody could say what it was searched in."""
+    if dict(source.key()) != dict(key):
+        raise DataError(
+            f"{source.title}: was changed since the run began",
+            hint="the same command searches what is there now",
+        )
+
+
+def _inputs(job: Job, evidence: Mapping[str, Evidence]) -> dict[str, str]:
+    """Return the provenance of all evidence; with the chain's id where there are several."""
+    proteins = [entity.ids[0] for entity in job.entities if isinstance(entity, Protein)]
+    return {
+        name if len(proteins) == 1 else f"{chain_id}.{name}": value
+        for chain_id in proteins
+        for name, value in sorted(evidence[chain_id].provenance.items())
+    }
+
+
+_canonical = functools.partial(
+    json.dumps, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+)

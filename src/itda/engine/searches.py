@@ -1,0 +1,145 @@
+"""What is searched for each job before it is folded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from itda.errors import CapabilityError, InputError
+from itda.job.entities import Protein
+from itda.job.model import Job
+
+if TYPE_CHECKING:
+    from itda.models.family import Family
+    from itda.search.alignment import Alignment
+    from itda.search.sources.source import Progress, Source
+    from itda.search.templates.template import Template
+
+
+@dataclass(frozen=True)
+class FoundTemplates:
+    """What a search for templates gave.
+
+    Attributes:
+        templates: The best first.
+        refused: What was found and not taken, with the reasons; empty where nothing was.
+    """
+
+    templates: tuple[Template, ...]
+    refused: str = ""
+
+
+class TemplateSource(Protocol):
+    """Finds known structures that resemble a protein."""
+
+    @property
+    def title(self) -> str:
+        """What is searched and with what, for people."""
+        ...
+
+    def key(self) -> Mapping[str, object]:
+        """All that decides what is found beside query and alignment, as JSON values.
+
+        Raises:
+            DataError: A database is missing, unfinished or altered.
+        """
+        ...
+
+    def search(
+        self, query: str, *, alignment: Alignment | None, work: Path, progress: Progress
+    ) -> FoundTemplates:
+        """Search.
+
+        Args:
+            query: One-letter protein sequence.
+            alignment: Its relatives; None where none are known.
+            work: An empty folder, or the one that a killed search of the same query, alignment and
+                key left behind.
+            progress: Called as the search goes on.
+
+        Raises:
+            ItdaError: The search failed.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Searches:
+    """What is searched; nothing unless told.
+
+    Attributes:
+        alignments: Searched with each protein that brings no alignment of its own.
+        templates: Searched with each protein that brings no template of its own.
+    """
+
+    alignments: Source | None = None
+    templates: TemplateSource | None = None
+
+    def key(self) -> dict[str, dict[str, object]]:
+        """All that decides what is found beside the job, as JSON values; empty for no search.
+
+        Raises:
+            DataError: A database is missing, unfinished or altered.
+        """
+        sources = {"alignments": self.alignments, "templates": self.templates}
+        return {name: dict(source.key()) for name, source in sources.items() if source is not None}
+
+    def titles(self) -> dict[str, str | None]:
+        """What is searched, for people; None where nothing is."""
+        return {
+            "alignments": None if self.alignments is None else self.alignments.title,
+            "templates": None if self.templates is None else self.templates.title,
+        }
+
+
+def refuse_searches(family: Family, *, alignments: bool, templates: bool) -> None:
+    """Refuse what the family could make no use of, before any search.
+
+    Args:
+        family: The chosen one.
+        alignments: Whether an alignment is to be searched.
+        templates: Whether templates are to be searched.
+
+    Raises:
+        CapabilityError: The family takes no alignment or no template.
+    """
+    inputs = family.capabilities.inputs
+    for wanted, kind, option, what in (
+        (alignments, "msa", "--msa", "alignment"),
+        (templates, "template", "--templates", "template"),
+    ):
+        if wanted and kind not in inputs:
+            takes = f"it takes {', '.join(sorted(inputs))}" if inputs else "it takes sequences only"
+            raise CapabilityError(
+                f"{option}: {family.name} takes no {what}, so none is searched; {takes}",
+                hint=f"leave {option} out, or choose a family that takes one: `itda models`",
+            )
+
+
+def refuse_both(job: Job, searches: Searches) -> None:
+    """Refuse a job that brings a profile while an alignment is to be searched for it.
+
+    Raises:
+        InputError: It names the job and the chain.
+    """
+    if searches.alignments is None:
+        return
+    for entity in job.entities:
+        if isinstance(entity, Protein) and entity.profile is not None and entity.msa is None:
+            raise InputError(
+                f"job {job.name!r}, chain {entity.ids[0]}: brings a profile, and an alignment is "
+                "to be searched for it",
+                hint="leave out the profile or --msa",
+            )
+
+
+def without_evidence(job: Job) -> Job:
+    """Return the job without the files that become evidence: alignments and templates."""
+    entities = tuple(
+        entity.replace(msa=None, templates=()) if isinstance(entity, Protein) else entity
+        for entity in job.entities
+    )
+    stripped: Job = job.replace(entities=entities)
+    return stripped

@@ -1,0 +1,202 @@
+"""One stage of a job: found again by what goes into it, or computed and kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, NamedTuple, TypeVar
+
+from itda.engine.events import Event, JobWarned, StageFinished, StageProgress, StageStarted
+from itda.engine.store import Store
+from itda.engine.worker import Progress, with_progress
+from itda.engine.workplace import workplace
+
+Value = TypeVar("Value")
+
+
+class Stage(NamedTuple):
+    """A kind of stage.
+
+    Attributes:
+        name: As events and progress call it.
+        version: Raised when the same inputs give another result.
+    """
+
+    name: str
+    version: int
+
+
+@dataclass(frozen=True)
+class Codec(Generic[Value]):
+    """A stage's result as files and back.
+
+    Attributes:
+        encode: Gives the content of each file by its name.
+        decode: The other way; raises where the files are not what `encode` gave.
+        describe: The result in a few words, for people.
+    """
+
+    encode: Callable[[Value], Mapping[str, bytes]]
+    decode: Callable[[Mapping[str, bytes]], Value]
+    describe: Callable[[Value], str] = lambda _value: ""
+
+
+class Stages:
+    """Runs stages and tells what happens.
+
+    Args:
+        store: Where results are kept; None keeps nothing.
+    """
+
+    def __init__(self, store: Store | None) -> None:
+        self.store = store
+
+    def compute(
+        self,
+        job: str,
+        stage: Stage,
+        compute: Callable[[Progress], Value],
+        describe: Callable[[Value], str] = lambda _value: "",
+    ) -> Generator[Event, None, Value]:
+        """Run a stage whose result is not worth keeping."""
+        began = time.perf_counter()
+        yield StageStarted(job=job, stage=stage.name)
+        value = yield from self._work(job, stage, compute)
+        yield _finished(job, stage, describe(value), cached=False, began=began)
+        return value
+
+    def find_or_compute(
+        self,
+        job: str,
+        stage: Stage,
+        inputs: Mapping[str, object],
+        compute: Callable[[Progress], Value],
+        codec: Codec[Value],
+    ) -> Generator[Event, None, tuple[Value, bool]]:
+        """Run a stage unless the store has its result.
+
+        Args:
+            job: The job's name.
+            stage: What is run.
+            inputs: Everything that the result depends on, as JSON values.
+            compute: Gives the result.
+            codec: How it is kept.
+
+        Returns:
+            The result, and whether it was found.
+        """
+        key = Store.key(stage.name, stage.version, inputs)
+
+        def work(progress: Progress) -> tuple[Value, str]:
+            value = compute(progress)
+            return value, self._keep(key, value, codec)
+
+        return (yield from self._find_or(job, stage, key, work, codec))
+
+    def find_or_search(
+        self,
+        job: str,
+        stage: Stage,
+        inputs: Mapping[str, object],
+        search: Callable[[Path, Progress], Value],
+        codec: Codec[Value],
+    ) -> Generator[Event, None, tuple[Value, bool]]:
+        """Run a stage that goes on where a killed run left it, unless the store has its result.
+
+        `search` gets a folder that is empty or as the killed run left it; one process at a time has
+        it, and others that want the same result wait and take it.
+        """
+        key = Store.key(stage.name, stage.version, inputs)
+
+        def work(progress: Progress) -> tuple[Value, str]:
+            with workplace(self.store, key, progress) as place:
+                # Another process may have finished it while this one waited for the folder.
+                found, _ = self._find(key, codec)
+                if found is not None:
+                    place.finish()
+                    return found[0], ""
+                value = search(place.folder, progress)
+                problem = self._keep(key, value, codec)
+                if not problem:
+                    place.finish()
+                return value, problem
+
+        return (yield from self._find_or(job, stage, key, work, codec))
+
+    def _find_or(
+        self,
+        job: str,
+        stage: Stage,
+        key: str,
+        work: Callable[[Progress], tuple[Value, str]],
+        codec: Codec[Value],
+    ) -> Generator[Event, None, tuple[Value, bool]]:
+        began = time.perf_counter()
+        yield StageStarted(job=job, stage=stage.name)
+        found, problem = self._find(key, codec)
+        if problem:
+            yield JobWarned(job=job, message=problem)
+        if found is not None:
+            (value,) = found
+        else:
+            value, problem = yield from self._work(job, stage, work)
+            if problem:
+                yield JobWarned(job=job, message=problem)
+        cached = found is not None
+        yield _finished(job, stage, codec.describe(value), cached=cached, began=began)
+        return value, cached
+
+    def _work(
+        self, job: str, stage: Stage, compute: Callable[[Progress], Value]
+    ) -> Generator[Event, None, Value]:
+        work = with_progress(compute)
+        try:
+            while True:
+                fraction, message = next(work)
+                yield StageProgress(job=job, stage=stage.name, fraction=fraction, message=message)
+        except StopIteration as finished:
+            value: Value = finished.value
+            return value
+        finally:
+            work.close()
+
+    def _find(self, key: str, codec: Codec[Value]) -> tuple[tuple[Value] | None, str]:
+        """Return what the store has in a tuple, None where it has nothing to use; and a warning."""
+        if self.store is None:
+            return None, ""
+        try:
+            files = self.store.get(key)
+            return (None if files is None else (codec.decode(files),)), ""
+        except Exception as damage:  # whatever is wrong with it, it can be computed anew
+            warning = f"a stored result is damaged and is computed anew: {damage}"
+        try:
+            self.store.discard(key)
+        except OSError as error:
+            warning += f"; the damaged one cannot be removed: {error}"
+        return None, warning
+
+    def _keep(self, key: str, value: Value, codec: Codec[Value]) -> str:
+        """Put a result in the store; returns a warning where that cannot be done."""
+        if self.store is None:
+            return ""
+        files = codec.encode(value)
+        try:
+            self.store.put(key, files)
+        except OSError as error:
+            return (
+                "the result cannot be kept for later runs: "
+                f"{error.strerror or error} ({self.store.folder})"
+            )
+        return ""
+
+
+def _finished(job: str, stage: Stage, message: str, *, cached: bool, began: float) -> StageFinished:
+    return StageFinished(
+        job=job,
+        stage=stage.name,
+        cached=cached,
+        seconds=time.perf_counter() - began,
+        message=message,
+    )

@@ -1,0 +1,133 @@
+"""A folder for one long computation that survives a kill and has one user at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from itda.engine.store import Store
+from itda.engine.worker import Progress
+
+ABANDONED_AFTER_SECONDS = 7 * 24 * 3600.0
+
+_POLL_SECONDS = 0.2
+_LOCK_SUFFIX = ".lock"
+
+
+class Workplace:
+    """Where a computation leaves its steps.
+
+    Attributes:
+        folder: Empty, or as a killed computation of the same key left it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._finished = False
+
+    def finish(self) -> None:
+        """Say that the result is kept elsewhere and the steps are needed no more."""
+        self._finished = True
+
+    @property
+    def finished(self) -> bool:
+        """Whether the folder may go."""
+        return self._finished
+
+
+@contextlib.contextmanager
+def workplace(store: Store | None, key: str, progress: Progress) -> Iterator[Workplace]:
+    """Give the folder of a key, to one user at a time.
+
+    It stands below the store, so that the next run finds what a killed one left, and goes when
+    the user says `finish`. Without a store, or where that cannot be written or locked, it is a
+    temporary folder.
+
+    Args:
+        store: Where results are kept.
+        key: Of the result.
+        progress: Told while another process has the folder; may raise to stop waiting.
+    """
+    with contextlib.ExitStack() as stack:
+        folder = None
+        if store is not None:
+            with contextlib.suppress(OSError):
+                root = store.folder / "work"
+                root.mkdir(parents=True, exist_ok=True)
+                _sweep(root)
+                stack.enter_context(_alone(root / f"{key}{_LOCK_SUFFIX}", progress))
+                folder = root / key
+                folder.mkdir(exist_ok=True)
+        if folder is None:
+            name = stack.enter_context(tempfile.TemporaryDirectory(prefix="itda-work-"))
+            yield Workplace(Path(name))
+            return
+        place = Workplace(folder)
+        yield place
+        if place.finished:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _alone(lock: Path, progress: Progress) -> Iterator[None]:
+    """Hold a lock that the system takes back when the process dies, however it dies."""
+    descriptor = _acquire(lock, progress)
+    try:
+        yield
+    finally:
+        # While it is held: whoever waits for this file sees that it is gone and makes another.
+        with contextlib.suppress(OSError):
+            lock.unlink()
+        os.close(descriptor)
+
+
+def _acquire(lock: Path, progress: Progress) -> int:
+    while True:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        held = False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = _is_there(descriptor, lock)
+        except BlockingIOError:
+            pass
+        finally:
+            if not held:
+                os.close(descriptor)
+        if held:
+            return descriptor
+        progress(0.0, "another run does this; waiting for it")
+        time.sleep(_POLL_SECONDS)
+
+
+def _is_there(descriptor: int, lock: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), lock.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _sweep(root: Path) -> None:
+    """Remove what was left by runs that nobody took up again."""
+    oldest = time.time() - ABANDONED_AFTER_SECONDS
+    for folder in root.iterdir():
+        if folder.suffix == _LOCK_SUFFIX or folder.stat().st_mtime >= oldest:
+            continue
+        with (
+            contextlib.suppress(_BusyError),
+            _alone(root / f"{folder.name}{_LOCK_SUFFIX}", _refuse),
+        ):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class _BusyError(Exception):
+    """Another process has the folder."""
+
+
+def _refuse(_fraction: float, _message: str) -> None:
+    raise _BusyError
