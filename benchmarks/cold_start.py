@@ -10,22 +10,19 @@ run after a reboot takes longer.
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
-import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+from record import ROOT, write_record
+
 ITDA = str(Path(sys.executable).with_name("itda"))
 UBIQUITIN = Path(str(files("itda"))) / "data" / "examples" / "ubiquitin.fasta"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -74,35 +71,6 @@ def measure(command: list[str], *, runs: int, threads: int) -> list[Run]:
     return results
 
 
-def processor_name() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def machine() -> dict[str, Any]:
-    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {
-        "processor": processor_name(),
-        "cores": os.cpu_count(),
-        "memory_gigabytes": round(memory_bytes / 1e9, 1),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "torch": importlib.metadata.version("torch"),
-        "itda": importlib.metadata.version("itda"),
-    }
-
-
-def git(*arguments: str) -> str:
-    done = subprocess.run(
-        ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip() if done.returncode == 0 else ""
-
-
 def imports_torch() -> bool:
     done = subprocess.run(
         [sys.executable, "-c", "import itda, sys; print('torch' in sys.modules)"],
@@ -144,23 +112,16 @@ def main() -> None:
         "fold_peak_rss_gigabytes": [run.peak_rss_bytes / 1e9 for run in folded],
     }
     results = {name: summary(values, LIMITS[name]) for name, values in measured.items()}
-    record = {
-        "benchmark": "cold_start",
-        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": git("rev-parse", "HEAD") or None,
-        "uncommitted_changes": bool(git("status", "--porcelain", "--untracked-files=no")),
-        "machine": machine(),
-        **repeat,
-        "residues": 76,
-        "import_loads_torch": imports_torch(),
-        "results": results,
-    }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    loads_torch = imports_torch()
+    write_record(
+        options.output,
+        "cold_start",
+        {**repeat, "residues": 76, "import_loads_torch": loads_torch, "results": results},
+    )
     for name, result in results.items():
         verdict = "within" if result["within_limit"] else "OVER"
         print(f"{name:<26}{result['median']:>8.3f}   {verdict} the limit of {result['limit']}")
-    print(f"import itda loads torch: {'yes' if record['import_loads_torch'] else 'no'}")
+    print(f"import itda loads torch: {'yes' if loads_torch else 'no'}")
     print(f"written to {options.output}")
 
 

@@ -11,6 +11,7 @@ import pytest
 from itda.job.read import JobBatch, read_jobs
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "job.md"
+KOREAN_DOCUMENTATION = DOCUMENTATION.parent / "ko" / "job.md"
 UBIQUITIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"
 
 
@@ -21,8 +22,8 @@ class Example:
     text: str
 
 
-def documented_examples() -> list[Example]:
-    text = DOCUMENTATION.read_text(encoding="utf-8")
+def documented_examples(page: Path = DOCUMENTATION) -> list[Example]:
+    text = page.read_text(encoding="utf-8")
     return [
         Example(match[1], text.count("\n", 0, match.start()) + 1, match[2])
         for match in re.finditer(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)

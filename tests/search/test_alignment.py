@@ -1,10 +1,11 @@
 import gzip
+import hashlib
 
 import numpy as np
 import pytest
 
 from itda.errors import InputError
-from itda.search.alignment import GAP_INDEX, read_a3m
+from itda.search.alignment import GAP_INDEX, Alignment, merge, read_a3m
 
 QUERY = "MKTAY"
 
@@ -65,3 +66,59 @@ def test_profile_weighs_as_henikoff_does(tmp_path):
 def test_columns_without_residues_are_zero(tmp_path):
     alignment = read_a3m(write(tmp_path, ">q\nMXT\n>r\nM-T\n"), query="MXT")
     assert alignment.profile()[1].sum() == 0
+
+
+def test_constructor_fills_what_is_left_out():
+    alignment = Alignment(("q", "P53_HUMAN"), np.array([[0, 1, 20], [0, 21, 2]]))
+    assert alignment.texts == ("ARX", "A-N")
+    assert alignment.source == ("", "")
+    assert alignment.species == ("", "HUMAN")
+    assert alignment.deletions.sum() == 0
+    assert (len(alignment), alignment.length, alignment.query) == (2, 3, "ARX")
+
+
+def test_text_is_kept_and_its_digest_is_that_of_the_file(tmp_path):
+    text = ">q\nMKTAY\n>r\td\nxxMK-aBovZ\n"
+    path = write(tmp_path, text)
+    alignment = read_a3m(path, query=QUERY)
+    assert alignment.to_a3m() == text
+    assert alignment.digest == f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    # Insertions count before the column that follows them.
+    assert alignment.deletions.tolist() == [[0] * 5, [2, 0, 0, 1, 2]]
+
+
+def test_from_aligned_puts_the_query_first_once():
+    made = Alignment.from_aligned("MKT", ("a", "b"), ("M.aKT", "--T"), "uniref")
+    assert made.names == ("query", "a", "b")
+    assert made.source == ("", "uniref", "uniref")
+    assert made.texts[1] == "MaKT"
+    same = Alignment.from_aligned("MKT", ("q", "b"), ("MKT", "--T"), "uniref")
+    assert same.names == ("q", "b")
+    assert same.source == ("", "uniref")
+    assert len(Alignment.from_aligned("MKT")) == 1
+    with pytest.raises(InputError, match=r"hits: row 2 \(a\) has 2 columns, the query 3"):
+        Alignment.from_aligned("MKT", ("a",), ("MK",), where="hits")
+
+
+def test_merge_keeps_the_first_of_equal_rows():
+    first = Alignment.from_aligned("MKT", ("a", "b"), ("MK-", "--T"), "one")
+    second = Alignment.from_aligned("MKT", ("c", "d", "e"), ("MxxK-", "MMM", "MMM"), "two")
+    merged = merge([first, second])
+    assert merged.names == ("query", "a", "b", "d")
+    assert merged.source == ("", "one", "one", "two")
+    assert merged.rows.shape == (4, 3)
+    assert len(merge([first, second], deduplicate=False)) == 6
+    with pytest.raises(InputError, match="position 3 is Y, not T"):
+        merge([first, Alignment.from_aligned("MKY")])
+
+
+def test_selected_rows_keep_all_that_belongs_to_them():
+    made = Alignment.from_aligned("MKT", ("a", "P53_HUMAN"), ("MK-", "-aKT"), "one")
+    taken = made.select([0, 2])
+    assert taken.texts == ("MKT", "-aKT")
+    assert taken.species == ("", "HUMAN")
+    assert taken.deletions.tolist() == [[0, 0, 0], [0, 1, 0]]
+    assert made.with_source("two").source == ("", "two", "two")
+    assert made != made.with_source("two")
+    assert made == made.select(range(3))
+    assert hash(made) == hash(made.select(range(3)))

@@ -49,7 +49,8 @@ def table(database, tmp_path):
         "1abc_A": [],
         "2abc_A": [hit("4abc_A", 0.35, *PLAIN)],
     }
-    TemplateTable.write(tmp_path / "table", [((name, database.sequence(database.index_of(name))), own) for name, own in hits.items()], search={"program": "made"})
+    rows = [((name, database.sequence(database.index_of(name))), own) for name, own in hits.items()]
+    TemplateTable.write(tmp_path / "table", rows, search={"program": "made"})
     return TemplateTable.open(tmp_path / "table", database)
 
 
@@ -62,7 +63,9 @@ def test_hits_come_back_as_they_went_in(table, database):
     template = table.template(found[0])
     np.testing.assert_array_equal(template.coordinates, database[3].coordinates)
     assert table.hits("1abc_A", table.database.sequence(1)) == table.hits("x", "MK") == []
-    below = table.hits("0abc_A", table.database.sequence(0), accept=lambda _, identity: identity < 0.5)
+    below = table.hits(
+        "0abc_A", table.database.sequence(0), accept=lambda _, identity: identity < 0.5
+    )
     assert [one.name for one in below] == ["5abc_A"]
 
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "models": "itda.cli.models:models",
     "doctor": "itda.cli.doctor:doctor",
     "search": "itda.cli.search:app",
+    "msa": "itda.cli.msa:app",
     "db": "itda.cli.db:app",
     "data": "itda.cli.data:app",
     "train": "itda.cli.train:train",

@@ -1,33 +1,173 @@
-"""Alignments in A3M: the query first, upper case and gaps in columns, lower case for insertions."""
+"""Alignments as values: relatives of a query laid over its residues, as A3M keeps them."""
 
 from __future__ import annotations
 
-import gzip
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, Int32, UInt8
 
-from itda.chem.residues import RESTYPE_INDEX, UNKNOWN_INDEX
+from itda.chem.residues import RESTYPE_INDEX, RESTYPES, UNKNOWN_INDEX
 from itda.errors import InputError
+from itda.search.taxonomy import species_of
 
 GAP_INDEX = 21
-_GZIP_MAGIC = b"\x1f\x8b"
-_INSERTION_LETTERS = str.maketrans("", "", "abcdefghijklmnopqrstuvwxyz.")
+ROW_LETTERS = RESTYPES + "X-"
+"""Letter of each row value."""
+
+LOWER_CASE = "abcdefghijklmnopqrstuvwxyz"
+_NO_INSERTIONS = str.maketrans("", "", LOWER_CASE)
+_NO_RESIDUE = 255
+_CODES = np.full(256, _NO_RESIDUE, np.uint8)
+for _letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ*":
+    _CODES[ord(_letter)] = RESTYPE_INDEX.get(_letter, UNKNOWN_INDEX)
+_CODES[ord("-")] = GAP_INDEX
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Alignment:
     """Sequences aligned to a query, which is row 0.
 
+    What is left out of the constructor is made from the rest: `texts` from `rows`, `species` from
+    `names`, `source` empty. Two alignments are equal where names, texts, source and species are.
+
     Attributes:
-        names: Header of each row, without `>`.
-        rows: Residue types 0..19, 20 for unknown or ambiguous letters, 21 for a gap.
+        names: Header of each row, without `>`; names may repeat.
+        rows: Residue types 0..19, 20 for unknown or ambiguous letters (B J O U X Z *), 21 for a
+            gap.
+        texts: Each row as A3M writes it: upper case and `-` fill columns, lower case stands for
+            residues inserted before the next column. Keeps the letters that `rows` cannot tell
+            apart.
+        source: Database or file of each row; empty where unknown.
+        species: Taxonomy id or UniProt mnemonic of each row, see `itda.search.taxonomy`; empty
+            where unknown.
     """
 
     names: tuple[str, ...]
     rows: Int[np.ndarray, "row column"]
+    texts: tuple[str, ...] = ()
+    source: tuple[str, ...] = ()
+    species: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        count = len(self.names)
+        rows = np.asarray(self.rows, np.uint8)
+        object.__setattr__(self, "rows", rows)
+        if not self.texts:
+            letters = np.frombuffer(ROW_LETTERS.encode(), np.uint8)
+            object.__setattr__(
+                self, "texts", tuple(letters[row].tobytes().decode() for row in rows)
+            )
+        if not self.source:
+            object.__setattr__(self, "source", ("",) * count)
+        if not self.species:
+            object.__setattr__(self, "species", tuple(species_of(name) for name in self.names))
+        assert count == len(rows) == len(self.texts) == len(self.source) == len(self.species)
+
+    @classmethod
+    def from_aligned(
+        cls,
+        query: str,
+        names: Sequence[str] = (),
+        a3m_rows: Sequence[str] = (),
+        source: str = "",
+        *,
+        query_name: str = "query",
+        where: str = "the alignment",
+    ) -> Alignment:
+        """Make an alignment of a query and what was aligned to it.
+
+        Args:
+            query: One-letter sequence; it becomes row 0 under `query_name`, unless the first of
+                `a3m_rows` is the query itself.
+            names: Header of each further row.
+            a3m_rows: Each row in A3M; dots are left out.
+            source: Database or file that they come from; the query has none.
+            query_name: Header of row 0.
+            where: What to call the alignment in an error.
+
+        Raises:
+            InputError: A row has another number of columns than the query, or holds a character
+                that is no residue.
+        """
+        texts = [row.replace(".", "") for row in a3m_rows]
+        headers = list(names)
+        sources = [source] * len(texts)
+        if not texts or texts[0] != query:
+            texts.insert(0, query)
+            headers.insert(0, query_name)
+            sources.insert(0, "")
+        else:
+            sources[0] = ""
+        rows = encode_rows(texts, headers, length=len(query), where=where)
+        return cls(tuple(headers), rows, tuple(texts), tuple(sources))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Alignment) and self._content() == other._content()
+
+    def __hash__(self) -> int:
+        return hash(self._content())
+
+    @property
+    def length(self) -> int:
+        """Number of columns, which is the number of residues of the query."""
+        return int(self.rows.shape[1])
+
+    @property
+    def query(self) -> str:
+        """The residues of row 0 that fill columns, one letter each."""
+        return self.texts[0].translate(_NO_INSERTIONS)
+
+    @cached_property
+    def deletions(self) -> Int32[np.ndarray, "row column"]:
+        """How many residues each row has between a column and the one before it.
+
+        AlphaFold's deletion matrix; residues after the last column are not counted.
+        """
+        counts = np.zeros(self.rows.shape, np.int32)
+        for number, text in enumerate(self.texts):
+            if len(text) == self.length:
+                continue
+            letters = np.frombuffer(text.encode("ascii"), np.uint8)
+            places = np.flatnonzero(letters < ord("a"))
+            counts[number] = np.diff(places, prepend=-1) - 1
+        return counts
+
+    @property
+    def is_residue(self) -> Bool[np.ndarray, "row column"]:
+        """True where a row has a residue, of known type or not."""
+        return np.asarray(self.rows != GAP_INDEX)
+
+    @cached_property
+    def digest(self) -> str:
+        """`sha256:` and the SHA-256 of `to_a3m()`, so that of the file it is written to."""
+        return f"sha256:{hashlib.sha256(self.to_a3m().encode()).hexdigest()}"
+
+    def to_a3m(self) -> str:
+        """Return the alignment as A3M, one line a row, with all insertions."""
+        return "".join(
+            f">{name}\n{text}\n" for name, text in zip(self.names, self.texts, strict=True)
+        )
+
+    def select(self, rows: Iterable[int]) -> Alignment:
+        """Return the rows of the given indices, in the given order; the first is the new query."""
+        kept = [int(row) for row in rows]
+        names, texts, source, species = (
+            tuple(field[row] for row in kept) for field in self._content()
+        )
+        return Alignment(names, self.rows[kept], texts, source, species)
+
+    def with_source(self, source: str) -> Alignment:
+        """Return the alignment with all rows but the query said to come from `source`."""
+        sources = ("", *(source,) * (len(self) - 1))
+        return Alignment(self.names, self.rows, self.texts, sources, self.species)
 
     def profile(self) -> Float[np.ndarray, "column 20"]:
         """Give residue frequencies with position-based weights (Henikoff and Henikoff 1994).
@@ -36,7 +176,7 @@ class Alignment:
         share its residue). Gaps and unknown residues do not count; columns without any residue
         are 0.
         """
-        length = self.rows.shape[1]
+        length = self.length
         counts = np.stack([(self.rows == kind).sum(0) for kind in range(20)], axis=1)
         kinds = (counts > 0).sum(1)
         is_residue = self.rows < UNKNOWN_INDEX
@@ -50,87 +190,106 @@ class Alignment:
         total = weighted.sum(1, keepdims=True)
         return (weighted / np.where(total > 0, total, 1.0)).astype(np.float32)
 
+    def _content(self) -> tuple[tuple[str, ...], ...]:
+        return self.names, self.texts, self.source, self.species
 
-def read_a3m(path: Path, *, query: str) -> Alignment:
-    """Read an A3M file, plain or gzip, and check it against the query.
+
+def merge(alignments: Sequence[Alignment], *, deduplicate: bool = True) -> Alignment:
+    """Put the rows of alignments of one query under each other, the query once.
 
     Args:
-        path: The file; lines that begin with `#` are left out.
-        query: The sequence that row 0 must be.
+        alignments: At least one; their queries are the same.
+        deduplicate: Whether rows that agree in every column are kept only where they come first;
+            insertions are not compared (as AlphaFold 3 does when it merges searches).
 
     Raises:
-        InputError: The file cannot be read, is empty, holds a null byte or another character that
-            is no residue, a row has another length, or row 0 is not the query.
+        InputError: The queries differ.
     """
-    names, sequences = _records(path)
-    aligned = [sequence.translate(_INSERTION_LETTERS) for sequence in sequences]
-    if aligned[0].replace("-", "") != query:
-        raise InputError(
-            f"{path}: row 1 ({names[0]}) is not the query: it has "
-            f"{len(aligned[0].replace('-', ''))} residues, the query {len(query)}"
-            f"{_first_difference(aligned[0], query)}",
-            hint="the first sequence of an A3M file must be the one to fold, without gaps",
-        )
-    codes = np.full(256, 255, np.uint8)
-    for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ":
-        codes[ord(letter)] = RESTYPE_INDEX.get(letter, UNKNOWN_INDEX)
-    codes[ord("-")] = GAP_INDEX
-    rows = np.empty((len(aligned), len(query)), np.uint8)
-    for number, (name, sequence) in enumerate(zip(names, aligned, strict=True), start=1):
-        where = f"{path}: row {number} ({name[:40]})"
-        if len(sequence) != len(query):
+    first = alignments[0]
+    for number, other in enumerate(alignments[1:], start=2):
+        if other.query != first.query:
             raise InputError(
-                f"{where} has {len(sequence)} columns, the query {len(query)}",
-                hint="upper case and - fill columns, lower case is an insertion; aligned FASTA "
-                "with gaps in the query must be turned into A3M first",
+                f"alignment {number} is of another query than alignment 1: "
+                f"{other.length} residues beside {first.length}"
+                f"{first_difference(other.query, first.query)}",
+                hint="merge only what was searched with one query",
             )
-        letters = np.frombuffer(sequence.encode("latin-1", "replace"), np.uint8)
-        rows[number - 1] = codes[letters]
-        if (rows[number - 1] == 255).any():
-            column = int(np.flatnonzero(rows[number - 1] == 255)[0])
+    seen = {first.query}
+    names, texts, source, species = ([*field[:1]] for field in first._content())
+    rows = [first.rows[:1]]
+    for alignment in alignments:
+        kept = list(_unseen(alignment, seen)) if deduplicate else list(range(1, len(alignment)))
+        rows.append(alignment.rows[kept])
+        for into, field in zip((names, texts, source, species), alignment._content(), strict=True):
+            into.extend(field[row] for row in kept)
+    return Alignment(
+        tuple(names), np.concatenate(rows), tuple(texts), tuple(source), tuple(species)
+    )
+
+
+def encode_rows(
+    texts: Sequence[str], names: Sequence[str], *, length: int, where: str
+) -> UInt8[np.ndarray, "row column"]:
+    """Turn rows of A3M into residue types.
+
+    Args:
+        texts: Rows without dots.
+        names: Their headers, for the errors.
+        length: Columns that each must have.
+        where: File or other source, for the errors.
+
+    Raises:
+        InputError: A row has another number of columns, or a character that is no residue.
+    """
+    rows = np.empty((len(texts), length), np.uint8)
+    for number, (name, text) in enumerate(zip(names, texts, strict=True), start=1):
+        row = f"{where}: row {number} ({name[:40]})"
+        columns = text.translate(_NO_INSERTIONS)
+        if len(columns) != length:
             raise InputError(
-                f"{where} has {sequence[column]!r} in column {column + 1}",
+                f"{row} has {len(columns)} columns, the query {length}"
+                + _said_of_case(text, columns, length),
+                hint="upper case and - fill columns, lower case is an insertion; an aligned FASTA "
+                "file must be upper case with rows of one length",
+            )
+        codes = _CODES[np.frombuffer(columns.encode("latin-1", "replace"), np.uint8)]
+        if (codes == _NO_RESIDUE).any():
+            column = int(np.flatnonzero(codes == _NO_RESIDUE)[0])
+            raise InputError(
+                f"{row} has {columns[column]!r} in column {column + 1}",
                 hint="residues are letters, gaps are -",
             )
-    return Alignment(tuple(names), rows)
+        rows[number - 1] = codes
+    return rows
 
 
-def _records(path: Path) -> tuple[list[str], list[str]]:
-    try:
-        content = path.read_bytes()
-        if content.startswith(_GZIP_MAGIC):
-            content = gzip.decompress(content)
-        text = content.decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: cannot be read as an alignment: {error}", hint="give an A3M file"
-        ) from error
-    if "\0" in text:
-        number = text[: text.index("\0")].count("\n") + 1
-        raise InputError(
-            f"{path}: line {number} holds a null byte",
-            hint="some servers end each alignment with one; remove it",
-        )
-    names: list[str] = []
-    parts: list[list[str]] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.startswith(">"):
-            names.append(line[1:].strip())
-            parts.append([])
-        elif line.strip() and not line.startswith("#"):
-            if not names:
-                raise InputError(
-                    f"{path}: line {number} stands before the first '>'",
-                    hint="give an A3M file",
-                )
-            parts[-1].append(line.strip())
-    if not names:
-        raise InputError(f"{path}: holds no sequence", hint="give an A3M file")
-    return names, ["".join(part) for part in parts]
+def read_a3m(path: Path, *, query: str) -> Alignment:
+    """Read an alignment file of any format and check it against the query.
+
+    See `itda.search.formats.read_alignment`.
+    """
+    # That module builds on this one.
+    from itda.search.formats import read_alignment
+
+    return read_alignment(path, query=query)
 
 
-def _first_difference(row: str, query: str) -> str:
-    for position, (found, wanted) in enumerate(zip(row.replace("-", ""), query, strict=False), 1):
-        if found != wanted:
-            return f"; position {position} is {found}, not {wanted}"
+def first_difference(found: str, wanted: str) -> str:
+    """Say where two sequences begin to differ; nothing where one starts with the other."""
+    for position, (one, other) in enumerate(zip(found, wanted, strict=False), start=1):
+        if one != other:
+            return f"; position {position} is {one}, not {other}"
     return ""
+
+
+def _unseen(alignment: Alignment, seen: set[str]) -> Iterator[int]:
+    for row, text in enumerate(alignment.texts):
+        columns = text.translate(_NO_INSERTIONS)
+        if row and columns not in seen:
+            seen.add(columns)
+            yield row
+
+
+def _said_of_case(text: str, columns: str, length: int) -> str:
+    lower = len(text) - len(columns)
+    return f" (and {lower} lower-case letters)" if lower and len(text) >= length else ""

