@@ -40,6 +40,7 @@ test: $(DEV_DONE) ## set up and run the tests
 check: $(DEV_DONE) ## lint, formatting, types, spelling, import order
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/python scripts/undefined_names.py $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/mypy benchmarks
 	$(BIN)/codespell

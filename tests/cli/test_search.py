@@ -158,12 +158,12 @@ def test_a_killed_search_finds_its_work_folder(source, place):
 
 def test_what_is_wrong_is_named(place, capsys):
     for arguments, said in (
-        (["run", "p.fasta"], "no database to search"),
+        (["run", "p.fasta"], "no sequence database"),
         (["run", "p.fasta", "--db", "nowhere"], "nowhere"),
         (["run", "no.fasta", "--msa", "none"], "no.fasta"),
         (["run", "p.fasta", "--msa", "blast"], "blast"),
         (["run", "p.fasta", "--msa", "server:ftp://x"], "ftp://x"),
-        (["serve"], "no database to search"),
+        (["serve"], "no sequence database"),
         (["serve", "--msa", "none"], "nothing that could be served"),
     ):
         assert cli.run(["search", *arguments]) == 1, arguments

@@ -8,6 +8,7 @@ import pytest
 from itda.engine import search_options
 from itda.engine.search_options import SearchOptions, choose_searches, split_msa
 from itda.errors import CapabilityError, DataError, InputError
+from itda.search.databases import choose as choose_databases
 from itda.search.databases import registry
 from itda.search.sources import choose
 from itda.search.templates.selection import TemplateLimits
@@ -29,7 +30,8 @@ def databases(monkeypatch, tmp_path):
         def list(self):
             return [self.get(name) for name in kinds]
 
-    monkeypatch.setattr(registry, "Databases", Fake)
+    for module in (registry, choose_databases):
+        monkeypatch.setattr(module, "Databases", Fake)
     return kinds
 
 

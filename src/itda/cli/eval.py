@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from itda.train.evaluation.scores import ChainScore
 
 COLUMNS = (
@@ -147,7 +150,6 @@ class _Reporter:
 
 
 def _print_table(summary: dict[str, dict[str, float]]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("method")
@@ -156,12 +158,11 @@ def _print_table(summary: dict[str, dict[str, float]]) -> None:
     for method, row in summary.items():
         cells = [shape.format(row[key]) if key in row else "–" for _, key, shape in COLUMNS]
         table.add_row(method, *cells)
-    Console().print(table)
+    _console().print(table)
 
 
 def _print_templates(summary: dict[str, dict[str, float]]) -> None:
     """Show CA-lDDT / TM-score of each method on the chains that have a template."""
-    from rich.console import Console
     from rich.table import Table
 
     methods = ("copied", "sequence", "profile", "templates")
@@ -178,4 +179,11 @@ def _print_templates(summary: dict[str, dict[str, float]]) -> None:
                 for rival in ("copied", "profile")
             ]
         table.add_row(label, *cells)
-    Console().print(table)
+    _console().print(table)
+
+
+def _console() -> Console:
+    """Give the terminal, or where there is none a page as wide as the tables."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 170)
