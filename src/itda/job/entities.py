@@ -196,7 +196,7 @@ class Protein(_Polymer):
 
     molecule: SkipJsonSchema[Literal["protein"]] = "protein"
     msa: FilePath | None = None
-    """Alignment (A3M) of this chain alone, relative to the job file."""
+    """Alignment (A3M, Stockholm or aligned FASTA) of this chain alone, relative to the job file."""
 
     paired_msa: FilePath | None = None
     """Alignment (A3M) whose rows pair with those of the other chains, row by row."""
