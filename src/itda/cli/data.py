@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from itda.structure.chains.dataset import ChainDataset
     from itda.structure.chains.rejection import Rejection
 
-app = typer.Typer(help="Training data: build, split, check, pack.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, help="Training data: build, split, check, pack.", no_args_is_help=True
+)
 build = typer.Typer(help="Make a dataset.", no_args_is_help=True)
 app.add_typer(build, name="build")
 

@@ -16,7 +16,11 @@ from itda.errors import InputError, ItdaError, OutputError
 if TYPE_CHECKING:
     from itda.search.alignment import Alignment
 
-app = typer.Typer(help="Alignments: look at, filter, convert, plot, pair.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False,
+    help="Alignments: look at, filter, convert, plot, pair.",
+    no_args_is_help=True,
+)
 
 Source = Annotated[Path, typer.Argument(help="A3M, Stockholm or aligned FASTA, also gzipped.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands there.")]

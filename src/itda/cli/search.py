@@ -34,7 +34,9 @@ TOKEN_VARIABLE = "ITDA_SEARCH_TOKEN"
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
-app = typer.Typer(help="Alignments alone, and a search server.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, help="Alignments alone, and a search server.", no_args_is_help=True
+)
 
 Msa = Annotated[str, typer.Option(help="What searches: mmseqs, hmmer, hmmer:phmmer or server:URL.")]
 Names = Annotated[
