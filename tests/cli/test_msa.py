@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from itda.cli.msa import app
 from itda.errors import ItdaError
-from itda.search.formats import read_alignment
+from itda.search.alignments.formats import read_alignment
 
 ONE = (
     ">q\nACDEFG\n>UniRef100_P12341_9606/\t1\nACDEFW\n"

@@ -14,8 +14,8 @@ sys.path.append(str(Path(__file__).parents[2]))
 from tests.search.service.fakes import FakeSource, serving
 
 from itda.cli import main as cli
+from itda.search.alignments.formats import read_alignment
 from itda.search.folder import MANIFEST, AlignmentFolder
-from itda.search.formats import read_alignment
 
 FASTA = ">one\nMKTAYIAKQR\n>two words\nAYIAKQR\n"
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from itda.engine.searches import FoundTemplates
 from itda.errors import DataError
-from itda.search.alignment import Alignment
+from itda.search.alignments.alignment import Alignment
 from itda.search.templates.template import Template
 
 STEPS = 4

@@ -13,7 +13,7 @@ from itda.engine.codec_evidence import (
     templates_key,
 )
 from itda.engine.searches import FoundTemplates
-from itda.search.alignment import Alignment
+from itda.search.alignments.alignment import Alignment
 
 QUERY = "MKTAYIAKQR"
 

@@ -17,8 +17,8 @@ from itda.models.mini.config import MiniConfig
 from itda.models.mini.modeling import Mini
 from itda.models.mini.refine import refine
 from itda.nn.chain import build_chain
+from itda.search.alignments.formats import parse_alignment
 from itda.search.evidence import Evidence
-from itda.search.formats import parse_alignment
 from itda.search.templates.template import Template
 from itda.structure.lddt import lddt
 

@@ -14,7 +14,7 @@ from itda.cli.output import print_error, print_warning
 from itda.errors import InputError, ItdaError, OutputError
 
 if TYPE_CHECKING:
-    from itda.search.alignment import Alignment
+    from itda.search.alignments.alignment import Alignment
 
 app = typer.Typer(
     add_completion=False,
@@ -51,7 +51,7 @@ def info(
 
     Exit status: 0 all read, 1 none, 2 some.
     """
-    from itda.search.formats import read_alignment
+    from itda.search.alignments.formats import read_alignment
 
     found: dict[str, dict[str, Any]] = {}
     for file in files:
@@ -94,8 +94,8 @@ def filter_rows(
     overwrite: Overwrite = False,
 ) -> None:
     """Keep fewer rows, by the rules of HH-suite's hhfilter; the query stays."""
-    from itda.search.filter import filter_alignment, subsample
-    from itda.search.formats import read_alignment
+    from itda.search.alignments.filter import filter_alignment, subsample
+    from itda.search.alignments.formats import read_alignment
 
     alignment = read_alignment(source, query=None)
     kept = filter_alignment(
@@ -120,9 +120,9 @@ def convert(
     overwrite: Overwrite = False,
 ) -> None:
     """Write an alignment in another format, with all its insertions."""
-    from itda.search.alignment import Alignment
-    from itda.search.formats import read_alignment
-    from itda.search.writers import to_fasta, to_stockholm
+    from itda.search.alignments.alignment import Alignment
+    from itda.search.alignments.formats import read_alignment
+    from itda.search.alignments.writers import to_fasta, to_stockholm
 
     writers = {
         ".a3m": Alignment.to_a3m,
@@ -144,8 +144,8 @@ def plot(
     overwrite: Overwrite = False,
 ) -> None:
     """Draw which residues the rows cover, coloured by identity to the query."""
-    from itda.search.coverage_plot import coverage_plot
-    from itda.search.formats import read_alignment
+    from itda.search.alignments.coverage_plot import coverage_plot
+    from itda.search.alignments.formats import read_alignment
 
     if out.suffix != ".svg":
         raise InputError(f"{out}: pictures are SVG", hint="end it with .svg")
@@ -175,8 +175,8 @@ def pair_chains(
     Writes for each chain NAME.paired.a3m, all with the same rows, and NAME.unpaired.a3m; and
     pairs.tsv, which says what stands in each paired row.
     """
-    from itda.search.formats import read_alignment
-    from itda.search.pairing import pair
+    from itda.search.alignments.formats import read_alignment
+    from itda.search.alignments.pairing import pair
     from itda.storage import atomic_folder
 
     paths = _chains(files)
@@ -215,7 +215,7 @@ def _chains(files: list[str]) -> dict[str, Path]:
 
 
 def _described(alignment: Alignment, identity: float, entropy: bool) -> dict[str, Any]:
-    from itda.search.depth import (
+    from itda.search.alignments.depth import (
         coverage_of_rows,
         identity_to_query,
         neff_entropy,

@@ -22,9 +22,9 @@ from itda.engine.worker import Progress
 from itda.errors import DataError
 from itda.job.entities import Protein
 from itda.job.model import Job
-from itda.search.alignment import Alignment
+from itda.search.alignments.alignment import Alignment
+from itda.search.alignments.formats import read_alignment
 from itda.search.evidence import Evidence
-from itda.search.formats import read_alignment
 from itda.search.sources.source import Source
 from itda.search.templates.codec import templates_digest
 from itda.search.templates.from_file import read_template

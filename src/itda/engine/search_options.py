@@ -16,7 +16,7 @@ from itda.machine import usable_cores
 
 if TYPE_CHECKING:
     from itda.models.family import Family
-    from itda.search.alignment import Alignment
+    from itda.search.alignments.alignment import Alignment
     from itda.search.databases.database import Database
     from itda.search.sources.source import Progress
     from itda.search.templates.selection import TemplateLimits

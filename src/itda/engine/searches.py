@@ -13,7 +13,7 @@ from itda.job.model import Job
 
 if TYPE_CHECKING:
     from itda.models.family import Family
-    from itda.search.alignment import Alignment
+    from itda.search.alignments.alignment import Alignment
     from itda.search.sources.source import Progress, Source
     from itda.search.templates.template import Template
 

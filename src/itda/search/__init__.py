@@ -1,1 +1,1 @@
-"""Alignments as values: read, checked, and turned into profiles."""
+"""What is known of a protein before it is folded: alignments and templates, and their sources."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from itda.search.alignment import Alignment
+from itda.search.alignments.alignment import Alignment
 from itda.search.templates.template import Template
 
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from itda.errors import OutputError
-from itda.search.alignment import Alignment
-from itda.search.formats import read_alignment
+from itda.search.alignments.alignment import Alignment
+from itda.search.alignments.formats import read_alignment
 from itda.search.service.protocol import digest_of
 from itda.search.sources.source import Progress, Source
 from itda.storage import file_digest

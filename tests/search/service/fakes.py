@@ -3,7 +3,7 @@
 import contextlib
 import threading
 
-from itda.search.alignment import Alignment
+from itda.search.alignments.alignment import Alignment
 from itda.search.service.http import SearchServer
 from itda.search.service.service import SearchService
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from itda.errors import DataError, DependencyError
-from itda.search.alignment import GAP_INDEX
+from itda.search.alignments.alignment import GAP_INDEX
 from itda.search.mmseqs import find_mmseqs
 from itda.search.sources.mmseqs import MmseqsSource
 from tests.search.sources.family import (

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from itda.errors import DataError, DependencyError, InputError
-from itda.search.alignment import Alignment
+from itda.search.alignments.alignment import Alignment
 from itda.search.databases.database import Database
 from itda.search.templates.find import (
     choose_program,

@@ -5,7 +5,7 @@ import pytest
 
 from itda.chem.residues import RESTYPES
 from itda.errors import DependencyError
-from itda.search.alignment import Alignment
+from itda.search.alignments.alignment import Alignment
 from itda.search.databases.database import Database
 from itda.search.templates.hmmer import pyhmmer_version, search_with_hmmer
 from itda.search.templates.mmseqs import align_many

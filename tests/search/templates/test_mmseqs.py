@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from itda.errors import DataError, InputError
-from itda.search.alignment import Alignment
+from itda.search.alignments.alignment import Alignment
 from itda.search.databases.database import Database
 from itda.search.mmseqs import find_mmseqs
 from itda.search.templates import mmseqs

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from itda.errors import InputError
-from itda.search.alignment import Alignment
-from itda.search.formats import read_alignment
+from itda.search.alignments.alignment import Alignment
+from itda.search.alignments.formats import read_alignment
 from itda.search.service.protocol import digest_of
 from itda.search.service.tickets import write_whole
 from itda.search.sources.source import Progress, Source

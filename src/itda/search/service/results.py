@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from itda.errors import DataError, InputError
-from itda.search.alignment import Alignment
-from itda.search.pairing import ABSENT, pair
+from itda.search.alignments.alignment import Alignment
+from itda.search.alignments.pairing import ABSENT, pair
 from itda.search.service.protocol import (
     ENVIRONMENT_FILE,
     MAIN_FILE,
@@ -31,7 +31,7 @@ def archive_files(
     holds the queries alone, since clients want it to be there. The table of templates is empty for
     the same reason.
 
-    Rows are paired by `itda.search.pairing`: several of a species, where MMseqs2 takes one.
+    Rows are paired by `itda.search.alignments.pairing`: several of a species; MMseqs2 takes one.
 
     Args:
         mode: What was asked for.

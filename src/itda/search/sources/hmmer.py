@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from itda.errors import DependencyError, InputError
-from itda.search.alignment import Alignment
+from itda.search.alignments.alignment import Alignment
 from itda.search.databases.database import Database
 from itda.search.sources.rows import check_databases, database_keys, databases_title, gather
 from itda.search.sources.source import Progress

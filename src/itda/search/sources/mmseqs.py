@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from itda.errors import DataError, InputError
-from itda.search.alignment import Alignment
+from itda.search.alignments.alignment import Alignment
 from itda.search.databases.database import Database, Shard
 from itda.search.mmseqs import gpu_is_usable, is_padded, mmseqs_version, run_mmseqs
 from itda.search.sources.rows import (

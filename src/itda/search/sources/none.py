@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from itda.search.alignment import Alignment
+from itda.search.alignments.alignment import Alignment
 from itda.search.sources.source import Progress
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from itda.errors import DataError, InputError
-from itda.search.alignment import Alignment
+from itda.search.alignments.alignment import Alignment
 from itda.search.databases.database import Database, open_database
 
 _INSERTIONS = str.maketrans("", "", "abcdefghijklmnopqrstuvwxyz")

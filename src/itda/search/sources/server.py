@@ -18,7 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from itda.errors import InputError, OutputError
-from itda.search.alignment import Alignment, merge
+from itda.search.alignments.alignment import Alignment, merge
 from itda.search.service.protocol import Kind, Mode, parse_mode, split_blocks
 from itda.search.sources.server_http import (
     BusyError,
@@ -170,7 +170,7 @@ class ServerSource:
 
     def _parse(self, block: str, query: str, name: str, *, database: str) -> Alignment:
         # Formats import alignments; imported here so that naming a source costs nothing.
-        from itda.search.formats import parse_alignment
+        from itda.search.alignments.formats import parse_alignment
 
         where = f"{name} from {self.address.url}"
         try:

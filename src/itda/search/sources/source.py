@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from itda.search.alignment import Alignment
+from itda.search.alignments.alignment import Alignment
 
 Progress = Callable[[float, str], None]
 """Told the fraction done, 0 to 1, and what is being done; raises where the user stops the work."""

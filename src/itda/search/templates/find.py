@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from itda.errors import DependencyError, InputError
-from itda.search.alignment import Alignment
+from itda.search.alignments.alignment import Alignment
 from itda.search.databases.database import Database
 from itda.search.mmseqs import BINARY_VARIABLE, find_mmseqs, mmseqs_version
 from itda.search.sources.source import Progress

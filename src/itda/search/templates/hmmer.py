@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from itda.errors import DataError, DependencyError
-from itda.search.alignment import ROW_LETTERS, Alignment
+from itda.search.alignments.alignment import ROW_LETTERS, Alignment
 from itda.search.sources.source import Progress
 from itda.search.templates.hits import TemplateHit
 from itda.search.templates.pairing import pair_identity

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from itda.chem.residues import RESTYPES
 from itda.errors import DataError, InputError
-from itda.search.alignment import ROW_LETTERS, Alignment
+from itda.search.alignments.alignment import ROW_LETTERS, Alignment
 from itda.search.databases.database import Database
 from itda.search.mmseqs import run_mmseqs
 from itda.search.sources.source import Progress

@@ -1,6 +1,6 @@
 import pytest
 
-from itda.search.taxonomy import is_collective, is_taxonomy_id, species_of
+from itda.search.alignments.taxonomy import is_collective, is_taxonomy_id, species_of
 
 
 @pytest.mark.parametrize(

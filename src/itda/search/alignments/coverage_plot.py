@@ -14,8 +14,8 @@ from html import escape
 import numpy as np
 from jaxtyping import UInt8
 
-from itda.search.alignment import Alignment
-from itda.search.depth import identity_to_query, residues_of_columns
+from itda.search.alignments.alignment import Alignment
+from itda.search.alignments.depth import identity_to_query, residues_of_columns
 
 _WIDTH, _HEIGHT, _MARGIN_LEFT, _MARGIN_TOP, _RIGHT, _BOTTOM = 640, 320, 64, 36, 84, 48
 _LEVELS = 100

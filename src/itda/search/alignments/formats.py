@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from itda.errors import InputError
-from itda.search.alignment import LOWER_CASE, Alignment, encode_rows, first_difference
-from itda.search.stockholm import is_stockholm, read_stockholm
+from itda.search.alignments.alignment import LOWER_CASE, Alignment, encode_rows, first_difference
+from itda.search.alignments.stockholm import is_stockholm, read_stockholm
 
 _FORMATS = "give A3M, Stockholm or aligned FASTA"
 _PACKED = {

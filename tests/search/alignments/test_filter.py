@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from itda.errors import InputError
-from itda.search.alignment import Alignment
-from itda.search.filter import filter_alignment, subsample
-from itda.search.formats import read_alignment
+from itda.search.alignments.alignment import Alignment
+from itda.search.alignments.filter import filter_alignment, subsample
+from itda.search.alignments.formats import read_alignment
 
 DATA = Path(__file__).parent / "data"
 # What HH-suite 3.3.0 keeps of the same file; no two rows have one length, so that its sort, which

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from itda.errors import InputError
-from itda.search.alignment import GAP_INDEX, Alignment, merge, read_a3m
+from itda.search.alignments.alignment import GAP_INDEX, Alignment, merge
+from itda.search.alignments.formats import read_alignment
 
 QUERY = "MKTAY"
 
@@ -18,7 +19,7 @@ def write(tmp_path, text, name="x.a3m"):
 
 def test_insertions_leave_and_gaps_stay(tmp_path):
     path = write(tmp_path, ">q\nMKTAY\n>one\nMK-aaAY\n>two\n-KT..AB\n")
-    alignment = read_a3m(path, query=QUERY)
+    alignment = read_alignment(path, query=QUERY)
     assert alignment.names == ("q", "one", "two")
     assert alignment.rows[1].tolist()[2] == GAP_INDEX
     assert alignment.rows[2].tolist()[4] == 20
@@ -28,7 +29,7 @@ def test_insertions_leave_and_gaps_stay(tmp_path):
 def test_gzip_comments_and_windows_lines(tmp_path):
     text = "#A3M#\r\n>q\r\nMKT\r\nAY\r\n"
     path = write(tmp_path, gzip.compress(text.encode()))
-    assert read_a3m(path, query=QUERY).rows.shape == (1, 5)
+    assert read_alignment(path, query=QUERY).rows.shape == (1, 5)
 
 
 @pytest.mark.parametrize(
@@ -48,14 +49,14 @@ def test_gzip_comments_and_windows_lines(tmp_path):
 def test_what_is_wrong_is_named_with_file_and_row(tmp_path, content, said):
     path = write(tmp_path, content, "my.a3m")
     with pytest.raises(InputError, match=said) as caught:
-        read_a3m(path, query=QUERY)
+        read_alignment(path, query=QUERY)
     assert "my.a3m" in str(caught.value)
 
 
 def test_profile_weighs_as_henikoff_does(tmp_path):
     # The example of Henikoff and Henikoff (1994), table 1: GYVGS, GFDGF, GYDGF, GYQGG.
     path = write(tmp_path, ">a\nGYVGS\n>b\nGFDGF\n>c\nGYDGF\n>d\nGYQGG\n")
-    profile = read_a3m(path, query="GYVGS").profile()
+    profile = read_alignment(path, query="GYVGS").profile()
     weights = {"a": 0.267, "b": 0.267, "c": 0.200, "d": 0.267}
     y, f = "ARNDCQEGHILKMFPSTWYV".index("Y"), "ARNDCQEGHILKMFPSTWYV".index("F")
     np.testing.assert_allclose(profile.sum(1), 1.0, atol=1e-6)
@@ -64,7 +65,7 @@ def test_profile_weighs_as_henikoff_does(tmp_path):
 
 
 def test_columns_without_residues_are_zero(tmp_path):
-    alignment = read_a3m(write(tmp_path, ">q\nMXT\n>r\nM-T\n"), query="MXT")
+    alignment = read_alignment(write(tmp_path, ">q\nMXT\n>r\nM-T\n"), query="MXT")
     assert alignment.profile()[1].sum() == 0
 
 
@@ -80,7 +81,7 @@ def test_constructor_fills_what_is_left_out():
 def test_text_is_kept_and_its_digest_is_that_of_the_file(tmp_path):
     text = ">q\nMKTAY\n>r\td\nxxMK-aBovZ\n"
     path = write(tmp_path, text)
-    alignment = read_a3m(path, query=QUERY)
+    alignment = read_alignment(path, query=QUERY)
     assert alignment.to_a3m() == text
     assert alignment.digest == f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
     # Insertions count before the column that follows them.

@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64, UInt8
 
 from itda.errors import InputError
-from itda.search.alignment import Alignment
-from itda.search.depth import count_same, is_known
+from itda.search.alignments.alignment import Alignment
+from itda.search.alignments.depth import count_same, is_known
 
 MAX_PAIRWISE_IDENTITY = 0.9
 # hhfilter's: what is cut off below each threshold, in parts of 1.

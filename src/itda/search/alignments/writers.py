@@ -6,7 +6,7 @@ import re
 from collections import Counter
 
 from itda.errors import InputError
-from itda.search.alignment import LOWER_CASE, Alignment
+from itda.search.alignments.alignment import LOWER_CASE, Alignment
 
 _COLUMN = re.compile(f"([{LOWER_CASE}]*)([^{LOWER_CASE}])")
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int, Int64, UInt8
 
 from itda.chem.residues import UNKNOWN_INDEX
-from itda.search.alignment import Alignment
+from itda.search.alignments.alignment import Alignment
 
 IDENTITY = 0.8
 # HH-suite's: columns that more than this part of the rows do not reach are left out of a column's

@@ -6,14 +6,13 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int32, UInt8
 
 from itda.chem.residues import RESTYPE_INDEX, RESTYPES, UNKNOWN_INDEX
 from itda.errors import InputError
-from itda.search.taxonomy import species_of
+from itda.search.alignments.taxonomy import species_of
 
 GAP_INDEX = 21
 ROW_LETTERS = RESTYPES + "X-"
@@ -43,7 +42,7 @@ class Alignment:
             residues inserted before the next column. Keeps the letters that `rows` cannot tell
             apart.
         source: Database or file of each row; empty where unknown.
-        species: Taxonomy id or UniProt mnemonic of each row, see `itda.search.taxonomy`; empty
+        species: Taxonomy id or UniProt mnemonic of each row (`itda.search.alignments.taxonomy`); empty
             where unknown.
     """
 
@@ -261,17 +260,6 @@ def encode_rows(
             )
         rows[number - 1] = codes
     return rows
-
-
-def read_a3m(path: Path, *, query: str) -> Alignment:
-    """Read an alignment file of any format and check it against the query.
-
-    See `itda.search.formats.read_alignment`.
-    """
-    # That module builds on this one.
-    from itda.search.formats import read_alignment
-
-    return read_alignment(path, query=query)
 
 
 def first_difference(found: str, wanted: str) -> str:

@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from itda.search.alignment import Alignment
-from itda.search.coverage_plot import coverage_plot
+from itda.search.alignments.alignment import Alignment
+from itda.search.alignments.coverage_plot import coverage_plot
 
 SPACE = "{http://www.w3.org/2000/svg}"
 

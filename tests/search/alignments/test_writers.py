@@ -1,9 +1,9 @@
 import pytest
 
 from itda.errors import InputError
-from itda.search.alignment import Alignment
-from itda.search.formats import parse_alignment
-from itda.search.writers import to_fasta, to_stockholm
+from itda.search.alignments.alignment import Alignment
+from itda.search.alignments.formats import parse_alignment
+from itda.search.alignments.writers import to_fasta, to_stockholm
 
 ALIGNMENT = Alignment.from_aligned(
     "MKTAY",

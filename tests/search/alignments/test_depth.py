@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from itda.search.alignment import Alignment
-from itda.search.depth import (
+from itda.search.alignments.alignment import Alignment
+from itda.search.alignments.depth import (
     coverage_of_rows,
     identity_to_query,
     neff,
@@ -14,7 +14,7 @@ from itda.search.depth import (
     residues_of_columns,
     row_weights,
 )
-from itda.search.formats import read_alignment
+from itda.search.alignments.formats import read_alignment
 
 DATA = Path(__file__).parent / "data"
 

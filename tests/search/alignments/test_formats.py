@@ -3,7 +3,7 @@ import gzip
 import pytest
 
 from itda.errors import InputError
-from itda.search.formats import parse_alignment, read_alignment
+from itda.search.alignments.formats import parse_alignment, read_alignment
 
 QUERY = "MKTAYW"
 STOCKHOLM = """# STOCKHOLM 1.0

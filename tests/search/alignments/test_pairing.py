@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from itda.errors import DataError, InputError
-from itda.search.alignment import Alignment
-from itda.search.pairing import ABSENT, GAP_NAME, pair
+from itda.search.alignments.alignment import Alignment
+from itda.search.alignments.pairing import ABSENT, GAP_NAME, pair
 
 
 def alignment(query, *rows):

@@ -18,8 +18,8 @@ import numpy as np
 from jaxtyping import Int32
 
 from itda.errors import DataError, InputError
-from itda.search.alignment import GAP_INDEX, Alignment
-from itda.search.taxonomy import is_collective, is_taxonomy_id
+from itda.search.alignments.alignment import GAP_INDEX, Alignment
+from itda.search.alignments.taxonomy import is_collective, is_taxonomy_id
 
 MAX_PAIRED_ROWS = 8191
 MAX_ROWS = 16384

@@ -1,0 +1,1 @@
+"""Alignments as values: read, filtered, weighed, paired, drawn."""
