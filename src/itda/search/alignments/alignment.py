@@ -42,7 +42,7 @@ class Alignment:
             residues inserted before the next column. Keeps the letters that `rows` cannot tell
             apart.
         source: Database or file of each row; empty where unknown.
-        species: Taxonomy id or UniProt mnemonic of each row (`itda.search.alignments.taxonomy`); empty
+        species: Taxonomy id or UniProt mnemonic of each row, as the module `taxonomy` reads it; empty
             where unknown.
     """
 
