@@ -42,8 +42,8 @@ class Alignment:
             residues inserted before the next column. Keeps the letters that `rows` cannot tell
             apart.
         source: Database or file of each row; empty where unknown.
-        species: Taxonomy id or UniProt mnemonic of each row, as the module `taxonomy` reads it; empty
-            where unknown.
+        species: Taxonomy id or UniProt mnemonic of each row, see the module `taxonomy`; empty where
+            unknown.
     """
 
     names: tuple[str, ...]
