@@ -74,7 +74,7 @@ $(TORCH_DONE): $(VENV_DONE) constraints.txt
 	@touch $@
 
 $(ENGINE_DONE): $(TORCH_DONE) pyproject.toml
-	$(INSTALL) --quiet --editable '.[engine]'
+	$(INSTALL) --quiet --editable '.[engine,search]'
 	@touch $@
 
 $(DEV_DONE): $(TORCH_DONE) pyproject.toml

