@@ -25,7 +25,8 @@ def databases(monkeypatch, tmp_path):
         def get(self, name):
             if name not in kinds:
                 raise DataError(f"there is no database {name}")
-            return SimpleNamespace(name=name, kind=kinds[name])
+            dates = SimpleNamespace(release_dates=("", "2020-01-01") if name != "old" else ("",))
+            return SimpleNamespace(name=name, kind=kinds[name], chains=lambda: dates)
 
         def list(self):
             return [self.get(name) for name in kinds]
@@ -183,3 +184,12 @@ def test_family_is_asked_before_any_database(family, databases, monkeypatch, opt
     monkeypatch.setattr(type(family), "capabilities", narrow)
     with pytest.raises(CapabilityError, match="mini takes no"):
         searches(family, **options)
+
+
+def test_a_limit_of_dates_in_a_database_without_any_is_refused_before_any_work(
+    family, databases, chosen
+) -> None:
+    databases |= {"old": "structures"}
+    with pytest.raises(InputError, match="database old holds no release dates"):
+        searches(family, templates="old", max_template_date="2021-09-30")
+    assert searches(family, templates="old").templates is not None

@@ -159,7 +159,7 @@ def choose_searches(options: SearchOptions, family: Family) -> Searches:
 
     Raises:
         CapabilityError: The family takes no alignment or no template.
-        InputError: Options contradict one another.
+        InputError: Options contradict one another, or dates are limited in a database without any.
         DataError: A database is missing, damaged or of the wrong kind, or several would do.
         DependencyError: A program is not installed.
     """
@@ -178,8 +178,12 @@ def choose_searches(options: SearchOptions, family: Family) -> Searches:
         )
     if options.searches_templates:
         assert options.templates is not None
-        database = _structure_database(options.templates)
-        templates = DatabaseTemplates(database, _limits(options), threads)
+        database, limits = _structure_database(options.templates), _limits(options)
+        if limits.max_date is not None:
+            from itda.search.templates.find import check_dates
+
+            check_dates(database.chains(), limits, database.name)
+        templates = DatabaseTemplates(database, limits, threads)
     return Searches(alignments, templates)
 
 
