@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from itda.nn.linear import linear
+from itda.nn.rows import add_by_rows, map_rows, row_slices
 from itda.ops.attention import attention
+from itda.ops.triangle_attention import triangle_attention
 from itda.ops.triangle_multiply import triangle_multiply
 
 
@@ -28,18 +30,39 @@ class Transition(nn.Module):
         return out
 
 
-class TriangleMultiplication(nn.Module):
-    """Triangle multiplicative update (AlphaFold 3 SI, algorithms 12 and 13)."""
+class ReluTransition(nn.Module):
+    """Two-layer update of every vector through a ReLU (AlphaFold 2 SI, algorithm 9)."""
 
-    def __init__(self, channels: int, *, outgoing: bool) -> None:
+    def __init__(self, channels: int, factor: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.up = linear(channels, factor * channels, start="relu")
+        self.down = linear(factor * channels, channels, start="zero")
+
+    def forward(self, x: Float[Tensor, "*shape channel"]) -> Float[Tensor, "*shape channel"]:
+        """Give the update to add to `x`."""
+        out: Tensor = self.down(functional.relu(self.up(self.norm(x)), inplace=True))
+        return out
+
+
+class TriangleMultiplication(nn.Module):
+    """Triangle multiplicative update (AlphaFold 3 SI, algorithms 12 and 13).
+
+    Args:
+        channels: Of the pair representation, and inside.
+        outgoing: Which edges meet: i->k, j->k (True) or k->i, k->j (False).
+        biased: Whether the projections have biases, as in AlphaFold 2 (SI, algorithms 11 and 12).
+    """
+
+    def __init__(self, channels: int, *, outgoing: bool, biased: bool = False) -> None:
         super().__init__()
         self.outgoing = outgoing
         self.norm = nn.LayerNorm(channels)
-        self.project = linear(channels, 2 * channels, bias=False)
+        self.project = linear(channels, 2 * channels, bias=biased)
         self.gate = linear(channels, 2 * channels, start="gate")
         self.norm_out = nn.LayerNorm(channels)
         self.gate_out = linear(channels, channels, start="gate")
-        self.project_out = linear(channels, channels, bias=False, start="zero")
+        self.project_out = linear(channels, channels, bias=biased, start="zero")
 
     def forward(
         self,
@@ -47,18 +70,52 @@ class TriangleMultiplication(nn.Module):
         pair_mask: Bool[Tensor, "batch row col"],
     ) -> Float[Tensor, "batch row col channel"]:
         """Give the update to add to `pair`; entries outside `pair_mask` contribute nothing."""
-        x = self.norm(pair)
-        projected = self.project(x) * torch.sigmoid(self.gate(x)) * pair_mask[..., None].to(x.dtype)
-        left, right = projected.chunk(2, dim=-1)
+        if torch.is_grad_enabled():
+            left, right = self._edges(pair, pair_mask).chunk(2, dim=-1)
+            return self._read(triangle_multiply(left, right, outgoing=self.outgoing), pair)
+        batch, rows, columns, channels = pair.shape
+        # Channels first, where each is an ordinary matrix.
+        edges = pair.new_empty(batch, 2 * channels, rows, columns)
+        for part in row_slices(pair):
+            projected = self._edges(pair[:, part], pair_mask[:, part])
+            edges[:, :, part] = projected.permute(0, 3, 1, 2)
+        left, right = edges.permute(0, 2, 3, 1).chunk(2, dim=-1)
         product = triangle_multiply(left, right, outgoing=self.outgoing)
-        out: Tensor = self.project_out(self.norm_out(product)) * torch.sigmoid(self.gate_out(x))
+        del edges, left, right
+        update = torch.empty_like(pair)
+        for part in row_slices(pair):
+            update[:, part] = self._read(product[:, part], pair[:, part])
+        return update
+
+    def _edges(
+        self,
+        pair: Float[Tensor, "batch part col channel"],
+        pair_mask: Bool[Tensor, "batch part col"],
+    ) -> Float[Tensor, "batch part col two_channels"]:
+        x = self.norm(pair)
+        return self.project(x) * torch.sigmoid(self.gate(x)) * pair_mask[..., None].to(x.dtype)
+
+    def _read(
+        self,
+        product: Float[Tensor, "batch part col channel"],
+        pair: Float[Tensor, "batch part col channel"],
+    ) -> Float[Tensor, "batch part col channel"]:
+        gate = torch.sigmoid(self.gate_out(self.norm(pair)))
+        out: Tensor = self.project_out(self.norm_out(product.contiguous())) * gate
         return out
 
 
 class TriangleAttention(nn.Module):
-    """Attention among the edges of one node (AlphaFold 3 SI, algorithms 14 and 15)."""
+    """Attention among the edges of one node (AlphaFold 3 SI, algorithms 14 and 15).
 
-    def __init__(self, channels: int, heads: int, *, starting: bool) -> None:
+    Args:
+        channels: Of the pair representation, and inside.
+        heads: That share the channels.
+        starting: Whether edges of one starting node attend to one another, or of one ending node.
+        biased: Whether the output has a bias, as in AlphaFold 2 (SI, algorithms 13 and 14).
+    """
+
+    def __init__(self, channels: int, heads: int, *, starting: bool, biased: bool = False) -> None:
         super().__init__()
         self.heads = heads
         self.starting = starting
@@ -66,7 +123,7 @@ class TriangleAttention(nn.Module):
         self.bias = linear(channels, heads, bias=False)
         self.project = linear(channels, 3 * channels, bias=False)
         self.gate = linear(channels, channels, start="gate")
-        self.project_out = linear(channels, channels, bias=False, start="zero")
+        self.project_out = linear(channels, channels, bias=biased, start="zero")
 
     def forward(
         self,
@@ -74,25 +131,72 @@ class TriangleAttention(nn.Module):
         pair_mask: Bool[Tensor, "batch row col"],
     ) -> Float[Tensor, "batch row col channel"]:
         """Give the update to add to `pair`."""
-        if not self.starting:
-            pair, pair_mask = pair.transpose(1, 2), pair_mask.transpose(1, 2)
-        batch, rows = pair.shape[:2]
-        x = self.norm(pair)
-        query, key, value = (
-            part.unflatten(-1, (self.heads, -1)).transpose(2, 3).flatten(0, 1)
-            for part in self.project(x).chunk(3, dim=-1)
+        edges, mask = self._oriented(pair, pair_mask)
+        bias = map_rows(edges, self._bias).permute(0, 3, 1, 2)
+        out = torch.cat(
+            [self._rows(edges[:, rows], bias, mask[:, rows]) for rows in self._slices(edges)], dim=1
         )
-        bias = self.bias(x).permute(0, 3, 1, 2).repeat_interleave(rows, dim=0)
-        mixed = attention(query, key, value, bias=bias, key_mask=pair_mask.flatten(0, 1))
-        mixed = mixed.unflatten(0, (batch, rows)).transpose(2, 3).flatten(-2)
-        out: Tensor = self.project_out(mixed * torch.sigmoid(self.gate(x)))
         return out if self.starting else out.transpose(1, 2)
+
+    def add_to(
+        self,
+        pair: Float[Tensor, "batch row col channel"],
+        pair_mask: Bool[Tensor, "batch row col"],
+    ) -> Float[Tensor, "batch row col channel"]:
+        """Add the update to `pair` in place, which needs no second tensor of its size."""
+        edges, mask = self._oriented(pair, pair_mask)
+        bias = map_rows(edges, self._bias).permute(0, 3, 1, 2).contiguous()
+        for rows in row_slices(edges):
+            # The bias is read from all edges beforehand; a row sees no other row besides.
+            edges[:, rows] += self._rows(edges[:, rows], bias, mask[:, rows])
+        return pair
+
+    def _oriented(
+        self,
+        pair: Float[Tensor, "batch row col channel"],
+        pair_mask: Bool[Tensor, "batch row col"],
+    ) -> tuple[Float[Tensor, "batch row col channel"], Bool[Tensor, "batch row col"]]:
+        if self.starting:
+            return pair, pair_mask
+        return pair.transpose(1, 2), pair_mask.transpose(1, 2)
+
+    def _slices(self, edges: Float[Tensor, "batch row col channel"]) -> list[slice]:
+        return [slice(None)] if torch.is_grad_enabled() else list(row_slices(edges))
+
+    def _bias(
+        self, edges: Float[Tensor, "batch part col channel"]
+    ) -> Float[Tensor, "batch part col head"]:
+        out: Tensor = self.bias(self.norm(edges))
+        return out
+
+    def _rows(
+        self,
+        edges: Float[Tensor, "batch part col channel"],
+        bias: Float[Tensor, "batch head row col"],
+        mask: Bool[Tensor, "batch part col"],
+    ) -> Float[Tensor, "batch part col channel"]:
+        x = self.norm(edges)
+        query, key, value = (
+            part.unflatten(-1, (self.heads, -1)) for part in self.project(x).chunk(3, dim=-1)
+        )
+        mixed = triangle_attention(query, key, value, bias=bias, mask=mask).flatten(-2)
+        out: Tensor = self.project_out(mixed * torch.sigmoid(self.gate(x)))
+        return out
 
 
 class AttentionPairBias(nn.Module):
-    """Attention over residues with a bias read from the pair (AlphaFold 3 SI, algorithm 24)."""
+    """Attention over residues with a bias read from the pair (AlphaFold 3 SI, algorithm 24).
 
-    def __init__(self, single_channels: int, pair_channels: int, heads: int) -> None:
+    Args:
+        single_channels: Of the single representation, and inside.
+        pair_channels: Of the pair representation.
+        heads: That share the single channels.
+        biased: Whether the output has a bias.
+    """
+
+    def __init__(
+        self, single_channels: int, pair_channels: int, heads: int, *, biased: bool = False
+    ) -> None:
         super().__init__()
         self.heads = heads
         self.norm = nn.LayerNorm(single_channels)
@@ -100,7 +204,7 @@ class AttentionPairBias(nn.Module):
         self.bias = linear(pair_channels, heads, bias=False)
         self.project = linear(single_channels, 3 * single_channels, bias=False)
         self.gate = linear(single_channels, single_channels, start="gate")
-        self.project_out = linear(single_channels, single_channels, bias=False, start="zero")
+        self.project_out = linear(single_channels, single_channels, bias=biased, start="zero")
 
     def forward(
         self,
@@ -114,7 +218,7 @@ class AttentionPairBias(nn.Module):
             part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for part in self.project(x).chunk(3, dim=-1)
         )
-        bias = self.bias(self.norm_pair(pair)).permute(0, 3, 1, 2)
+        bias = map_rows(pair, lambda rows: self.bias(self.norm_pair(rows))).permute(0, 3, 1, 2)
         mixed = attention(query, key, value, bias=bias, key_mask=mask)
         mixed = mixed.transpose(1, 2).flatten(-2)
         out: Tensor = self.project_out(mixed * torch.sigmoid(self.gate(x)))
@@ -122,22 +226,40 @@ class AttentionPairBias(nn.Module):
 
 
 class SingleToPair(nn.Module):
-    """Products and differences of single vectors, to update the pair (ESMFold, Lin et al. 2023)."""
+    """Products and differences of single vectors, to update the pair (ESMFold, Lin et al. 2023).
 
-    def __init__(self, single_channels: int, pair_channels: int) -> None:
+    Args:
+        single_channels: Of the single representation.
+        pair_channels: Of the pair representation.
+        inner: Products, and as many differences; `pair_channels` unless told.
+    """
+
+    def __init__(
+        self, single_channels: int, pair_channels: int, *, inner: int | None = None
+    ) -> None:
         super().__init__()
+        self.inner = inner or pair_channels
         self.norm = nn.LayerNorm(single_channels)
-        self.project = linear(single_channels, 2 * pair_channels)
-        self.project_out = linear(2 * pair_channels, pair_channels, start="zero")
+        self.project = linear(single_channels, 2 * self.inner)
+        self.project_out = linear(2 * self.inner, pair_channels, start="zero")
 
     def forward(
         self, single: Float[Tensor, "batch token channel"]
     ) -> Float[Tensor, "batch token token pair_channel"]:
         """Give the update to add to the pair."""
         left, right = self.project(self.norm(single)).chunk(2, dim=-1)
-        product = left[:, :, None] * right[:, None, :]
-        difference = left[:, :, None] - right[:, None, :]
-        out: Tensor = self.project_out(torch.cat([product, difference], dim=-1))
+        products, differences = self.project_out.weight.split(self.inner, dim=1)
+        # A difference is projected before it is taken: the same sum without a tensor of all pairs.
+        first = functional.linear(left, differences, self.project_out.bias)
+        second = functional.linear(right, differences)
+        if torch.is_grad_enabled():
+            mixed = functional.linear(left[:, :, None] * right[:, None, :], products)
+            return mixed + first[:, :, None] - second[:, None, :]
+        batch, tokens = single.shape[:2]
+        out = single.new_empty(batch, tokens, tokens, len(products))
+        for rows in row_slices(out):
+            mixed = functional.linear(left[:, rows, None] * right[:, None, :], products)
+            out[:, rows] = mixed.add_(first[:, rows, None]).sub_(second[:, None, :])
         return out
 
 
@@ -184,7 +306,7 @@ class PairStackBlock(nn.Module):
         pair = pair + self.single_to_pair(single)
         for triangle in (self.outgoing, self.incoming, *self.pair_attention):
             pair = pair + self._drop_rows(triangle(pair, pair_mask))
-        pair = pair + self.pair_transition(pair)
+        pair = add_by_rows(pair, self.pair_transition)
         single = single + self.single_attention(single, pair, mask)
         return single + self.single_transition(single), pair
 
