@@ -86,6 +86,7 @@ class RigidGroupTables:
         torsion_mask: True where the residue has that torsion.
         torsion_period_pi: True where a half turn gives the same molecule.
         torsion_atom14: Atoms of each torsion, as atom14 columns.
+        group_parents: Group in whose frame each group after the backbone stands.
     """
 
     atom14_names: tuple[tuple[str, ...], ...]
@@ -98,6 +99,7 @@ class RigidGroupTables:
     torsion_mask: Bool[np.ndarray, "21 5"]
     torsion_period_pi: Bool[np.ndarray, "21 5"]
     torsion_atom14: Int[np.ndarray, "21 5 4"]
+    group_parents: tuple[int, ...] = (0, 0, 2, 3, 4)
 
 
 @lru_cache(maxsize=1)

@@ -14,6 +14,7 @@ from itda.chem.geometry import (
     TORSION_COUNT,
     rigid_group_tables,
 )
+from itda.chem.literature import AtomPlacement
 from itda.nn.chain import build_chain, hang_chain
 from itda.nn.linear import linear
 from itda.nn.rigid import Rigid
@@ -71,13 +72,14 @@ class InvariantPointAttention(nn.Module):
         head_channels: int = 16,
         query_points: int = 4,
         value_points: int = 8,
+        biased: bool = False,
     ) -> None:
         super().__init__()
         self.heads = heads
         self.head_channels = head_channels
         self.query_points = query_points
         self.value_points = value_points
-        self.scalars = linear(single_channels, 3 * heads * head_channels, bias=False)
+        self.scalars = linear(single_channels, 3 * heads * head_channels, bias=biased)
         self.points = linear(single_channels, heads * (2 * query_points + value_points) * 3)
         self.pair_bias = linear(pair_channels, heads, bias=False)
         # softplus(0.5413) = 1
@@ -139,6 +141,8 @@ class StructureModule(nn.Module):
         anchored: Whether the chain can be hung on a template, as RoseTTAFold starts from one
             (Baek et al. 2021); needs the start `torsions`.
         dropout: Rate in training.
+        attention: Another attention than that of mini's sizes.
+        torsions: Another head than mini's five torsions; takes the last and the first state.
     """
 
     def __init__(
@@ -152,6 +156,8 @@ class StructureModule(nn.Module):
         start: Literal["origin", "torsions"] = "origin",
         anchored: bool = False,
         dropout: float = 0.1,
+        attention: InvariantPointAttention | None = None,
+        torsions: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.steps = steps
@@ -164,7 +170,7 @@ class StructureModule(nn.Module):
         self.norm_single = nn.LayerNorm(single_channels)
         self.norm_pair = nn.LayerNorm(pair_channels)
         self.project = linear(single_channels, channels)
-        self.attention = InvariantPointAttention(channels, pair_channels, heads)
+        self.attention = attention or InvariantPointAttention(channels, pair_channels, heads)
         self.norm_attention = nn.LayerNorm(channels)
         self.transition = nn.Sequential(
             linear(channels, channels, start="relu"),
@@ -176,7 +182,7 @@ class StructureModule(nn.Module):
         self.norm_transition = nn.LayerNorm(channels)
         self.dropout = nn.Dropout(dropout)
         self.update = linear(channels, 6, start="zero")
-        self.torsions = TorsionHead(single_channels, channels, TORSION_COUNT)
+        self.torsions = torsions or TorsionHead(single_channels, channels, TORSION_COUNT)
 
     def forward(
         self,
@@ -238,21 +244,30 @@ class StructureModule(nn.Module):
 class TorsionHead(nn.Module):
     """Torsion angles as points on the unit circle (AlphaFold 2 SI, algorithm 20, lines 11-14)."""
 
-    def __init__(self, single_channels: int, channels: int, torsions: int) -> None:
+    def __init__(
+        self,
+        single_channels: int,
+        channels: int,
+        torsions: int,
+        *,
+        hidden: int | None = None,
+        blocks: int = 2,
+    ) -> None:
         super().__init__()
+        hidden = hidden or channels
         self.torsion_count = torsions
-        self.from_state = linear(channels, channels)
-        self.from_start = linear(single_channels, channels)
+        self.from_state = linear(channels, hidden)
+        self.from_start = linear(single_channels, hidden)
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.ReLU(),
-                linear(channels, channels, start="relu"),
+                linear(hidden, hidden, start="relu"),
                 nn.ReLU(),
-                linear(channels, channels, start="zero"),
+                linear(hidden, hidden, start="zero"),
             )
-            for _ in range(2)
+            for _ in range(blocks)
         )
-        self.out = linear(channels, torsions * 2)
+        self.out = linear(hidden, torsions * 2)
 
     def forward(
         self,
@@ -271,8 +286,39 @@ def _unit_circle(raw: Float[Tensor, "*shape 2"]) -> Float[Tensor, "*shape 2"]:
     return raw / (raw.square().sum(-1, keepdim=True) + 1e-8).sqrt()
 
 
+class AngleResnet(TorsionHead):
+    """Torsion angles as AlphaFold 2's published network gives them: a ReLU before each input.
+
+    Args:
+        channels: Of the state and of the first state.
+        hidden: Inside.
+        blocks: Residual blocks.
+        torsions: Angles.
+    """
+
+    def __init__(self, channels: int, hidden: int, *, blocks: int, torsions: int) -> None:
+        super().__init__(channels, channels, torsions, hidden=hidden, blocks=blocks)
+
+    def forward(
+        self,
+        state: Float[Tensor, "batch token channel"],
+        start: Float[Tensor, "batch token channel"],
+    ) -> Float[Tensor, "batch token torsion 2"]:
+        """Give (sin, cos) before normalisation."""
+        return super().forward(functional.relu(state), functional.relu(start))
+
+
+def unit_circle(raw: Float[Tensor, "*shape 2"], *, least: float = 1e-8) -> Float[Tensor, "*shape 2"]:
+    """Bring (sin, cos) to length one; `least` is the smallest squared length that is divided by."""
+    return raw / raw.square().sum(-1, keepdim=True).clamp_min(least).sqrt()
+
+
 class AtomBuilder(nn.Module):
-    """Place all heavy atoms from backbone frames and torsions (AlphaFold 2 SI, algorithm 24)."""
+    """Place all heavy atoms from backbone frames and torsions (AlphaFold 2 SI, algorithm 24).
+
+    Args:
+        placement: Rigid groups of the residues; mini's own unless told.
+    """
 
     atom_group: Tensor
     atom_position: Tensor
@@ -280,9 +326,10 @@ class AtomBuilder(nn.Module):
     default_rotation: Tensor
     default_translation: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, placement: AtomPlacement | None = None) -> None:
         super().__init__()
-        tables = rigid_group_tables()
+        tables = placement or rigid_group_tables()
+        self.parents = tables.group_parents
         for name, array in {
             "atom_group": tables.atom14_group,
             "atom_position": tables.atom14_position,
@@ -296,7 +343,7 @@ class AtomBuilder(nn.Module):
         self,
         restype: Int[Tensor, "batch token"],
         frames: Rigid,
-        torsions: Float[Tensor, "batch token 5 2"],
+        torsions: Float[Tensor, "batch token torsion 2"],
     ) -> Float[Tensor, "batch token 14 3"]:
         """Give positions in angstrom; columns outside the residue's atoms lie at its CA."""
         with torch.autocast(restype.device.type, enabled=False):
@@ -306,7 +353,7 @@ class AtomBuilder(nn.Module):
         self,
         restype: Int[Tensor, "batch token"],
         frames: Rigid,
-        torsions: Float[Tensor, "batch token 5 2"],
+        torsions: Float[Tensor, "batch token torsion 2"],
     ) -> Float[Tensor, "batch token 14 3"]:
         sine, cosine = torsions.float().unbind(-1)
         zero, one = torch.zeros_like(sine), torch.ones_like(sine)
@@ -314,16 +361,13 @@ class AtomBuilder(nn.Module):
             [one, zero, zero, zero, cosine, -sine, zero, sine, cosine], dim=-1
         ).unflatten(-1, (3, 3))
         default = Rigid(self.default_rotation[restype], self.default_translation[restype])
-        turned = [
-            Rigid(
+        groups = [frames]
+        for group, parent in enumerate(self.parents, 1):
+            turned = Rigid(
                 default.rotation[..., group, :, :] @ about_x[..., group - 1, :, :],
                 default.translation[..., group, :],
             )
-            for group in range(1, TORSION_COUNT + 1)
-        ]
-        groups = [frames, frames.compose(turned[0]), frames.compose(turned[1])]
-        for inner in turned[2:]:
-            groups.append(groups[-1].compose(inner))
+            groups.append(groups[parent].compose(turned))
         rotation = torch.stack([group.rotation for group in groups], dim=-3)
         translation = torch.stack([group.translation for group in groups], dim=-2)
         chosen = self.atom_group[restype]
