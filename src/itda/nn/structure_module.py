@@ -157,7 +157,7 @@ class StructureModule(nn.Module):
         anchored: bool = False,
         dropout: float = 0.1,
         attention: InvariantPointAttention | None = None,
-        torsions: nn.Module | None = None,
+        torsions: TorsionHead | None = None,
     ) -> None:
         super().__init__()
         self.steps = steps
@@ -201,7 +201,7 @@ class StructureModule(nn.Module):
                 frames = Rigid.identity(tuple(x.shape[:2]), x.device)
             else:
                 backbone_torsions = self.chain_start(x, start)
-                frames = build_chain(_unit_circle(backbone_torsions.detach()), mask)
+                frames = build_chain(self.chain_start.unit(backbone_torsions.detach()), mask)
                 if anchors is not None:
                     frames = hang_chain(frames, anchors.frames, anchors.mask)
                 frames = frames.scale_translation(1 / NANOMETRE)
@@ -219,7 +219,7 @@ class StructureModule(nn.Module):
             return StructureOutput(
                 frames=trajectory[-1],
                 trajectory=tuple(trajectory),
-                torsions=_unit_circle(raw),
+                torsions=self.torsions.unit(raw),
                 unnormalised_torsions=raw,
                 backbone_torsions=backbone_torsions,
                 single=x,
@@ -281,9 +281,9 @@ class TorsionHead(nn.Module):
         out: Tensor = self.out(functional.relu(x)).unflatten(-1, (self.torsion_count, 2))
         return out
 
-
-def _unit_circle(raw: Float[Tensor, "*shape 2"]) -> Float[Tensor, "*shape 2"]:
-    return raw / (raw.square().sum(-1, keepdim=True) + 1e-8).sqrt()
+    def unit(self, raw: Float[Tensor, "*shape 2"]) -> Float[Tensor, "*shape 2"]:
+        """Bring (sin, cos) to length one."""
+        return raw / (raw.square().sum(-1, keepdim=True) + 1e-8).sqrt()
 
 
 class AngleResnet(TorsionHead):
@@ -294,10 +294,14 @@ class AngleResnet(TorsionHead):
         hidden: Inside.
         blocks: Residual blocks.
         torsions: Angles.
+        least: Smallest squared length that is divided by.
     """
 
-    def __init__(self, channels: int, hidden: int, *, blocks: int, torsions: int) -> None:
+    def __init__(
+        self, channels: int, hidden: int, *, blocks: int, torsions: int, least: float = 1e-8
+    ) -> None:
         super().__init__(channels, channels, torsions, hidden=hidden, blocks=blocks)
+        self.least = least
 
     def forward(
         self,
@@ -307,10 +311,9 @@ class AngleResnet(TorsionHead):
         """Give (sin, cos) before normalisation."""
         return super().forward(functional.relu(state), functional.relu(start))
 
-
-def unit_circle(raw: Float[Tensor, "*shape 2"], *, least: float = 1e-8) -> Float[Tensor, "*shape 2"]:
-    """Bring (sin, cos) to length one; `least` is the smallest squared length that is divided by."""
-    return raw / raw.square().sum(-1, keepdim=True).clamp_min(least).sqrt()
+    def unit(self, raw: Float[Tensor, "*shape 2"]) -> Float[Tensor, "*shape 2"]:
+        """Bring (sin, cos) to length one, with the published guard against a length of zero."""
+        return raw / raw.square().sum(-1, keepdim=True).clamp_min(self.least).sqrt()
 
 
 class AtomBuilder(nn.Module):
