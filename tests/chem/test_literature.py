@@ -20,7 +20,9 @@ def test_atoms_and_frames_equal_the_published_tables(published):
     groups = np.where(ours.atom14_mask, ours.atom14_group, 0)
     np.testing.assert_array_equal(groups[known], published.restype_atom14_to_rigid_group[known])
     np.testing.assert_allclose(
-        ours.atom14_position[known], published.restype_atom14_rigid_group_positions[known], atol=1e-6
+        ours.atom14_position[known],
+        published.restype_atom14_rigid_group_positions[known],
+        atol=1e-6,
     )
     frames = published.restype_rigid_group_default_frame[known]
     # Groups that a residue lacks have no frame there.

@@ -93,7 +93,8 @@ class TriangleMultiplication(nn.Module):
         pair_mask: Bool[Tensor, "batch part col"],
     ) -> Float[Tensor, "batch part col two_channels"]:
         x = self.norm(pair)
-        return self.project(x) * torch.sigmoid(self.gate(x)) * pair_mask[..., None].to(x.dtype)
+        gated: Tensor = self.project(x) * torch.sigmoid(self.gate(x))
+        return gated * pair_mask[..., None].to(x.dtype)
 
     def _read(
         self,

@@ -27,7 +27,9 @@ def row_slices(pair: Float[Tensor, "batch row col channel"]) -> Iterator[slice]:
 
 def add_by_rows(
     pair: Float[Tensor, "batch row col channel"],
-    update: Callable[[Float[Tensor, "batch part col channel"]], Float[Tensor, "batch part col channel"]],
+    update: Callable[
+        [Float[Tensor, "batch part col channel"]], Float[Tensor, "batch part col channel"]
+    ],
 ) -> Float[Tensor, "batch row col channel"]:
     """Add an update that looks at one vector at a time; in place where no gradient is wanted."""
     if torch.is_grad_enabled():
@@ -39,7 +41,9 @@ def add_by_rows(
 
 def map_rows(
     pair: Float[Tensor, "batch row col channel"],
-    function: Callable[[Float[Tensor, "batch part col channel"]], Float[Tensor, "batch part col out"]],
+    function: Callable[
+        [Float[Tensor, "batch part col channel"]], Float[Tensor, "batch part col out"]
+    ],
 ) -> Float[Tensor, "batch row col out"]:
     """Apply a function that looks at one vector at a time and gives few channels."""
     if torch.is_grad_enabled():

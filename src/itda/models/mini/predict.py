@@ -12,12 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from biotite.structure import AtomArray
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from itda.chem.geometry import rigid_group_tables
-from itda.chem.residues import RESTYPE_1_TO_3, sequence_to_indices
 from itda.confidence.scores import expected_aligned_error, expected_plddt, predicted_tm_score
 from itda.errors import CapabilityError, InputError, WeightsError
 from itda.features import Features, ProfileFeatures, TemplateFeatures, TokenFeatures
@@ -25,6 +22,7 @@ from itda.features.profile import read_profile
 from itda.hub.weights import WeightsCard
 from itda.job.entities import Protein
 from itda.job.model import Job
+from itda.models.atom_array import atom_array, protein_chains
 from itda.models.mini.config import MiniConfig
 from itda.models.mini.modeling import PAE_BIN_ANGSTROM, Mini, MiniOutput
 from itda.models.mini.refine import STEPS as REFINE_STEPS
@@ -102,8 +100,8 @@ class MiniModel:
             CapabilityError: There are templates, and the weights know none.
         """
         report = progress or (lambda _fraction, _message: None)
-        ((chain_id, entity),) = job.chains
-        assert isinstance(entity, Protein)
+        chains = protein_chains(job)
+        ((chain_id, entity),) = chains
         report(0.0, "reading inputs")
         inputs = read_inputs(entity, evidence.get(chain_id, Evidence()))
         if inputs.features.templates.mask.shape[1] and self.network.templates is None:
@@ -126,7 +124,7 @@ class MiniModel:
             predictions.append(
                 Prediction(
                     name=job.name,
-                    atoms=_atom_array(chain_id, entity, folded.atoms, folded.plddt),
+                    atoms=atom_array(chains, folded.atoms, folded.plddt, unknown="ALA"),
                     plddt=folded.plddt,
                     pae=folded.pae,
                     ptm=folded.ptm,
@@ -251,31 +249,6 @@ def finish(
         ptm=predicted_tm_score(pae_bins, bin_angstrom=PAE_BIN_ANGSTROM),
         moved_angstrom=refined.moved_angstrom,
     )
-
-
-def _atom_array(
-    chain_id: str,
-    entity: Protein,
-    positions: Float[np.ndarray, "token 14 3"],
-    plddt: Float[np.ndarray, "token"],
-) -> AtomArray:
-    restype = np.array(sequence_to_indices(entity.sequence))
-    tables = rigid_group_tables()
-    mask = tables.atom14_mask[restype]
-    token = np.repeat(np.arange(len(restype)), mask.sum(1))
-    numbers = entity.residue_numbers()
-    names = [RESTYPE_1_TO_3.get(letter, "UNK") for letter in entity.sequence]
-    atom_names = [atom for kind in restype for atom in tables.atom14_names[kind] if atom]
-    atoms = AtomArray(len(token))
-    atoms.coord = positions[mask]
-    atoms.chain_id[:] = chain_id
-    atoms.res_id = np.array([numbers[index].number for index in token])
-    atoms.ins_code = np.array([numbers[index].insertion_code for index in token])
-    atoms.res_name = np.array([names[index] for index in token])
-    atoms.atom_name = np.array(atom_names)
-    atoms.element = np.array([atom[0] for atom in atom_names])
-    atoms.set_annotation("b_factor", plddt[token])
-    return atoms
 
 
 def _probabilities(logits: Float[Tensor, "*shape bin"]) -> Float[np.ndarray, "*shape bin"]:
