@@ -1,4 +1,4 @@
-"""From published tensors to ours: converters, the books they keep, and how the result is written."""
+"""From published tensors to ours: converters, their books, and how the result is written."""
 
 from __future__ import annotations
 
