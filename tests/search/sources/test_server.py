@@ -8,9 +8,10 @@ import time
 import pytest
 
 from itda.errors import InputError
+from itda.network import retry_after
 from itda.search.service.protocol import MAIN_FILE, pack_archive
 from itda.search.sources.server import ServerSource
-from itda.search.sources.server_http import ServerAddress, ServerError, retry_after
+from itda.search.sources.server_http import ServerAddress, ServerError
 from itda.search.sources.server_ticket import ARCHIVE_FILE, TICKET_FILE, Pace
 
 from .scripted_server import (

@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import base64
-import email.utils
 import http.client
 import json
 import netrc
 import os
 import re
-import socket
 import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.message import Message
 from pathlib import Path
 from typing import IO, Any
 
 from itda.errors import DataError, InputError
+from itda.network import LIMITED, PASSING, is_loopback, network_fault, retry_after
 
-_LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1")
 _ANSWER_BYTES = 1 << 20
 _CHUNK_BYTES = 1 << 18
 _TITLE = re.compile(rb"<title[^>]*>(.*?)</title>", re.I | re.S)
-_LIMITED = 429
-_PASSING = (408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524)
 
 
 class ServerError(DataError):
@@ -119,7 +113,7 @@ class ServerAddress:
     @property
     def is_this_machine(self) -> bool:
         """Whether requests stay on this machine."""
-        return _LOOPBACK.fullmatch(self.host) is not None
+        return is_loopback(self.url)
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -206,9 +200,9 @@ class Connection:
                     f"the server at {url} cannot prove that it is that server: {error.reason}",
                     hint="check the address; for a laboratory's own certificate set SSL_CERT_FILE",
                 ) from error
-            raise BusyError(_network_fault(error.reason), reached=False) from error
+            raise BusyError(network_fault(error.reason), reached=False) from error
         except (OSError, http.client.HTTPException) as error:
-            raise BusyError(_network_fault(error), reached=False) from error
+            raise BusyError(network_fault(error), reached=False) from error
 
 
 def _explain(error: urllib.error.HTTPError, url: str) -> Exception:
@@ -222,7 +216,7 @@ def _explain(error: urllib.error.HTTPError, url: str) -> Exception:
         content.get("error") or content.get("reason") or content.get("status") or _said(body)
     )
     code = f"HTTP {error.code}" + (f": {said}" if said else "")
-    if error.code == _LIMITED or error.code in _PASSING:
+    if error.code == LIMITED or error.code in PASSING:
         return BusyError(f"answered {code}", retry_after_seconds=retry_after(error.headers))
     if 300 <= error.code < 400:
         return ServerError(
@@ -257,7 +251,7 @@ def _read(reply: IO[bytes], url: str) -> bytes:
     try:
         body = reply.read(_ANSWER_BYTES + 1)
     except (OSError, http.client.HTTPException) as error:
-        raise BusyError(_network_fault(error)) from error
+        raise BusyError(network_fault(error)) from error
     if len(body) > _ANSWER_BYTES:
         raise ServerError(f"the server at {url} answered a question with more than a megabyte")
     return body
@@ -276,32 +270,6 @@ def _said(body: bytes) -> str:
     title = _TITLE.search(body)
     text = title.group(1) if title else body[:200]
     return " ".join(text.decode("utf-8", "replace").split())[:120]
-
-
-def retry_after(headers: Mapping[str, str] | Message) -> float | None:
-    """Read `Retry-After`: seconds, or a date (RFC 9110, 10.2.3); nonsense is None."""
-    text = (headers.get("Retry-After") or "").strip()
-    if re.fullmatch(r"\d{1,9}", text):
-        return float(text)
-    try:
-        date = email.utils.parsedate_to_datetime(text)
-    except (TypeError, ValueError):
-        return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return max(0.0, (date - datetime.now(UTC)).total_seconds())
-
-
-def _network_fault(reason: object) -> str:
-    if isinstance(reason, TimeoutError):
-        return "did not answer in time"
-    if isinstance(reason, socket.gaierror):
-        return "has a name that no name server knows"
-    if isinstance(reason, ConnectionRefusedError):
-        return "is not there (connection refused)"
-    if isinstance(reason, OSError) and reason.strerror:
-        return f"cannot be reached: {reason.strerror}"
-    return f"broke the connection: {str(reason) or type(reason).__name__}"
 
 
 def _login_from_netrc(host: str) -> tuple[str, str] | None:

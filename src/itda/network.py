@@ -1,0 +1,59 @@
+"""What goes wrong on a network, in words; for whatever asks a server."""
+
+from __future__ import annotations
+
+import email.utils
+import re
+import socket
+import urllib.parse
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.message import Message
+
+_LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1")
+
+LIMITED = 429
+"""HTTP status of a server that was asked too often."""
+
+PASSING = (408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524)
+"""HTTP statuses after which asking again may help."""
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address is of this machine, which no proxy is asked for.
+
+    >>> is_loopback("http://127.0.0.1:8000/x"), is_loopback("https://huggingface.co")
+    (True, False)
+    """
+    return _LOOPBACK.fullmatch(urllib.parse.urlsplit(url).hostname or "") is not None
+
+
+def network_fault(reason: object) -> str:
+    """Say what broke, as the end of a sentence that begins with the server.
+
+    >>> network_fault(TimeoutError())
+    'did not answer in time'
+    """
+    if isinstance(reason, TimeoutError):
+        return "did not answer in time"
+    if isinstance(reason, socket.gaierror):
+        return "has a name that no name server knows"
+    if isinstance(reason, ConnectionRefusedError):
+        return "is not there (connection refused)"
+    if isinstance(reason, OSError) and reason.strerror:
+        return f"cannot be reached: {reason.strerror}"
+    return f"broke the connection: {str(reason) or type(reason).__name__}"
+
+
+def retry_after(headers: Mapping[str, str] | Message) -> float | None:
+    """Read `Retry-After`: seconds, or a date (RFC 9110, 10.2.3); nonsense is None."""
+    text = (headers.get("Retry-After") or "").strip()
+    if re.fullmatch(r"\d{1,9}", text):
+        return float(text)
+    try:
+        date = email.utils.parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=UTC)
+    return max(0.0, (date - datetime.now(UTC)).total_seconds())
