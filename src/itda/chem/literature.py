@@ -1,8 +1,8 @@
 """The rigid groups of AlphaFold 2, on which the published families build their atoms.
 
 Each residue has eight groups: the backbone (N, CA, C, CB), two without heavy atoms of their own
-(omega, phi), psi with the carbonyl O, and up to four side-chain groups, one a chi angle (AlphaFold 2
-SI, table 2). The positions are AlphaFold 2's, from the literature; `mini` has its own, see
+(omega, phi), psi with the carbonyl O, and up to four side-chain groups, one a chi angle (AlphaFold
+2 SI, table 2). The positions are AlphaFold 2's, from the literature; `mini` has its own, see
 `itda.chem.geometry`.
 """
 

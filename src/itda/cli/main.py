@@ -34,6 +34,7 @@ COMMANDS = {
     "data": "itda.cli.data:app",
     "train": "itda.cli.train:train",
     "eval": "itda.cli.eval:evaluate",
+    "parity": "itda.cli.parity:parity",
 }
 
 # typer 0.15 raises click's own classes, later versions theirs; both name them alike.

@@ -52,8 +52,26 @@ def predicted_tm_score(
     Returns:
         pTM, 0 to 1.
     """
-    residues = probabilities.shape[0]
+    rows = tm_expected_by_row(
+        probabilities, residues=probabilities.shape[0], bin_angstrom=bin_angstrom
+    )
+    return float(rows.max())
+
+
+def tm_expected_by_row(
+    probabilities: Float[np.ndarray, "row residue bin"], *, residues: int, bin_angstrom: float
+) -> Float[np.ndarray, "row"]:
+    """TM-score that is to be expected when the frames of each row are superposed.
+
+    Args:
+        probabilities: Of equal bins from 0 upwards, of some rows; row: residue aligned on.
+        residues: Of the whole structure, which the scale of the score depends on.
+        bin_angstrom: Width of a bin.
+
+    Returns:
+        0 to 1; pTM is the largest over all rows.
+    """
     scale = 1.24 * np.cbrt(max(residues, 19) - 15) - 1.8
     centres = (np.arange(probabilities.shape[-1]) + 0.5) * bin_angstrom
     expected = probabilities @ (1.0 / (1.0 + (centres / scale) ** 2))
-    return float(expected.mean(axis=1).max())
+    return np.asarray(expected.mean(axis=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,6 +22,17 @@ def protein_chains(job: Job) -> list[tuple[str, Protein]]:
     chains = [(name, entity) for name, entity in job.chains if isinstance(entity, Protein)]
     assert len(chains) == len(job.chains), "the family's check lets proteins through only"
     return chains
+
+
+def sequence_digests(chains: Sequence[tuple[str, Protein]]) -> dict[str, str]:
+    """Name what each chain was folded from: `sequence`, or `A.sequence` where there are more."""
+    digests = {
+        chain_id: f"sha256:{hashlib.sha256(entity.sequence.encode()).hexdigest()}"
+        for chain_id, entity in chains
+    }
+    if len(digests) == 1:
+        return {"sequence": next(iter(digests.values()))}
+    return {f"{chain_id}.sequence": digest for chain_id, digest in digests.items()}
 
 
 def atom_array(

@@ -1,0 +1,34 @@
+"""The comparisons by family; each imports its reference package when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from itda.errors import CapabilityError
+from itda.parity.harness import Suite
+
+SUITES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"esmfold": ("itda.parity.esmfold:suite",)}
+)
+"""Family, and the functions that give its suites."""
+
+
+def suites_of(family: str) -> list[Callable[[], Suite[Any]]]:
+    """Give what builds the suites of a family.
+
+    Raises:
+        CapabilityError: The family is compared with no reference package.
+    """
+    if family not in SUITES:
+        raise CapabilityError(
+            f"{family} is not compared with a reference package",
+            hint=f"compared are: {', '.join(SUITES)}",
+        )
+    found = []
+    for target in SUITES[family]:
+        module, _, name = target.partition(":")
+        found.append(getattr(importlib.import_module(module), name))
+    return found

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+import torch
+
+from itda.job.model import Job
+from itda.models.esmfold.predict import EsmFoldModel
+
+HEAVY, LIGHT = "MQIFVKTLTGKXI", "TLEVEPSDTIENVK"
+
+
+@pytest.fixture(scope="module")
+def model(weights):
+    return EsmFoldModel(weights, "cpu", language_dtype=torch.float32)
+
+
+def job(numbering=None):
+    entities = [
+        {"protein": {"id": "Q", "sequence": HEAVY, "numbering": numbering}},
+        {"protein": {"id": ["x", "b"], "sequence": LIGHT}},
+    ]
+    return Job.model_validate({"name": "three", "entities": entities})
+
+
+@pytest.fixture(scope="module")
+def prediction(model):
+    (found,) = model.predict(job(numbering=40), seed=7)
+    return found
+
+
+def test_chains_names_and_numbers_go_out_as_they_came_in(prediction):
+    atoms = prediction.atoms[prediction.atoms.atom_name == "CA"]
+    assert list(dict.fromkeys(atoms.chain_id)) == ["Q", "x", "b"]
+    assert atoms.res_id[: len(HEAVY)].tolist() == list(range(40, 40 + len(HEAVY)))
+    assert atoms.res_id[-len(LIGHT) :].tolist() == list(range(1, len(LIGHT) + 1))
+    unknown = prediction.atoms[prediction.atoms.res_name == "UNK"]
+    assert unknown.atom_name.tolist() == ["N", "CA", "C", "O"]
+
+
+def test_confidence_has_the_size_of_the_residues_without_linkers(prediction):
+    residues = len(HEAVY) + 2 * len(LIGHT)
+    assert prediction.plddt.shape == (residues,)
+    assert prediction.pae.shape == (residues, residues)
+    assert 0 < prediction.ptm < 1
+    of_ca = prediction.atoms.b_factor[prediction.atoms.atom_name == "CA"]
+    np.testing.assert_allclose(of_ca, prediction.plddt, rtol=1e-6)
+    assert len(np.unique(prediction.atoms.b_factor)) > residues
+
+
+def test_provenance_says_what_it_was_made_with(prediction, model):
+    provenance = prediction.provenance
+    assert provenance.family == "esmfold"
+    assert provenance.weights_digest == f"sha256:{model.card.sha256}"
+    assert provenance.weights_licence == "MIT"
+    assert "float32" in provenance.dtype
+    assert set(provenance.inputs) == {"Q.sequence", "x.sequence", "b.sequence"}
+    assert provenance.inputs["x.sequence"] == provenance.inputs["b.sequence"]
+    assert provenance.recycles == 3
+
+
+def test_it_is_deterministic_and_recycles_matter(model):
+    (first,) = model.predict(job(), seed=1, recycles=1)
+    (again,) = model.predict(job(), seed=2, recycles=1)
+    (other,) = model.predict(job(), seed=1, recycles=0)
+    np.testing.assert_array_equal(first.atoms.coord, again.atoms.coord)
+    assert np.abs(first.atoms.coord - other.atoms.coord).max() > 1e-3
+
+
+def test_progress_goes_from_0_to_1(model):
+    told = []
+    model.predict(
+        job(), recycles=1, progress=lambda fraction, message: told.append((fraction, message))
+    )
+    fractions = [fraction for fraction, _ in told]
+    assert fractions == sorted(fractions)
+    assert (fractions[0], fractions[-1]) == (0.0, 1.0)
+    assert any("pass 2 of 2" in message for _, message in told)
+
+
+def test_half_precision_of_the_language_model_is_near(model, weights):
+    half = EsmFoldModel(weights, "cpu", language_dtype=torch.bfloat16)
+    (rough,) = half.predict(job(), recycles=0)
+    (exact,) = model.predict(job(), recycles=0)
+    assert "bfloat16" in rough.provenance.dtype
+    assert 0 < np.abs(rough.plddt - exact.plddt).max() < 2.0
