@@ -27,6 +27,7 @@ COMMANDS = {
     "fold": "itda.cli.fold:fold",
     "compare": "itda.cli.compare:compare",
     "models": "itda.cli.models:models",
+    "weights": "itda.cli.weights:app",
     "doctor": "itda.cli.doctor:doctor",
     "search": "itda.cli.search:app",
     "msa": "itda.cli.msa:app",

