@@ -1,7 +1,7 @@
-"""Tensors read from a safetensors file into memory that is there already, in another format if need be.
+"""Tensors read from a safetensors file into memory that is there already, in any number format.
 
-The usual readers map the file or make new tensors: both count twice against a machine's memory while
-a large model is loaded.
+The usual readers map the file or make new tensors: both count twice against a machine's memory
+while a large model is loaded.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class TensorFile:
         try:
             with path.open("rb") as stream:
                 (length,) = struct.unpack("<Q", stream.read(8))
-                header = json.loads(stream.read(length))
+                header = json.loads(stream.read(min(length, path.stat().st_size)))
             header.pop("__metadata__", None)
             self._places = {
                 name: _Place(

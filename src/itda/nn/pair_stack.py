@@ -73,19 +73,36 @@ class TriangleMultiplication(nn.Module):
         if torch.is_grad_enabled():
             left, right = self._edges(pair, pair_mask).chunk(2, dim=-1)
             return self._read(triangle_multiply(left, right, outgoing=self.outgoing), pair)
+        # Channels first, where each is an ordinary matrix: the matrix products below write and read
+        # them so, and nothing is transposed in memory.
         batch, rows, columns, channels = pair.shape
-        # Channels first, where each is an ordinary matrix.
         edges = pair.new_empty(batch, 2 * channels, rows, columns)
         for part in row_slices(pair):
-            projected = self._edges(pair[:, part], pair_mask[:, part])
-            edges[:, :, part] = projected.permute(0, 3, 1, 2)
+            x = self.norm(pair[:, part]).flatten(1, 2).transpose(1, 2)
+            gated = _project_first(self.project, x).mul_(_project_first(self.gate, x).sigmoid_())
+            kept = pair_mask[:, part].to(gated.dtype).flatten(1)[:, None]
+            edges[:, :, part] = gated.mul_(kept).unflatten(2, (-1, columns))
         left, right = edges.permute(0, 2, 3, 1).chunk(2, dim=-1)
-        product = triangle_multiply(left, right, outgoing=self.outgoing)
+        product = triangle_multiply(left, right, outgoing=self.outgoing).permute(0, 3, 1, 2)
         del edges, left, right
         update = torch.empty_like(pair)
         for part in row_slices(pair):
-            update[:, part] = self._read(product[:, part], pair[:, part])
+            gate = torch.sigmoid(self.gate_out(self.norm(pair[:, part])))
+            update[:, part] = self._norm_and_project(product[:, :, part]).mul_(gate)
         return update
+
+    def _norm_and_project(
+        self, product: Float[Tensor, "batch channel part col"]
+    ) -> Float[Tensor, "batch part col channel"]:
+        """Norm over the channels and project; the norm's scale and shift join the projection."""
+        centred = product.flatten(2) - product.flatten(2).mean(1, keepdim=True)
+        width = (centred.square().mean(1) + self.norm_out.eps).rsqrt_()
+        weight = self.project_out.weight * self.norm_out.weight
+        shift = functional.linear(
+            self.norm_out.bias, self.project_out.weight, self.project_out.bias
+        )
+        projected = torch.matmul(centred.transpose(1, 2), weight.t()).mul_(width[..., None])
+        return projected.add_(shift).unflatten(1, product.shape[2:])
 
     def _edges(
         self,
@@ -104,6 +121,19 @@ class TriangleMultiplication(nn.Module):
         gate = torch.sigmoid(self.gate_out(self.norm(pair)))
         out: Tensor = self.project_out(self.norm_out(product.contiguous())) * gate
         return out
+
+
+def _project_first(
+    layer: nn.Linear, x: Float[Tensor, "batch channel pair"]
+) -> Float[Tensor, "batch out pair"]:
+    """Apply a linear layer to vectors that stand in columns.
+
+    Item by item, since a product with a batch is computed the other way round and copied.
+    """
+    out = x.new_empty(x.shape[0], len(layer.weight), x.shape[2])
+    for item, columns in zip(out, x, strict=True):
+        torch.mm(layer.weight, columns, out=item)
+    return out if layer.bias is None else out.add_(layer.bias[:, None])
 
 
 class TriangleAttention(nn.Module):

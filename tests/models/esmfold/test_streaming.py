@@ -56,6 +56,6 @@ def test_a_file_cut_short_is_an_error_and_not_zeros(weights, tmp_path):
     content = weights.read_bytes()
     layers = streamed(weights)
     cut.write_bytes(content[: len(content) - 10_000])
-    layers.path = cut
+    layers.file.path = cut
     with pytest.raises(WeightsError, match="ends before"):
         list(layers)

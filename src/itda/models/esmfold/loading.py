@@ -10,6 +10,7 @@ from torch import nn
 
 from itda.chem.literature import literature_placement
 from itda.errors import WeightsError
+from itda.hub.tensor_file import TensorFile
 from itda.hub.weights import read_card
 from itda.models.esmfold.config import EsmFoldConfig
 from itda.models.esmfold.convert import LAYER_PREFIX
@@ -35,8 +36,6 @@ def load_network(
     Raises:
         WeightsError: The tensors do not fit the sizes on their card.
     """
-    from safetensors import safe_open
-
     card = read_card(weights)
     dtype = language_dtype or preferred_dtype(device)
     try:
@@ -47,9 +46,13 @@ def load_network(
         ) from error
     with torch.device("meta"):
         network = EsmFold(config)
-    with safe_open(weights, framework="pt") as file:
-        names = [name for name in file.keys() if not name.startswith(LAYER_PREFIX)]  # noqa: SIM118
-        state = {name: file.get_tensor(name).float().clone() for name in names}
+    file = TensorFile(weights)
+    state = {
+        name: torch.empty(shape)
+        for name, shape in file.shapes.items()
+        if not name.startswith(LAYER_PREFIX)
+    }
+    file.read_into(state)
     try:
         network.load_state_dict(state, assign=True)
     except RuntimeError as error:

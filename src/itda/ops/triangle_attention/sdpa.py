@@ -25,7 +25,7 @@ def triangle_attention(
         ).transpose(1, 2)
         for item in range(query.shape[0])
     ]
-    out = torch.stack(mixed)
+    out = mixed[0][None] if len(mixed) == 1 else torch.stack(mixed)
     return out if mask.all() else out * mask.any(-1)[..., None, None, None].to(out.dtype)
 
 
