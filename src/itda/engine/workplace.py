@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import shutil
 import tempfile
 import time
@@ -13,6 +11,7 @@ from pathlib import Path
 
 from itda.engine.store import Store
 from itda.engine.worker import Progress
+from itda.storage import locked
 
 ABANDONED_AFTER_SECONDS = 7 * 24 * 3600.0
 
@@ -77,39 +76,13 @@ def workplace(store: Store | None, key: str, progress: Progress) -> Iterator[Wor
 @contextlib.contextmanager
 def _alone(lock: Path, progress: Progress) -> Iterator[None]:
     """Hold a lock that the system takes back when the process dies, however it dies."""
-    descriptor = _acquire(lock, progress)
-    try:
-        yield
-    finally:
-        # While it is held: whoever waits for this file sees that it is gone and makes another.
-        with contextlib.suppress(OSError):
-            lock.unlink()
-        os.close(descriptor)
 
-
-def _acquire(lock: Path, progress: Progress) -> int:
-    while True:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        held = False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = _is_there(descriptor, lock)
-        except BlockingIOError:
-            pass
-        finally:
-            if not held:
-                os.close(descriptor)
-        if held:
-            return descriptor
+    def wait(_holder: str) -> None:
         progress(0.0, "another run does this; waiting for it")
         time.sleep(_POLL_SECONDS)
 
-
-def _is_there(descriptor: int, lock: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), lock.stat())
-    except FileNotFoundError:
-        return False
+    with locked(lock, on_busy=wait):
+        yield
 
 
 def _sweep(root: Path) -> None:

@@ -6,7 +6,6 @@ import difflib
 import os
 import re
 import shutil
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from itda.search.databases.meter import Progress
 from itda.search.databases.shards import finished_shards
 from itda.search.databases.structures import StructureSource
 from itda.search.databases.writing import folder_bytes, writing
+from itda.storage import user_data_folder
 
 FOLDER_VARIABLE = "ITDA_DATABASES"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -31,17 +31,9 @@ _REMOVING = ".removing"
 
 
 def databases_folder() -> Path:
-    """Return `$ITDA_DATABASES`, else `itda/databases` in the user's data folder."""
+    """Return `$ITDA_DATABASES`, else `databases` in the user's data folder of Itda."""
     chosen = os.environ.get(FOLDER_VARIABLE)
-    if chosen:
-        return Path(chosen)
-    user_data = os.environ.get("XDG_DATA_HOME")
-    if user_data:
-        return Path(user_data) / "itda" / "databases"
-    try:
-        return Path.home() / ".local" / "share" / "itda" / "databases"
-    except RuntimeError:  # a user without a home, as in some containers
-        return Path(tempfile.gettempdir()) / f"itda-{os.getuid()}" / "databases"
+    return Path(chosen) if chosen else user_data_folder() / "databases"
 
 
 class Databases:
