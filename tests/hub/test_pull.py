@@ -1,9 +1,11 @@
+import hashlib
 import json
 import shutil
 import socket
 import subprocess
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 
 from itda.errors import OutputError, WeightsError
@@ -332,3 +334,45 @@ def test_size_is_asked_where_it_is_not_published(content, make_set) -> None:
         pull(weight_set)
         assert [method for method, *_ in server.requests] == ["HEAD", "HEAD", "GET", "GET"]
         assert (source_folder("lab") / MODEL).read_bytes() == model_bytes(50_000)
+
+
+@pytest.mark.parametrize("kind", ["http", "huggingface"])
+def test_proxy_of_the_environment(content, make_set, monkeypatch, kind: str) -> None:
+    # What a proxy is asked for is the whole address.
+    start = "http://host.invalid/"
+    source = {"kind": "http", "url": "http://host.invalid"}
+    if kind == "huggingface":
+        start += f"{REPO}/resolve/{REVISION}/"
+        source = {"kind": "huggingface", "repo": REPO, "revision": REVISION}
+        monkeypatch.setenv("HF_ENDPOINT", "http://host.invalid")
+    files = {start + name: data for name, data in content.items()}
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    # The hub's library reads the environment when it makes its first connection.
+    huggingface_hub.close_session()
+    with serving(Server(files, hub=True)) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        pull(make_set(content, source))
+    huggingface_hub.close_session()
+    assert (source_folder("lab") / MODEL).read_bytes() == content[MODEL]
+    assert {path for _, path, *_ in proxy.requests} == set(files)
+
+
+def test_server_that_answers_no_questions_about_files(content, make_set) -> None:
+    server = Server(dict(content), statuses={name: [405, 0] for name in content})
+    with serving(server):
+        weight_set = make_set(content, {"kind": "http", "url": server.url}, published=False)
+        pull(weight_set)
+    assert (source_folder("lab") / MODEL).read_bytes() == content[MODEL]
+
+
+def test_a_part_that_is_no_part_begins_anew(published, content, waits) -> None:
+    _, weight_set = published
+    partial = partial_path(download_folder("lab"), MODEL)
+    partial.parent.mkdir(parents=True)
+    # As long as the file or longer: there is nothing to ask for.
+    partial.write_bytes(content[MODEL] + b"more")
+    digest = hashlib.sha256(content[MODEL]).hexdigest()
+    partial.with_name(f"{partial.name}.json").write_text(json.dumps({"mark": f'"{digest}"'}))
+    pull(weight_set)
+    assert (source_folder("lab") / MODEL).read_bytes() == content[MODEL]
