@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from itda.parity.harness import Report
+    from itda.parity.harness import Report, Row
 
 
 def parity(
@@ -53,11 +53,12 @@ def _show(report: Report, console: Any) -> None:
     from rich.table import Table
 
     console.print(f"{report.family} ({report.weights}) beside {report.reference}")
-    table = Table("what is compared", "input", "difference", "may be", "")
-    for row in report.rows:
-        verdict = "ok" if row.passed else "FAILED"
-        limit = f"{row.tolerance:g} {row.unit}".strip()
-        table.add_row(row.check, row.case, f"{row.difference:.1e}", limit, verdict)
+    table = Table("what is compared", "largest difference", "may be", "on", "")
+    for check in dict.fromkeys(row.check for row in report.rows):
+        worst = max((row for row in report.rows if row.check == check), key=_excess)
+        limit = f"{worst.tolerance:g} {worst.unit}".strip()
+        verdict = "ok" if worst.passed else "FAILED"
+        table.add_row(check, f"{worst.difference:.1e}", limit, worst.case, verdict)
     console.print(table)
     for one in report.noticed:
         verdict = f"noticed by {one.check}" if one.passed else "NOT NOTICED"
@@ -68,3 +69,7 @@ def _show(report: Report, console: Any) -> None:
         if audit.passed
         else f"tensors: the audit FAILED: {json.dumps(dict(audit.change), ensure_ascii=False)}"
     )
+
+
+def _excess(row: Row) -> float:
+    return row.difference / row.tolerance

@@ -7,10 +7,11 @@ from typing import Any
 
 _HEAD = """# Parity with reference packages
 
-Itda runs published weights with its own code. This page is made by `itda parity` from what it measured;
-do not edit it. Each family stands beside the package that its authors or users run, with the same
-weights and the same inputs, in float32 on a CPU. A sabotage breaks our side a little and must be noticed:
-a comparison that cannot fail shows nothing. The audit says what became of every published tensor.
+Itda runs published weights with its own code. This page is made by `itda parity` from what it
+measured; do not edit it. Each family stands beside the package that its authors or users run, with
+the same weights and the same inputs, in float32 on a CPU. A sabotage breaks our side a little and
+must be noticed: a comparison that cannot fail shows nothing. The audit says what became of every
+published tensor.
 
 To measure again: `pip install "itda[parity]"`, then `itda parity all --markdown docs/parity.md`.
 """
@@ -46,7 +47,10 @@ def _family(report: Mapping[str, Any]) -> str:
         found = " | ".join(_number(cells[check, case]) for case in cases)
         lines.append(f"| {check} | {row['tolerance']:g} {row['unit']} | {found} |")
     lines += ["", "Sabotages, each on one input:", ""]
-    lines += ["| what is broken | noticed most by | difference over tolerance |", "| --- | --- | --: |"]
+    lines += [
+        "| what is broken | noticed most by | difference over tolerance |",
+        "| --- | --- | --: |",
+    ]
     for one in report["sabotages"]:
         mark = "" if one["passed"] else " **NOT NOTICED**"
         lines.append(f"| {one['sabotage']} | {one['check']} | {one['times_tolerance']:.3g}{mark} |")

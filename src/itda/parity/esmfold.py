@@ -21,7 +21,17 @@ from itda.models.esmfold.features import encode_chains
 from itda.models.esmfold.language_model import EsmLayer
 from itda.models.esmfold.modeling import PAE_BIN_ANGSTROM, EsmFold
 from itda.nn.rows import map_rows
-from itda.parity.harness import Audit, Check, Sabotage, Suite, compare, random_tensor
+from itda.parity.harness import (
+    Audit,
+    Check,
+    Sabotage,
+    Suite,
+    compare,
+    perturbed,
+    prehooked,
+    random_tensor,
+    taps,
+)
 
 UBIQUITIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"
 
@@ -218,10 +228,10 @@ def our_model(
 def reference_values(model: nn.Module, case: Case) -> dict[str, Tensor]:
     """Run the reference and give what is compared, at the places of residues."""
     restype, index, mask = case.tensors()
-    taps: dict[str, Any] = {}
+    taken: dict[str, Any] = {}
     blocks = model.get_submodule("trunk.blocks")
     assert isinstance(blocks, nn.ModuleList)
-    with _taps(taps, {"first": blocks[0], "last": blocks[-1]}), torch.no_grad():
+    with taps(taken, {"first": blocks[0], "last": blocks[-1]}), torch.no_grad():
         embedded: list[Tensor] = []
         handle = model.get_submodule("trunk").register_forward_pre_hook(
             lambda _module, arguments: embedded.append(arguments[0].clone())
@@ -232,7 +242,7 @@ def reference_values(model: nn.Module, case: Case) -> dict[str, Tensor]:
         restype,
         mask,
         first_single=embedded[0],
-        taps=taps,
+        taken=taken,
         states=output.states[-1],
         atoms=output.positions[-1],
         lddt=output.plddt,
@@ -245,14 +255,14 @@ def reference_values(model: nn.Module, case: Case) -> dict[str, Tensor]:
 def our_values(network: EsmFold, layers: Iterable[nn.Module], case: Case) -> dict[str, Tensor]:
     """Run our network and give what is compared, at the places of residues."""
     restype, index, mask = case.tensors()
-    taps: dict[str, Any] = {}
+    taken: dict[str, Any] = {}
     modules = {
         "first": network.blocks[0],
         "last": network.blocks[-1],
         "from language": network.from_language,
         "restype": network.restype,
     }
-    with _taps(taps, modules), torch.no_grad():
+    with taps(taken, modules), torch.no_grad():
         output = network(restype, index, mask, layers, recycles=case.recycles)
         probabilities = torch.softmax(map_rows(output.pair, network.pae_logits), -1)
         centres = (torch.arange(probabilities.shape[-1]) + 0.5) * PAE_BIN_ANGSTROM
@@ -262,8 +272,8 @@ def our_values(network: EsmFold, layers: Iterable[nn.Module], case: Case) -> dic
         return _values(
             restype,
             mask,
-            first_single=taps["from language"][0] + taps["restype"][0],
-            taps=taps,
+            first_single=taken["from language"][0] + taken["restype"][0],
+            taken=taken,
             states=output.structure.single,
             atoms=output.atoms,
             lddt=output.lddt,
@@ -278,7 +288,7 @@ def _values(
     mask: Tensor,
     *,
     first_single: Tensor,
-    taps: Mapping[str, tuple[Tensor, Tensor]],
+    taken: Mapping[str, tuple[Tensor, Tensor]],
     states: Tensor,
     atoms: Tensor,
     lddt: Tensor,
@@ -294,10 +304,10 @@ def _values(
     exists = torch.from_numpy(literature_placement().atom14_mask)
     return {
         "first single": first_single[mask],
-        "single after the first block": taps["first"][0][mask],
-        "pair after the first block": taps["first"][1][pairs],
-        "single after the last block": taps["last"][0][mask],
-        "pair after the last block": taps["last"][1][pairs],
+        "single after the first block": taken["first"][0][mask],
+        "pair after the first block": taken["first"][1][pairs],
+        "single after the last block": taken["last"][0][mask],
+        "pair after the last block": taken["last"][1][pairs],
         "states of the structure module": states[mask],
         "CA positions": atoms[known][:, 1],
         "all atoms": atoms[known][exists[restype[known]]],
@@ -306,25 +316,6 @@ def _values(
         "pTM": ptm.reshape(-1) if whole else torch.zeros(1),
         "distogram probabilities": torch.softmax(distogram, -1)[pairs],
     }
-
-
-@contextlib.contextmanager
-def _taps(taken: dict[str, Any], modules: Mapping[str, nn.Module]) -> Iterator[None]:
-    """Keep a copy of what modules give, of the first pass through each."""
-
-    def keeper(name: str) -> Callable[..., None]:
-        def keep(_module: nn.Module, _arguments: Any, output: Any) -> None:
-            parts = output if isinstance(output, tuple) else (output,)
-            taken.setdefault(name, tuple(part.clone() for part in parts))
-
-        return keep
-
-    handles = [module.register_forward_hook(keeper(name)) for name, module in modules.items()]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def suite() -> Suite[Case]:
@@ -344,7 +335,7 @@ def suite() -> Suite[Case]:
 
     def weight(name: str, module: nn.Module) -> Sabotage[Case]:
         return Sabotage(
-            f"weight perturbed: {name}", lambda: _perturbed(module.get_parameter(name)), first
+            f"weight perturbed: {name}", lambda: perturbed(module.get_parameter(name)), first
         )
 
     sabotages = (
@@ -414,25 +405,10 @@ def _audit(model: nn.Module, state: Mapping[str, Tensor], document: Mapping[str,
             continue
         with contextlib.ExitStack() as stack:
             for name in names:
-                stack.enter_context(_perturbed(tensors[name]))
+                stack.enter_context(perturbed(tensors[name]))
             rows = compare(CHECKS, "", reference_values(model, case), before)
             change[reason] = max(row.difference / row.tolerance for row in rows)
     return Audit(len(tensors), len(tensors) - len(converted.unused), converted.unused, change)
-
-
-@contextlib.contextmanager
-def _perturbed(tensor: Tensor) -> Iterator[None]:
-    """Change every value of a tensor by about a tenth of their size."""
-    kept = tensor.detach().clone()
-    generator = torch.Generator().manual_seed(1)
-    noise = torch.empty(tensor.shape).normal_(generator=generator)
-    with torch.no_grad():
-        tensor += (0.1 * kept.float().abs().mean() * noise).to(tensor.dtype)
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            tensor.copy_(kept)
 
 
 @contextlib.contextmanager
@@ -472,19 +448,19 @@ def _formula(network: EsmFold) -> Iterator[None]:
 
 
 def _no_gap(network: EsmFold) -> AbstractContextManager[None]:
-    def contiguous(_module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def contiguous(arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         restype, index, *others = arguments
         return (restype, torch.arange(index.shape[1]).expand_as(index), *others)
 
-    return _prehook(network, contiguous)
+    return prehooked(network, contiguous)
 
 
 def _unmasked(network: EsmFold) -> AbstractContextManager[None]:
-    def open_all(_module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def open_all(arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         single, pair, mask = arguments
         return single, pair, torch.ones_like(mask)
 
-    return _prehook(network.blocks[0], open_all)
+    return prehooked(network.blocks[0], open_all)
 
 
 @contextlib.contextmanager
@@ -496,12 +472,3 @@ def _inverted(network: EsmFold) -> Iterator[None]:
         yield
     finally:
         del starting.add_to
-
-
-@contextlib.contextmanager
-def _prehook(module: nn.Module, change: Callable[..., tuple[Tensor, ...]]) -> Iterator[None]:
-    handle = module.register_forward_pre_hook(change)
-    try:
-        yield
-    finally:
-        handle.remove()

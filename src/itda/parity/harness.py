@@ -7,6 +7,7 @@ and must be noticed. Its audit says what became of every tensor of the reference
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -268,3 +269,59 @@ def _versions() -> dict[str, str]:
     from importlib import metadata
 
     return {name: metadata.version(name) for name in ("itda", "torch")}
+
+
+@contextlib.contextmanager
+def taps(taken: dict[str, Any], modules: Mapping[str, nn.Module]) -> Iterator[None]:
+    """Keep a copy of what modules give, of the first pass through each.
+
+    Args:
+        taken: Filled with the outputs as tuples, by the names of `modules`.
+        modules: Watched while the context is open.
+    """
+
+    def keeper(name: str) -> Callable[..., None]:
+        def keep(_module: nn.Module, _arguments: Any, output: Any) -> None:
+            parts = output if isinstance(output, tuple) else (output,)
+            if name not in taken:
+                taken[name] = tuple(
+                    part.clone() if hasattr(part, "clone") else part for part in parts
+                )
+
+        return keep
+
+    handles = [module.register_forward_hook(keeper(name)) for name, module in modules.items()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextlib.contextmanager
+def perturbed(tensor: Tensor) -> Iterator[None]:
+    """Change every value of a tensor by about a tenth of their size, for as long as it is open."""
+    import torch
+
+    kept = tensor.detach().clone()
+    generator = torch.Generator().manual_seed(1)
+    noise = torch.empty(tensor.shape).normal_(generator=generator)
+    with torch.no_grad():
+        tensor += (0.1 * kept.float().abs().mean() * noise).to(tensor.dtype)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            tensor.copy_(kept)
+
+
+@contextlib.contextmanager
+def prehooked(
+    module: nn.Module, change: Callable[[tuple[Any, ...]], tuple[Any, ...]]
+) -> Iterator[None]:
+    """Change what a module is given, for as long as it is open."""
+    handle = module.register_forward_pre_hook(lambda _module, arguments: change(arguments))
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -11,7 +11,13 @@ from itda.errors import CapabilityError
 from itda.parity.harness import Suite
 
 SUITES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"esmfold": ("itda.parity.esmfold:suite",)}
+    {
+        "flashabb": (
+            "itda.parity.flashabb:random_suite",
+            "itda.parity.flashabb:published_suite",
+        ),
+        "esmfold": ("itda.parity.esmfold:suite",),
+    }
 )
 """Family, and the functions that give its suites."""
 

@@ -1,0 +1,329 @@
+"""FlashABB beside the package `flash-abb`, and beside experiment.
+
+    python benchmarks/flashabb.py antibodies.npz
+
+The file holds experimental structures of antibodies: `id`, `path` (chains of one path share a
+frame; `_r_b` in it marks a bound antibody, `_r_u` an unbound one), `offset`, `seq` (ASCII),
+`coords_mA` (of the atoms that are there, 0.001 angstrom) and `atom37_mask_packed`. Both sides run
+in one process, in turn, on one thread; seconds are processor seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import functools
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from record import ROOT, write_record
+
+BATCH = 16
+REPEATS = 7
+N, CA, C = 0, 1, 2
+HEAVY_REGIONS = (
+    ("FR", "EVQLLESGGGLVQPGGSLRLSCAAS"), ("H1", "GFTFSSYA"), ("FR", "MSWVRQAPGKGLEWVSA"),
+    ("H2", "ISGSGGST"), ("FR", "YYADSVKGRFTISRDNSKNTLYLQMNSLRAEDTAVYYC"), ("H3", "AKDYFDY"),
+    ("FR", "WGQGTLVTVSS"),
+)  # fmt: skip
+LIGHT_REGIONS = (
+    ("FR", "DIQMTQSPSSLSASVGDRVTITCRAS"), ("L1", "QSISSY"), ("FR", "LNWYQQKPGKAPKLLIY"),
+    ("L2", "AAS"), ("FR", "SLQSGVPSRFSGSGSGTDFTLTISSLQPEDFATYYC"), ("L3", "QQSYSTPLT"),
+    ("FR", "FGGGTKVEIK"),
+)  # fmt: skip
+"""Regions of IMGT (Lefranc et al. 2003); CDR3 stands between Cys104 and Trp118 or Phe118."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    sequence: str
+    atoms: np.ndarray  # residue, atom37, 3; NaN where there is none
+    regions: list[str]
+
+
+@dataclass(frozen=True)
+class Antibody:
+    name: str
+    state: str
+    heavy: Chain
+    light: Chain | None
+
+    @property
+    def chains(self) -> list[Chain]:
+        return [self.heavy] if self.light is None else [self.heavy, self.light]
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        return self.heavy.sequence, "" if self.light is None else self.light.sequence
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("structures", type=Path)
+    parser.add_argument("--side", choices=("ours", "reference"), help=argparse.SUPPRESS)
+    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks/results/flashabb.json")
+    arguments = parser.parse_args()
+    import torch
+
+    torch.set_num_threads(1)
+    antibodies = read_antibodies(arguments.structures)
+    bound = [one for one in antibodies if one.state == "bound"]
+    paired = [one for one in bound if one.light is not None]
+    if arguments.side:
+        print(peak_of(arguments.side, paired[:BATCH]))
+        return
+    model, reference = load_ours(), load_reference()
+    numbers = parity(paired, model, reference)
+    seconds = {"single": timing(paired, 1, model, reference),
+               f"batch of {BATCH}": timing(paired, BATCH, model, reference)}  # fmt: skip
+    peak = {
+        side: int(subprocess.check_output(
+            [sys.executable, __file__, str(arguments.structures), "--side", side], text=True
+        ))
+        for side in ("ours", "reference")
+    }  # fmt: skip
+    rows = [accuracy(one, model) for one in antibodies]
+    write_record(
+        arguments.output,
+        "flashabb",
+        {
+            "threads": 1,
+            "parity": numbers,
+            "processor_seconds_per_antibody": seconds,
+            f"peak_bytes_in_a_batch_of_{BATCH}": {
+                **peak, "ours_over_reference": peak["ours"] / peak["reference"]
+            },
+            "accuracy": {
+                "definitions": "CA RMSD, angstrom; framework: both chains superposed on their own; "
+                "CDRs (IMGT) after superposing the framework of their chain",
+                "means": {
+                    f"{state}, {kind}": mean_of(rows, state, kind)
+                    for state in ("bound", "unbound")
+                    for kind in ("heavy and light", "nanobody")
+                },
+                "rows": rows,
+            },
+        },
+    )  # fmt: skip
+
+
+def load_ours() -> Any:
+    from itda.models.flashabb import FAMILY
+
+    return FAMILY.load(None, "cpu")
+
+
+def load_reference() -> Any:
+    from flash_abb import pretrained
+
+    return pretrained(device="cpu")
+
+
+def run_reference(reference: Any, pairs: list[tuple[str, str]]) -> Any:
+    import torch
+
+    with torch.no_grad():
+        return reference([f"{heavy}|{light}" for heavy, light in pairs]).output
+
+
+def parity(antibodies: list[Antibody], model: Any, reference: Any) -> dict[str, Any]:
+    """Compare each antibody alone, and in batches that pad on the reference's side."""
+    import torch
+
+    worst: dict[str, list[float]] = collections.defaultdict(list)
+    for one in antibodies:
+        ours, theirs = model.run([one.pair]), run_reference(reference, [one.pair])
+        atoms = theirs["positions"][-1][0]
+        exists = atoms.abs().sum(-1) > 0
+        worst["ca_rmsd"].append(rmsd(ours.atoms[:, CA].numpy(), atoms[:, CA].numpy()))
+        worst["any_atom"].append(float((ours.atoms - atoms).norm(dim=-1)[exists].max()))
+        probabilities = [torch.softmax(x, -1) for x in (ours.lddt_logits, theirs["plddt"][0])]
+        centres = (torch.arange(50) + 0.5) / 50
+        worst["plddt"].append(
+            float((probabilities[0] @ centres - probabilities[1] @ centres).abs().max())
+        )
+        worst["plddt_logit"].append(float((ours.lddt_logits - theirs["plddt"][0]).abs().max()))
+    for first in range(0, len(antibodies), BATCH):
+        pairs = [one.pair for one in antibodies[first : first + BATCH]]
+        ours, theirs = model.run(pairs), run_reference(reference, pairs)
+        start = 0
+        for row, pair in enumerate(pairs):
+            length = len(pair[0]) + len(pair[1])
+            mine = ours.atoms[start : start + length, CA].numpy()
+            worst["ca_rmsd_in_batch"].append(
+                rmsd(mine, theirs["positions"][-1][row, :length, CA].numpy())
+            )
+            start += length
+    return {
+        "antibodies": len(antibodies),
+        "largest_difference": {name: max(values) for name, values in worst.items()},
+        "units": "angstrom without superposition; pLDDT 0 to 1",
+    }
+
+
+def timing(antibodies: list[Antibody], size: int, model: Any, reference: Any) -> dict[str, Any]:
+    found: dict[str, list[float]] = {"ours": [], "reference": []}
+    for repeat in range(REPEATS + 1):
+        first = (repeat * size) % max(1, len(antibodies) - size)
+        pairs = [one.pair for one in antibodies[first : first + size]]
+        for side, run in (
+            ("ours", model.run),
+            ("reference", functools.partial(run_reference, reference)),
+        ):
+            began = time.process_time()
+            run(pairs)
+            if repeat:
+                found[side].append((time.process_time() - began) / size)
+    median = {side: statistics.median(values) for side, values in found.items()}
+    return {**median, "reference_over_ours": median["reference"] / median["ours"], "all": found}
+
+
+def peak_of(side: str, antibodies: list[Antibody]) -> int:
+    """Give the growth of this process's peak by one batch."""
+    pairs = [one.pair for one in antibodies]
+    model = load_ours() if side == "ours" else load_reference()
+    run = model.run if side == "ours" else lambda given: run_reference(model, given)
+    run(pairs[:1])
+    Path("/proc/self/clear_refs").write_text("5")
+    before = high_water_bytes()
+    run(pairs)
+    return high_water_bytes() - before
+
+
+def high_water_bytes() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError("peak memory is read from /proc, which only Linux has")
+
+
+def accuracy(one: Antibody, model: Any) -> dict[str, Any]:
+    import torch
+
+    output = model.run([one.pair])
+    centres = (torch.arange(50) + 0.5) * 2
+    plddt = (torch.softmax(output.lddt_logits, -1) @ centres).numpy()
+    predicted = output.atoms[:, CA].numpy()
+    truth = np.concatenate([chain.atoms[:, CA] for chain in one.chains])
+    regions = np.array([region for chain in one.chains for region in chain.regions])
+    chain = np.repeat(np.arange(len(one.chains)), [len(c.sequence) for c in one.chains])
+    framework = (regions == "FR") & np.isfinite(truth).all(1)
+    moved = superpose(predicted, truth, framework)
+    row: dict[str, Any] = {
+        "name": one.name, "state": one.state, "residues": len(regions),
+        "kind": "nanobody" if one.light is None else "heavy and light",
+        "mean_plddt": float(plddt.mean()),
+        "framework": rmsd(moved[framework], truth[framework]),
+    }  # fmt: skip
+    for number in range(len(one.chains)):
+        own = framework & (chain == number)
+        placed = superpose(predicted, truth, own)
+        for name in sorted({r for r in regions[chain == number] if r != "FR"}):
+            inside = (regions == name) & (chain == number) & np.isfinite(truth).all(1)
+            row[name] = rmsd(placed[inside], truth[inside])
+            row[f"{name}_plddt"] = float(plddt[inside].mean())
+    known = np.isfinite(truth).all(1)
+    error = np.linalg.norm(moved - truth, axis=1)[known]
+    row["plddt_r_with_error"] = float(np.corrcoef(plddt[known], error)[0, 1])
+    return row
+
+
+def mean_of(rows: list[dict[str, Any]], state: str, kind: str) -> dict[str, Any]:
+    chosen = [row for row in rows if row["state"] == state and row["kind"] == kind]
+    keys = [key for key, value in chosen[0].items() if isinstance(value, float)] if chosen else []
+    means = {key: statistics.mean(row[key] for row in chosen if key in row) for key in keys}
+    if len(chosen) > 2:
+        h3, plddt = ([row[key] for row in chosen] for key in ("H3", "H3_plddt"))
+        means["r of H3 pLDDT with H3 RMSD"] = float(np.corrcoef(h3, plddt)[0, 1])
+    return {"antibodies": len(chosen), **means}
+
+
+def rmsd(first: np.ndarray, second: np.ndarray) -> float:
+    return float(np.sqrt(((first - second) ** 2).sum(-1).mean()))
+
+
+def superpose(moved: np.ndarray, fixed: np.ndarray, on: np.ndarray) -> np.ndarray:
+    from itda.structure.superpose import superpose as find
+
+    return find(moved[on], fixed[on]).apply(moved)
+
+
+def read_antibodies(path: Path) -> list[Antibody]:
+    """Cut the variable domains out; those with a chain break inside are left out and named."""
+    from itda.models.flashabb.chains import find_domains
+
+    data = np.load(path)
+    mask = np.unpackbits(data["atom37_mask_packed"], axis=1)[:, :37].astype(bool)
+    first = np.r_[0, np.cumsum(mask.sum(1))]
+    found: dict[str, dict[str, Chain]] = collections.defaultdict(dict)
+    for number, place in enumerate(data["path"]):
+        a, b = data["offset"][number], data["offset"][number + 1]
+        if "_r_" not in str(place):
+            continue
+        sequence = bytes(data["seq"][a:b]).decode()
+        atoms = np.full((b - a, 37, 3), np.nan)
+        atoms[mask[a:b]] = data["coords_mA"][first[a] : first[b]] * 1e-3
+        for domain in find_domains(sequence):
+            cut = slice(domain.first, domain.last + 1)
+            regions = HEAVY_REGIONS if domain.kind == "heavy" else LIGHT_REGIONS
+            chain = Chain(sequence[cut], atoms[cut], regions_of(sequence[cut], regions))
+            if broken(chain.atoms):
+                print(f"left out: {place}, {domain.kind}, chain break", file=sys.stderr)
+                found[str(place)]["broken"] = chain
+            found[str(place)].setdefault(domain.kind, chain)
+    return [
+        Antibody(
+            Path(place).stem.split("_")[0],
+            "bound" if place.endswith("_b.pdb") else "unbound",
+            chains["heavy"],
+            chains.get("light"),
+        )
+        for place, chains in sorted(found.items())
+        if "heavy" in chains and "broken" not in chains
+    ]
+
+
+def broken(atoms: np.ndarray) -> bool:
+    gap = np.linalg.norm(atoms[:-1, C] - atoms[1:, N], axis=-1)
+    return bool(np.nanmax(gap) > 2.5 or np.isnan(atoms[:, CA]).any())
+
+
+def regions_of(sequence: str, regions: tuple[tuple[str, str], ...]) -> list[str]:
+    """Carry the regions of a germline domain over by alignment; insertions join the CDR beside."""
+    from biotite.sequence import ProteinSequence
+    from biotite.sequence.align import SubstitutionMatrix, align_optimal
+
+    names = [name for name, text in regions for _ in text]
+    text = "".join(text for _, text in regions)
+    alignment = align_optimal(
+        ProteinSequence(sequence), ProteinSequence(text), SubstitutionMatrix.std_protein_matrix(),
+        gap_penalty=(-10, -1), terminal_penalty=False, max_number=1,
+    )[0]  # fmt: skip
+    carried: list[str | None] = [None] * len(sequence)
+    for own, germline in alignment.trace:
+        if own >= 0 and germline >= 0:
+            carried[own] = names[germline]
+    before = filled(carried)
+    after = filled(carried[::-1])[::-1]
+    return [
+        name or (left if left != "FR" else right)
+        for name, left, right in zip(carried, before, after, strict=True)
+    ]
+
+
+def filled(names: list[str | None]) -> list[str]:
+    last, out = "FR", []
+    for name in names:
+        last = name or last
+        out.append(last)
+    return out
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""What FlashABB is and can do, without reading its weights or importing PyTorch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from itda.job.model import Job
+from itda.models.family import Capabilities, refuse_unsupported
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from itda.hub.convert import Converter
+    from itda.models.flashabb.predict import FlashAbbModel
+
+_CAPABILITIES = Capabilities(
+    molecules=frozenset({"protein"}),
+    max_chains=2,
+    min_length=80,
+    max_length=320,
+    inputs=frozenset(),
+    outputs=frozenset({"structure", "plddt"}),
+    modifications=False,
+    bonds=False,
+    constraints=False,
+)
+
+
+@dataclass(frozen=True)
+class FlashAbbFamily:
+    """Antibody variable domains without a pair representation (Ellmen et al. 2026)."""
+
+    name: str = "flashabb"
+    title: str = "FlashABB: the variable domains of an antibody, heavy and light chain together"
+    licence: str = "BSD-3-Clause"
+    citation: str = (
+        "Ellmen, Errington, Raybould, Deane 2026, bioRxiv 10.64898/2026.06.03.729879; "
+        "dropout correction: arXiv 2609.32062"
+    )
+    weight_set: str = "flashabb"
+    capabilities: Capabilities = _CAPABILITIES
+
+    @property
+    def converter(self) -> Converter:
+        """What makes our weights of the published ones."""
+        from itda.models.flashabb.convert import CONVERTER
+
+        return CONVERTER
+
+    def check(self, job: Job) -> None:
+        """Refuse what FlashABB cannot fold.
+
+        Raises:
+            CapabilityError: Something is asked for that FlashABB cannot do, or the chains are not a
+                heavy and a light variable domain.
+        """
+        refuse_unsupported(job, self)
+        from itda.models.atom_array import protein_chains
+        from itda.models.flashabb.chains import sort_chains
+
+        chains = [(name, entity.sequence) for name, entity in protein_chains(job)]
+        sort_chains(chains, job=job.name)
+
+    def load(self, weights: Path | None, device: str) -> FlashAbbModel:
+        """Read weights and make the network ready.
+
+        Args:
+            weights: A converted safetensors file with its card; None for those of the weight set.
+            device: Such as `cpu` or `cuda:0`.
+
+        Raises:
+            WeightsError: The weights are not on this machine, truncated or altered.
+            DependencyError: PyTorch is not installed.
+        """
+        from itda.hub.installed import ensure
+        from itda.hub.registry import get_weight_set
+        from itda.hub.weights import load
+
+        path = weights or ensure(get_weight_set(self.weight_set), self.converter)
+        card, tensors = load(path, family=self.name)
+        from itda.models.flashabb.predict import FlashAbbModel
+
+        return FlashAbbModel(card, tensors, device)
+
+
+FAMILY = FlashAbbFamily()
+"""FlashABB."""
