@@ -38,7 +38,8 @@ def runner(monkeypatch: pytest.MonkeyPatch) -> CliRunner:
             licence="CC0-1.0",
             citation="Kim 2026",
             capabilities=capabilities,
-            default_weights=Path("weights"),
+            weight_set="mini",
+            converter=None,
         )
         for name, capabilities in (("first", FIRST), ("second", SECOND))
     }

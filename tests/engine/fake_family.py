@@ -33,7 +33,8 @@ class FakeFamily:
     title = "Fake"
     licence = "CC0-1.0"
     citation = ""
-    default_weights = None
+    weight_set = "mini"
+    converter = None
     capabilities = Capabilities(
         molecules=frozenset({"protein"}),
         max_chains=1,

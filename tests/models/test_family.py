@@ -44,7 +44,8 @@ class FakeFamily:
     title: str = "A family for tests"
     licence: str = "CC0-1.0"
     citation: str = "none"
-    default_weights: Path | None = None
+    weight_set: str = "narrow_v1"
+    converter: None = None
 
     def check(self, job: Job) -> None:
         refuse_unsupported(job, self)

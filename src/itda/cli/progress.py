@@ -30,7 +30,15 @@ from itda.errors import ItdaError
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from itda.engine.result import Result
+
 _LINE_EVERY_SECONDS = 10.0
+
+
+def scores_shown(result: Result) -> str:
+    """Return the scores of a result for people; one that its family does not give is left out."""
+    ptm = "" if result.ptm is None else f", pTM {result.ptm:.2f}"
+    return f"pLDDT {result.mean_plddt:.1f}{ptm}"
 
 
 class View:
@@ -66,7 +74,7 @@ class View:
         self._estimate.show(event)
         result = event.result
         how = "found again" if result.cached else seconds_shown(result.seconds)
-        self._say(f"{self._place}: pLDDT {result.mean_plddt:.1f}, pTM {result.ptm:.2f}, {how}")
+        self._say(f"{self._place}: {scores_shown(result)}, {how}")
 
     def end(self, summary: Mapping[str, Any]) -> None:
         """Show how the run ended."""

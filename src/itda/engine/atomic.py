@@ -64,6 +64,18 @@ def write_bytes(path: Path, content: bytes) -> None:
         waiting.write_bytes(content)
 
 
+def remove_file(path: Path) -> None:
+    """Remove a file; harmless where there is none.
+
+    Raises:
+        OutputError: It cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise output_error(path, error) from error
+
+
 def write_json(path: Path, value: object) -> None:
     """Write a value as JSON.
 

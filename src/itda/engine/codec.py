@@ -12,7 +12,7 @@ from biotite.structure import AtomArray, BondList
 
 from itda.structure.prediction import Prediction, Provenance
 
-FORMAT = 1
+FORMAT = 2
 _ANNOTATION = "annotation_"
 
 
@@ -59,8 +59,9 @@ def _pack(prediction: Prediction) -> bytes:
     arrays: dict[str, Any] = {
         "coord": atoms.coord,
         "plddt": prediction.plddt,
-        "pae": prediction.pae,
     }
+    if prediction.pae is not None:
+        arrays["pae"] = prediction.pae
     for category in atoms.get_annotation_categories():
         arrays[_ANNOTATION + category] = _plain(atoms.get_annotation(category))
     if atoms.bonds is not None:
@@ -88,7 +89,7 @@ def _unpack(content: bytes, described: Mapping[str, Any]) -> Prediction:
             name=described["name"],
             atoms=atoms,
             plddt=arrays["plddt"],
-            pae=arrays["pae"],
+            pae=arrays["pae"] if "pae" in arrays.files else None,
             ptm=described["ptm"],
             sample=described["sample"],
             seed=described["seed"],

@@ -127,7 +127,7 @@ class JobFinished(Event):
         return {
             "residues": len(self.result.plddt),
             "mean_plddt": round(self.result.mean_plddt, 2),
-            "ptm": round(self.result.ptm, 4),
+            "ptm": None if self.result.ptm is None else round(float(self.result.ptm), 4),
             "samples": len(self.result.predictions),
             "cached": self.result.cached,
             "seconds": round(self.result.seconds, 3),

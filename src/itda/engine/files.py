@@ -3,7 +3,7 @@
 - `NAME.cif`: the best prediction as mmCIF, pLDDT as B-factor and in the ModelCIF categories.
 - `NAME_sample_0.cif`, `NAME_sample_1.cif`, …: every prediction by rank, where there are several.
 - `NAME.confidence.json`: pLDDT of each residue, pTM, geometry, ranking, provenance.
-- `NAME.pae.npz`: the predicted aligned error.
+- `NAME.pae.npz`: the predicted aligned error, where the family predicts it.
 - `NAME.html`: a page that shows all of this without a network.
 """
 
@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from biotite.structure import AtomArray, get_residue_starts
 
-from itda.engine.atomic import output_error, write_bytes, write_json
+from itda.engine.atomic import output_error, remove_file, write_bytes, write_json
 from itda.engine.report.page import render_page
 from itda.engine.result import Result
 from itda.errors import OutputError
@@ -34,7 +35,7 @@ _BYTES_OF_A_PAGE = 800_000
 
 
 def file_names(job: Job) -> dict[str, str]:
-    """Return the names of a job's files, by what they are."""
+    """Return the names that a job's files can have, by what they are."""
     stem = job.file_stem
     predictions = len(job.seeds) * job.samples
     samples = range(predictions if predictions > 1 else 0)
@@ -62,10 +63,10 @@ def write_result(result: Result, folder: Path) -> dict[str, Path]:
     """Write a result's files, replacing those of the same name.
 
     Returns:
-        The files, by what they are, as `file_names` calls them.
+        The files, by what they are, as `file_names` calls them; no `pae` where there is none.
 
     Raises:
-        OutputError: A file cannot be written.
+        OutputError: A file cannot be written, or one that no longer belongs cannot be removed.
     """
     names = file_names(result.job)
     paths = {kind: folder / name for kind, name in names.items()}
@@ -74,7 +75,10 @@ def write_result(result: Result, folder: Path) -> dict[str, Path]:
         if path.suffix == ".cif":
             rank = 0 if kind == "structure" else int(kind.removeprefix("sample_"))
             write_bytes(path, encode_prediction(result.predictions[rank]))
-    write_bytes(paths["pae"], pae_archive(result))
+    if result.pae is None:
+        remove_file(paths.pop("pae"))
+    else:
+        write_bytes(paths["pae"], pae_archive(result.predictions))
     structure = encode_prediction(result.best).decode()
     write_bytes(paths["report"], render_page(result, structure, confidence).encode())
     write_json(paths["confidence"], confidence)
@@ -140,7 +144,15 @@ def _scores(prediction: Prediction) -> dict[str, Any]:
     confidence = prediction.confidence()
     return {
         key: confidence[key]
-        for key in ("seed", "sample", "mean_plddt", "ptm", "mean_pae_angstrom", "validity")
+        for key in (
+            "seed",
+            "sample",
+            "mean_plddt",
+            "ptm",
+            "mean_pae_angstrom",
+            "chain_pairs",
+            "validity",
+        )
     }
 
 
@@ -156,18 +168,22 @@ def residues_of(atoms: AtomArray) -> dict[str, list[Any]]:
     }
 
 
-def pae_archive(result: Result) -> bytes:
+def pae_archive(predictions: Sequence[Prediction]) -> bytes:
     """Return what `NAME.pae.npz` holds.
 
     - `pae`, float16 [residue, residue]: expected error in Å of the column's residue when prediction
       and truth are superposed on the row's residue, for the best prediction.
     - `pae_samples`, float16 [rank, residue, residue]: the same for each, where there are several.
     - `chain_id`, `number`, `insertion_code`, `name`: the residues.
+
+    Args:
+        predictions: By rank, of a family that predicts the error.
     """
-    arrays: dict[str, Any] = {"pae": result.pae.astype(np.float16)}
-    if len(result.predictions) > 1:
-        arrays["pae_samples"] = np.stack([p.pae for p in result.predictions]).astype(np.float16)
-    for field, values in residues_of(result.atoms).items():
+    errors = [one.pae.astype(np.float16) for one in predictions if one.pae is not None]
+    arrays: dict[str, Any] = {"pae": errors[0]}
+    if len(errors) > 1:
+        arrays["pae_samples"] = np.stack(errors)
+    for field, values in residues_of(predictions[0].atoms).items():
         arrays[field] = np.array(values)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)

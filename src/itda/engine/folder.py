@@ -111,7 +111,7 @@ class OutputFolder:
         record.details = {
             "residues": len(result.plddt),
             "mean_plddt": round(result.mean_plddt, 2),
-            "ptm": round(float(result.ptm), 4),
+            "ptm": None if result.ptm is None else round(float(result.ptm), 4),
             "samples": len(result.predictions),
             "cached": result.cached,
             "seconds": round(result.seconds, 3),

@@ -55,13 +55,16 @@ class Result:
         return self.best.mean_plddt
 
     @property
-    def pae(self) -> Float[np.ndarray, "residue residue"]:
-        """Predicted aligned error of the best prediction, Å; row: aligned on, column: scored."""
+    def pae(self) -> Float[np.ndarray, "residue residue"] | None:
+        """Predicted aligned error of the best prediction, Å; row: aligned on, column: scored.
+
+        None where the family predicts none.
+        """
         return self.best.pae
 
     @property
-    def ptm(self) -> float:
-        """Predicted TM-score of the best prediction, 0 to 1."""
+    def ptm(self) -> float | None:
+        """Predicted TM-score of the best prediction, 0 to 1; None where the family has none."""
         return self.best.ptm
 
     @property
@@ -82,8 +85,9 @@ class Result:
             overwrite: Replace files of the same name that hold another result.
 
         Returns:
-            The files, by what they are: `structure`, `confidence`, `pae`, `report`, and
-            `sample_0`, `sample_1`, … where there is more than one prediction.
+            The files, by what they are: `structure`, `confidence`, `report`, `pae` where the
+            family predicts it, and `sample_0`, `sample_1`, … where there is more than one
+            prediction.
 
         Raises:
             OutputError: The folder cannot be written, or holds another result of this name.

@@ -13,35 +13,50 @@ from itda.job.entities import Dna, Protein, Rna
 from itda.job.model import Job
 
 if TYPE_CHECKING:
+    from itda.hub.convert import Converter
     from itda.search.evidence import Evidence
     from itda.structure.prediction import Prediction
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Capabilities:
     """What a family can do; the refusal, `itda models` and the documentation are made from it.
 
     Attributes:
         molecules: Of "protein", "dna", "rna", "ligand", "ion".
+        min_chains: Chains that a job has at least.
         max_chains: Chains in one job, copies counted; None where only memory limits them.
         min_length: Residues of the shortest polymer chain.
+        max_chain_length: Residues of the longest polymer chain; None where only `max_length` counts.
         max_length: Residues of all polymer chains together.
         inputs: Of "msa", "paired_msa", "profile", "template", "components".
-        outputs: What a prediction holds beside coordinates, such as "plddt" and "pae".
+        outputs: What a prediction holds, of "structure", "plddt", "pae", "ptm", "distogram".
+        samples: Whether further samples and seeds give other structures; False for a network that
+            gives one answer, which is refused more than one.
+        recycles: Whether the trunk can see its own output again.
         modifications: Whether residues may be modified.
         bonds: Whether covalent bonds may be given.
         constraints: Whether distance constraints may be given.
     """
 
     molecules: frozenset[str]
+    min_chains: int = 1
     max_chains: int | None
     min_length: int
+    max_chain_length: int | None = None
     max_length: int
     inputs: frozenset[str]
     outputs: frozenset[str]
+    samples: bool = True
+    recycles: bool = True
     modifications: bool
     bonds: bool
     constraints: bool
+
+    @property
+    def longest_chain(self) -> int:
+        """Residues of the longest polymer chain that is folded alone."""
+        return self.max_length if self.max_chain_length is None else self.max_chain_length
 
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON holds it; sets become sorted lists."""
@@ -121,8 +136,16 @@ class Family(Protocol):
         ...
 
     @property
-    def default_weights(self) -> Path | None:
-        """Weights that come with the package; None where the user brings a file."""
+    def weight_set(self) -> str:
+        """Name of its default weights in the table of `itda.hub.registry`."""
+        ...
+
+    @property
+    def converter(self) -> Converter | None:
+        """What makes our weights of the published ones; None where they are published in our form.
+
+        Asking for it may import PyTorch.
+        """
         ...
 
     def check(self, job: Job) -> None:
@@ -137,7 +160,7 @@ class Family(Protocol):
         """Load weights to a device.
 
         Args:
-            weights: A file; the default weights where it is None.
+            weights: A file; the weights of `weight_set` where it is None.
             device: "cpu", "cuda", "cuda:1" or "mps".
 
         Raises:

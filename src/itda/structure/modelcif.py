@@ -26,7 +26,7 @@ _DICTIONARY_LOCATION = (
 )
 DISCLAIMER = (
     "Predicted by computation, not determined by experiment. Confidence is itself a prediction; "
-    "weigh pLDDT and PAE before drawing conclusions."
+    "weigh it before drawing conclusions."
 )
 
 _TARGET_DATA, _MODEL_DATA = "1", "2"
@@ -200,24 +200,28 @@ def _data_tables(prediction: Prediction) -> Tables:
 def _quality_tables(prediction: Prediction, layout: Layout) -> Tables:
     places: Column = [str(place) if place else "." for place in layout.sequence_ids]
     count = prediction.residue_count
+    metrics = [
+        (_PLDDT_GLOBAL, "mean pLDDT", "Mean predicted lDDT-CA over residues", "pLDDT", "global"),
+        (_PLDDT_LOCAL, "pLDDT", "Predicted lDDT-CA", "pLDDT", "local"),
+    ]
+    overall = [(_PLDDT_GLOBAL, f"{prediction.mean_plddt:.2f}")]
+    if prediction.ptm is not None:
+        metrics.append((_PTM_GLOBAL, "pTM", "Predicted TM-score", "pTM", "global"))
+        overall.append((_PTM_GLOBAL, f"{prediction.ptm:.4f}"))
     return {
         "ma_qa_metric": {
-            "id": [_PLDDT_GLOBAL, _PLDDT_LOCAL, _PTM_GLOBAL],
-            "name": ["mean pLDDT", "pLDDT", "pTM"],
-            "description": [
-                "Mean predicted lDDT-CA over residues",
-                "Predicted lDDT-CA",
-                "Predicted TM-score",
-            ],
-            "type": ["pLDDT", "pLDDT", "pTM"],
-            "mode": ["global", "local", "global"],
-            "software_group_id": ["1", "1", "1"],
+            "id": [metric for metric, _, _, _, _ in metrics],
+            "name": [name for _, name, _, _, _ in metrics],
+            "description": [description for _, _, description, _, _ in metrics],
+            "type": [kind for _, _, _, kind, _ in metrics],
+            "mode": [mode for _, _, _, _, mode in metrics],
+            "software_group_id": ["1"] * len(metrics),
         },
         "ma_qa_metric_global": {
-            "ordinal_id": ["1", "2"],
-            "model_id": ["1", "1"],
-            "metric_id": [_PLDDT_GLOBAL, _PTM_GLOBAL],
-            "metric_value": [f"{prediction.mean_plddt:.2f}", f"{prediction.ptm:.4f}"],
+            "ordinal_id": [str(ordinal) for ordinal in range(1, len(overall) + 1)],
+            "model_id": ["1"] * len(overall),
+            "metric_id": [metric for metric, _ in overall],
+            "metric_value": [value for _, value in overall],
         },
         "ma_qa_metric_local": {
             "ordinal_id": np.arange(1, count + 1),

@@ -32,8 +32,8 @@ def render_page(result: Result, structure: str, confidence: Mapping[str, Any]) -
         confidence: What the confidence file holds.
     """
     summaries = {
-        "en": _summary(result, "{} residues · mean pLDDT {:.1f} · pTM {:.2f} · model {}"),
-        "ko": _summary(result, "잔기 {}개 · 평균 pLDDT {:.1f} · pTM {:.2f} · 모델 {}"),
+        "en": _summary(result, "{} residues", "{} chains", "mean pLDDT", "model"),
+        "ko": _summary(result, "잔기 {}개", "사슬 {}개", "평균 pLDDT", "모델"),
     }
     residues = confidence["residues"]
     data = {
@@ -46,11 +46,9 @@ def render_page(result: Result, structure: str, confidence: Mapping[str, Any]) -
         "residue_names": residues["name"],
         "plddt": confidence["plddt"],
         "mean_plddt": confidence["mean_plddt"],
-        "pae": {
-            "bytes": base64.b64encode(_quantised(result.pae)).decode(),
-            "step": PAE_STEP_ANGSTROM,
-            "limit": PAE_LIMIT_ANGSTROM,
-        },
+        "chains": confidence["chains"],
+        "chain_pairs": confidence["chain_pairs"],
+        "pae": None if result.pae is None else _pae(result.pae),
         "samples": confidence["ranking"],
         "validity": confidence["validity"],
         "provenance": confidence["provenance"],
@@ -94,12 +92,25 @@ def script_json(value: object) -> str:
     return text
 
 
-def _quantised(pae: Float[np.ndarray, "residue residue"]) -> bytes:
-    return np.clip(np.rint(pae / PAE_STEP_ANGSTROM), 0, 255).astype(np.uint8).tobytes()
+def _pae(pae: Float[np.ndarray, "residue residue"]) -> dict[str, Any]:
+    steps = np.clip(np.rint(pae / PAE_STEP_ANGSTROM), 0, 255).astype(np.uint8)
+    return {
+        "bytes": base64.b64encode(steps.tobytes()).decode(),
+        "step": PAE_STEP_ANGSTROM,
+        "limit": PAE_LIMIT_ANGSTROM,
+    }
 
 
-def _summary(result: Result, form: str) -> str:
-    return form.format(len(result.plddt), result.mean_plddt, result.ptm, result.provenance.family)
+def _summary(result: Result, residues: str, chains: str, mean_plddt: str, model: str) -> str:
+    count = len(result.best.chain_confidence())
+    parts = [
+        residues.format(len(result.plddt)),
+        *([chains.format(count)] if count > 1 else []),
+        f"{mean_plddt} {result.mean_plddt:.1f}",
+        *([] if result.ptm is None else [f"pTM {result.ptm:.2f}"]),
+        f"{model} {result.provenance.family}",
+    ]
+    return " · ".join(parts)
 
 
 @functools.cache

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from itda.errors import InputError
@@ -12,6 +10,8 @@ from itda.job.model import Job
 from itda.models.family import Capabilities, refuse_unsupported
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from itda.models.mini.predict import MiniModel
 
 
@@ -38,12 +38,9 @@ class MiniFamily:
     )
     licence: str = "Apache-2.0"
     citation: str = "Itda mini, the model card in docs/mini.md"
+    weight_set: str = "mini"
+    converter: None = None
     capabilities: Capabilities = _CAPABILITIES
-
-    @property
-    def default_weights(self) -> Path:
-        """The weights that come with Itda."""
-        return Path(str(resources.files("itda.models.mini").joinpath("weights/mini.safetensors")))
 
     def check(self, job: Job) -> None:
         """Refuse what mini cannot fold.
@@ -71,9 +68,12 @@ class MiniFamily:
             WeightsError: The weights are missing, truncated or altered.
             DependencyError: PyTorch is not installed.
         """
+        from itda.hub.installed import ensure
+        from itda.hub.registry import get_weight_set
         from itda.hub.weights import load
 
-        card, tensors = load(weights or self.default_weights, family=self.name)
+        path = weights or ensure(get_weight_set(self.weight_set), self.converter)
+        card, tensors = load(path, family=self.name)
         from itda.models.mini.predict import MiniModel
 
         return MiniModel(card, tensors, device)
