@@ -10,7 +10,13 @@ from types import MappingProxyType
 from itda.errors import CapabilityError
 from itda.models.family import Family
 
-FAMILIES: Mapping[str, str] = MappingProxyType({"mini": "itda.models.mini:FAMILY"})
+FAMILIES: Mapping[str, str] = MappingProxyType(
+    {
+        "mini": "itda.models.mini:FAMILY",
+        "flashabb": "itda.models.flashabb:FAMILY",
+        "esmfold": "itda.models.esmfold:FAMILY",
+    }
+)
 """Name of each family, and the module and variable where it stands."""
 
 

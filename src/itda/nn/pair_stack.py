@@ -101,7 +101,8 @@ class TriangleMultiplication(nn.Module):
         shift = functional.linear(
             self.norm_out.bias, self.project_out.weight, self.project_out.bias
         )
-        projected = torch.matmul(centred.transpose(1, 2), weight.t()).mul_(width[..., None])
+        projected: Tensor = torch.matmul(centred.transpose(1, 2), weight.t())
+        projected.mul_(width[..., None])
         return projected.add_(shift).unflatten(1, product.shape[2:])
 
     def _edges(

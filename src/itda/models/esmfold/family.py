@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 _CAPABILITIES = Capabilities(
     molecules=frozenset({"protein"}),
     max_chains=None,
-    min_length=1,
+    min_length=4,
     max_length=2048,
     inputs=frozenset(),
     outputs=frozenset({"structure", "plddt", "pae", "ptm"}),
+    samples=False,
     modifications=False,
     bonds=False,
     constraints=False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from itda.job.entities import Protein
 from itda.job.model import Job
 from itda.models.family import Capabilities, refuse_unsupported
 
@@ -16,11 +17,15 @@ if TYPE_CHECKING:
 
 _CAPABILITIES = Capabilities(
     molecules=frozenset({"protein"}),
+    min_chains=2,
     max_chains=2,
     min_length=80,
+    max_chain_length=160,
     max_length=320,
     inputs=frozenset(),
     outputs=frozenset({"structure", "plddt"}),
+    samples=False,
+    recycles=False,
     modifications=False,
     bonds=False,
     constraints=False,
@@ -55,11 +60,13 @@ class FlashAbbFamily:
             CapabilityError: Something is asked for that FlashABB cannot do, or the chains are not a
                 heavy and a light variable domain.
         """
-        refuse_unsupported(job, self)
-        from itda.models.atom_array import protein_chains
         from itda.models.flashabb.chains import sort_chains
 
-        chains = [(name, entity.sequence) for name, entity in protein_chains(job)]
+        chains = [(name, e.sequence) for name, e in job.chains if isinstance(e, Protein)]
+        if len(chains) == len(job.chains) == 1:
+            # Says more of one chain than that it is one: a nanobody, two domains in one.
+            sort_chains(chains, job=job.name)
+        refuse_unsupported(job, self)
         sort_chains(chains, job=job.name)
 
     def load(self, weights: Path | None, device: str) -> FlashAbbModel:
