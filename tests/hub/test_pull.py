@@ -10,6 +10,7 @@ import pytest
 
 from itda.errors import OutputError, WeightsError
 from itda.hub import fetch
+from itda.hub import pull as pull_module
 from itda.hub.fetch import DownloadError, Transferred, partial_path
 from itda.hub.folders import download_folder, source_folder
 from itda.hub.installed import state_of
@@ -309,6 +310,22 @@ def test_two_processes_at_once_give_one_good_file(published, content) -> None:
     assert Path(found.pop()).is_file()
     # The second waited and found everything there.
     assert sum(server.sent) == sum(len(data) for data in content.values())
+
+
+def test_what_came_while_this_one_waited_is_not_brought_again(published, monkeypatch) -> None:
+    server, weight_set = published
+    lock, waited = pull_module.set_lock, []
+
+    def late(*arguments):
+        if not waited:
+            waited.append(True)
+            pull(weight_set)
+            server.requests.clear()
+        return lock(*arguments)
+
+    monkeypatch.setattr(pull_module, "set_lock", late)
+    assert pull(weight_set) == ()
+    assert waited and not server.requests
 
 
 def test_stopped_by_its_user_and_gone_on_with(published, content) -> None:

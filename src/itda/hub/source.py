@@ -75,7 +75,7 @@ def checked_digests(weight_set: WeightSet, found: FoundSource) -> dict[str, str]
         check_file(weight_set, file, path, digests[file.name], origin=found.origin)
         if (
             path.is_relative_to(folder)
-            and arrived.get(file.name, digests[file.name]) != (digests[file.name])
+            and arrived.get(file.name, digests[file.name]) != digests[file.name]
         ):
             raise WeightsError(
                 f"{path} has SHA-256 {digests[file.name]}, and had {arrived[file.name]} when it "
