@@ -102,8 +102,8 @@ class TriangleMultiplication(nn.Module):
             self.norm_out.bias, self.project_out.weight, self.project_out.bias
         )
         projected: Tensor = torch.matmul(centred.transpose(1, 2), weight.t())
-        projected.mul_(width[..., None])
-        return projected.add_(shift).unflatten(1, product.shape[2:])
+        out: Tensor = projected.mul_(width[..., None]).add_(shift).unflatten(1, product.shape[2:])
+        return out
 
     def _edges(
         self,

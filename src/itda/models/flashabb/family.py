@@ -63,11 +63,10 @@ class FlashAbbFamily:
         from itda.models.flashabb.chains import sort_chains
 
         chains = [(name, e.sequence) for name, e in job.chains if isinstance(e, Protein)]
-        if len(chains) == len(job.chains) == 1:
-            # Says more of one chain than that it is one: a nanobody, two domains in one.
+        if len(chains) == len(job.chains) <= 2:
+            # Says more than that a chain is too long or alone: where to cut it, what a nanobody is.
             sort_chains(chains, job=job.name)
         refuse_unsupported(job, self)
-        sort_chains(chains, job=job.name)
 
     def load(self, weights: Path | None, device: str) -> FlashAbbModel:
         """Read weights and make the network ready.
