@@ -354,6 +354,7 @@ def suite() -> Suite[Case]:
         weight("pae_head.weight", network),
         weight("distogram_head.weight", network),
         Sabotage("incoming and outgoing exchanged", lambda: _exchanged(network), first),
+        Sabotage("left and right edges exchanged", lambda: _edges_exchanged(network), first),
         Sabotage("two rows of the residue types swapped", lambda: _swapped(network.restype), first),
         Sabotage("rotary frequencies by formula", lambda: _formula(network), first),
         Sabotage("no gap between chains", lambda: _no_gap(network), chains),
@@ -419,6 +420,22 @@ def _exchanged(network: EsmFold) -> Iterator[None]:
         yield
     finally:
         block.outgoing, block.incoming = block.incoming, block.outgoing
+
+
+@contextlib.contextmanager
+def _edges_exchanged(network: EsmFold) -> Iterator[None]:
+    """Exchange the projections a and b of a triangle multiplication, which have the same shape."""
+    layers = [network.get_submodule(f"blocks.1.outgoing.{name}") for name in ("project", "gate")]
+    tensors = [tensor for layer in layers for tensor in layer.parameters()]
+    with torch.no_grad():
+        for tensor in tensors:
+            tensor.copy_(tensor.roll(len(tensor) // 2, 0))
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor in tensors:
+                tensor.copy_(tensor.roll(len(tensor) // 2, 0))
 
 
 @contextlib.contextmanager

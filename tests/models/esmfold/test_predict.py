@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from itda.job.model import Job
+from itda.models.esmfold.features import encode_chains
 from itda.models.esmfold.predict import EsmFoldModel
 
 HEAVY, LIGHT = "MQIFVKTLTGKXI", "TLEVEPSDTIENVK"
@@ -46,12 +47,32 @@ def test_confidence_has_the_size_of_the_residues_without_linkers(prediction):
     assert len(np.unique(prediction.atoms.b_factor)) > residues
 
 
+def test_pae_has_the_residue_aligned_on_in_its_rows(prediction, model):
+    """Computed again from the whole pair representation, linkers cut out afterwards."""
+    features = encode_chains([HEAVY, LIGHT, LIGHT])
+    restype, index, kept = (
+        torch.from_numpy(array)[None]
+        for array in (features.restype, features.residue_index, features.kept)
+    )
+    output = model.network(restype, index, torch.ones_like(kept), model.layers)
+    with torch.no_grad():
+        probabilities = torch.softmax(model.network.pae_head(output.pair), -1)[0]
+    centres = (torch.arange(64) + 0.5) * 0.5
+    expected = (probabilities @ centres)[features.kept][:, features.kept].numpy()
+    np.testing.assert_allclose(prediction.pae, expected, atol=1e-4)
+    assert np.abs(expected - expected.T).max() > 0.1
+    scale = 1.24 * (expected.shape[0] - 15) ** (1 / 3) - 1.8
+    score = probabilities @ (1 / (1 + (centres / scale) ** 2))
+    of_residues = score[features.kept][:, features.kept].mean(-1).max()
+    assert prediction.ptm == pytest.approx(float(of_residues), abs=1e-5)
+
+
 def test_provenance_says_what_it_was_made_with(prediction, model):
     provenance = prediction.provenance
     assert provenance.family == "esmfold"
     assert provenance.weights_digest == f"sha256:{model.card.sha256}"
     assert provenance.weights_licence == "MIT"
-    assert "float32" in provenance.dtype
+    assert provenance.dtype["language_model"] == "float32"
     assert set(provenance.inputs) == {"Q.sequence", "x.sequence", "b.sequence"}
     assert provenance.inputs["x.sequence"] == provenance.inputs["b.sequence"]
     assert provenance.recycles == 3
@@ -80,5 +101,5 @@ def test_half_precision_of_the_language_model_is_near(model, weights):
     half = EsmFoldModel(weights, "cpu", language_dtype=torch.bfloat16)
     (rough,) = half.predict(job(), recycles=0)
     (exact,) = model.predict(job(), recycles=0)
-    assert "bfloat16" in rough.provenance.dtype
+    assert rough.provenance.dtype["language_model"] == "bfloat16"
     assert 0 < np.abs(rough.plddt - exact.plddt).max() < 2.0
