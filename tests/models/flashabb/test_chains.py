@@ -58,7 +58,8 @@ def test_the_order_of_chains_does_not_matter():
         ([("S", HEAVY + LINKER + LIGHT)], r"2 variable domains \(heavy 1-121 and light 137-248\)"),
         (
             [("H", HEAVY + CONSTANT_HEAVY), ("L", LIGHT)],
-            "chain H: the variable domain is residues 1 to 121, and there are 0 residues before it and 75 after it",
+            "chain H: the variable domain is residues 1 to 121, and there are 0 residues before it "
+            "and 75 after it",
         ),
         (
             [("H", HEAVY), ("L", "MDMRVPAQLLGLLLLWLRGARC" + LIGHT)],
