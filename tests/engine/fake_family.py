@@ -147,8 +147,12 @@ def helix(
         provenance=Provenance(
             itda_version="0.1.0",
             family="mini",
+            weights_set=None,
+            weights_source="a file of the user's own",
             weights_digest=DIGEST,
             weights_licence="CC0-1.0",
+            non_commercial=False,
+            licence_acknowledged=None,
             seed=seed,
             recycles=3,
             inputs={"sequence": "sha256:" + "1" * 64, **inputs},

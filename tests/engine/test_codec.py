@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from fake_family import helix
 
-from itda.engine.codec import decode_predictions, encode_predictions
+from itda.engine.codec import FORMAT, decode_predictions, encode_predictions
 
 
 def test_round_trip_keeps_every_bit(job) -> None:
@@ -47,6 +47,6 @@ def test_name_is_the_asking_job_s(job) -> None:
 def test_other_format_is_refused(job) -> None:
     files = encode_predictions([helix(job, 0, 0)])
     described = json.loads(files["predictions.json"])
-    files["predictions.json"] = json.dumps({**described, "format": 2}).encode()
-    with pytest.raises(ValueError, match="format 2"):
+    files["predictions.json"] = json.dumps({**described, "format": FORMAT + 1}).encode()
+    with pytest.raises(ValueError, match=f"format {FORMAT + 1}"):
         decode_predictions(files, name="x")

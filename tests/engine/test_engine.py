@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from itda.engine.codec import FORMAT
 from itda.engine.engine import Engine
 from itda.engine.events import (
     JobFailed,
@@ -134,7 +135,7 @@ def test_damaged_entry_is_computed_anew_with_a_warning(engine, store, family, jo
 
 def test_entry_that_cannot_be_decoded_is_computed_anew(engine, store, family, job, monkeypatch):
     list(engine.run([job]))
-    monkeypatch.setattr("itda.engine.codec.FORMAT", 2)
+    monkeypatch.setattr("itda.engine.codec.FORMAT", FORMAT + 1)
     events = list(engine.run([job]))
     assert any(isinstance(event, JobWarned) for event in events)
     assert results(events) and results(engine.run([job]))[0].cached

@@ -16,8 +16,12 @@ from itda.structure.prediction import Prediction, Provenance
 PROVENANCE = Provenance(
     itda_version="0.1.0",
     family="mini",
+    weights_set=None,
+    weights_source="a file of the user's own",
     weights_digest="sha256:0123",
     weights_licence="Apache-2.0",
+    non_commercial=False,
+    licence_acknowledged=None,
     seed=7,
     recycles=3,
     inputs={"sequence": "sha256:4567", "profile": "sha256:89ab"},

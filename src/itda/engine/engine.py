@@ -31,7 +31,7 @@ from itda.structure.prediction import Prediction
 if TYPE_CHECKING:
     from itda.models.family import Family, Model
 
-PREDICT = Stage("predict", 3)
+PREDICT = Stage("predict", 4)
 VALIDITY = Stage("validity", 1)
 
 

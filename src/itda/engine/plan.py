@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from itda.engine.events import JobFailed
 from itda.engine.searches import Searches, refuse_both, refuse_searches, without_evidence
 from itda.engine.store import digest_of, digest_of_file
-from itda.errors import InputError, ItdaError, WeightsError
+from itda.errors import CapabilityError, InputError, ItdaError, WeightsError
 from itda.job.model import Job
 from itda.job.names import collision_key
+from itda.models.refusals import or_choose
 
 if TYPE_CHECKING:
     from itda.models.family import Family
@@ -119,7 +120,8 @@ def make_plan(
 
     Raises:
         WeightsError: The weights file cannot be read.
-        CapabilityError: The family takes no alignment or template, and one is to be searched.
+        CapabilityError: The family takes no alignment or template, and one is to be searched; or
+            it recycles nothing, and is to.
         DataError: A database is missing, unfinished or altered.
     """
     searches = settings.searches
@@ -128,6 +130,7 @@ def make_plan(
         alignments=searches.alignments is not None,
         templates=searches.templates is not None,
     )
+    refuse_recycles(settings.family, settings.recycles)
     weights_digest = settings.weights_digest
     searches_key = settings.searches_key
     requests: list[Request] = []
@@ -148,6 +151,19 @@ def make_plan(
         else:
             taken[collision_key(job.name)] = job.name
     return Plan(settings, tuple(requests), tuple(refusals), len(jobs) if total is None else total)
+
+
+def refuse_recycles(family: Family, recycles: int | None) -> None:
+    """Refuse to say how often a trunk sees its own output where it never does.
+
+    Raises:
+        CapabilityError: The family recycles nothing, and more than 0 passes are asked for.
+    """
+    if recycles and not family.capabilities.recycles:
+        raise CapabilityError(
+            f"--recycles {recycles}: {family.name} recycles nothing",
+            hint="leave --recycles out" + or_choose(lambda can: can.recycles),
+        )
 
 
 def _refuse_taken_name(job: Job, taken: dict[str, str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 from itda.errors import CapabilityError, InputError
 from itda.job.entities import Protein
 from itda.job.model import Job
+from itda.models.refusals import or_choose
 
 if TYPE_CHECKING:
-    from itda.models.family import Family
+    from itda.models.family import Capabilities, Family
     from itda.search.alignments.alignment import Alignment
     from itda.search.sources.source import Progress, Source
     from itda.search.templates.template import Template
@@ -114,8 +115,12 @@ def refuse_searches(family: Family, *, alignments: bool, templates: bool) -> Non
             takes = f"it takes {', '.join(sorted(inputs))}" if inputs else "it takes sequences only"
             raise CapabilityError(
                 f"{option}: {family.name} takes no {what}, so none is searched; {takes}",
-                hint=f"leave {option} out, or choose a family that takes one: `itda models`",
+                hint=f"leave {option} out" + or_choose(_takes(kind)),
             )
+
+
+def _takes(kind: str) -> Callable[[Capabilities], bool]:
+    return lambda can: kind in can.inputs
 
 
 def refuse_both(job: Job, searches: Searches) -> None:

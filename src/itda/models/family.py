@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from itda.errors import CapabilityError
-from itda.job.entities import Dna, Protein, Rna
 from itda.job.model import Job
+from itda.models.refusals import advice, refusals
 
 if TYPE_CHECKING:
     from itda.hub.convert import Converter
@@ -27,7 +27,7 @@ class Capabilities:
         min_chains: Chains that a job has at least.
         max_chains: Chains in one job, copies counted; None where only memory limits them.
         min_length: Residues of the shortest polymer chain.
-        max_chain_length: Residues of the longest polymer chain; None where only `max_length` counts.
+        max_chain_length: Residues of the longest polymer chain; None for `max_length`.
         max_length: Residues of all polymer chains together.
         inputs: Of "msa", "paired_msa", "profile", "template", "components".
         outputs: What a prediction holds, of "structure", "plddt", "pae", "ptm", "distogram".
@@ -169,13 +169,6 @@ class Family(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class _Refusal:
-    field: str
-    rule: str
-    remedy: str
-
-
 def refuse_unsupported(job: Job, family: Family) -> None:
     """Check a job against what a family declares: the one place where this is done.
 
@@ -184,94 +177,19 @@ def refuse_unsupported(job: Job, family: Family) -> None:
         family: The family that was chosen.
 
     Raises:
-        CapabilityError: The job asks for what the family cannot do; every such field is named.
+        CapabilityError: The job asks for what the family cannot do; every such field is named, and
+            the families that fold the job as it is.
     """
-    refusals = list(_refusals(job, family.capabilities, family.name))
-    if not refusals:
+    refused = list(refusals(job, family.capabilities, family.name))
+    if not refused:
         return
+    from itda.models import registry
+
     start = f"job '{job.name}' cannot be folded by {family.name}:"
-    sentences = [f"{refusal.field}: {refusal.rule}" for refusal in refusals]
+    sentences = [f"{refusal.field}: {refusal.rule}" for refusal in refused]
     listed = f" {sentences[0]}" if len(sentences) == 1 else "".join(f"\n  - {s}" for s in sentences)
-    remedies = list(dict.fromkeys(refusal.remedy for refusal in refusals))
-    raise CapabilityError(
-        start + listed,
-        hint=f"{'; '.join(remedies)}; or choose a family that can: `itda models`",
-    )
-
-
-def _refusals(job: Job, can: Capabilities, family: str) -> Iterator[_Refusal]:
-    yield from _molecule_refusals(job, can, family)
-    yield from _size_refusals(job, can, family)
-    yield from _input_refusals(job, can, family)
-    for field, stated, supported, what in (
-        ("bonds", job.bonds, can.bonds, "covalent bonds"),
-        ("constraints", job.constraints, can.constraints, "distance constraints"),
-    ):
-        if stated and not supported:
-            yield _Refusal(
-                field, f"{family} takes no {what} ({len(stated)} given)", f"remove `{field}`"
-            )
-
-
-def _molecule_refusals(job: Job, can: Capabilities, family: str) -> Iterator[_Refusal]:
-    for number, entity in enumerate(job.entities, 1):
-        field = f"entity {number} ({entity.molecule} {', '.join(entity.ids)})"
-        if entity.molecule not in can.molecules:
-            yield _Refusal(
-                field,
-                f"{family} folds {_listed(can.molecules)} only",
-                f"fold without {entity.molecule}",
-            )
-            continue
-        modifications = entity.modifications if isinstance(entity, Protein | Dna | Rna) else ()
-        if modifications and not can.modifications:
-            first = modifications[0]
-            yield _Refusal(
-                f"{field}, modifications",
-                f"{family} knows standard residues only, not {first.ccd} at position "
-                f"{first.position_1based}",
-                "remove `modifications` to fold the residues they derive from",
-            )
-
-
-def _size_refusals(job: Job, can: Capabilities, family: str) -> Iterator[_Refusal]:
-    count = len(job.chains)
-    if can.max_chains is not None and count > can.max_chains:
-        most = "one chain" if can.max_chains == 1 else f"{can.max_chains} chains"
-        yield _Refusal(
-            "entities",
-            f"{family} folds {most} at a time, and this has {count} ({', '.join(job.chain_ids)})",
-            "fold each chain as a job of its own" if can.max_chains == 1 else "fold fewer chains",
-        )
-    polymers = [(c, e) for c, e in job.chains if isinstance(e, Protein | Dna | Rna)]
-    for chain_id, entity in polymers:
-        if entity.length < can.min_length:
-            yield _Refusal(
-                f"chain {chain_id}, sequence",
-                f"{family} folds chains of {can.min_length} residues or more, and this has "
-                f"{entity.length}",
-                f"give at least {can.min_length} residues",
-            )
-    total = sum(entity.length for _, entity in polymers)
-    if total > can.max_length:
-        where = f"chain {polymers[0][0]}, sequence" if len(polymers) == 1 else "entities"
-        yield _Refusal(
-            where,
-            f"{family} folds up to {can.max_length} residues, and this has {total}",
-            f"fold parts of at most {can.max_length} residues, such as its domains",
-        )
-
-
-def _input_refusals(job: Job, can: Capabilities, family: str) -> Iterator[_Refusal]:
-    given: dict[str, str] = {}
-    for field, _ in job.files():
-        kind = "template" if ", template" in field else field.rpartition(", ")[2]
-        if kind not in can.inputs:
-            given.setdefault(kind, field)
-    for kind, field in given.items():
-        able = f"it takes {_listed(can.inputs)}" if can.inputs else "it takes sequences only"
-        yield _Refusal(field, f"{family} takes no {kind}; {able}", f"remove `{kind}`")
-
-
-def _listed(words: frozenset[str]) -> str:
-    return ", ".join(sorted(words))
+    remedies = list(dict.fromkeys(refusal.remedy for refusal in refused))
+    families = [registry.get_family(name) for name in registry.FAMILIES]
+    other = advice(job, family.name, refused, families)
+    joint = ", or " if other.startswith("fold") else "; "
+    raise CapabilityError(start + listed, hint=f"{'; '.join(remedies)}{joint}{other}")

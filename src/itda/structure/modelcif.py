@@ -89,8 +89,9 @@ def _with_column(table: Table, item: str, value: str) -> Table:
 
 def _model_details(prediction: Prediction) -> str:
     made = prediction.provenance
+    weights = f"{made.weights_set or 'weights'} ({made.weights_source}, {made.weights_digest})"
     return (
-        f"{made.family} of Itda {made.itda_version}, weights {made.weights_digest}, "
+        f"{made.family} of Itda {made.itda_version}, {weights}, "
         f"seed {prediction.seed}, sample {prediction.sample}, made {made.created}"
     )
 
@@ -99,7 +100,7 @@ def _usage_table(made: Provenance) -> Table:
     return {
         "id": ["1", "2"],
         "type": ["license", "disclaimer"],
-        "details": [f"The model weights are licensed under {made.weights_licence}.", DISCLAIMER],
+        "details": [made.terms, DISCLAIMER],
         "url": [None, None],
         "name": [made.weights_licence, None],
     }
@@ -111,26 +112,43 @@ def _software_tables(prediction: Prediction) -> Tables:
     libraries = sorted(made.versions.items())
     settings: list[tuple[str, str, str]] = [
         ("string", "family", made.family),
+        *([] if made.weights_set is None else [("string", "weights_set", made.weights_set)]),
+        ("string", "weights_source", made.weights_source),
         ("string", "weights_digest", made.weights_digest),
         ("string", "weights_licence", made.weights_licence),
+        ("string", "weights_non_commercial", "yes" if made.non_commercial else "no"),
+        *(
+            []
+            if made.licence_acknowledged is None
+            else [("string", "weights_licence_acknowledged", made.licence_acknowledged)]
+        ),
         ("integer", "seed", str(prediction.seed)),
         ("integer", "sample", str(prediction.sample)),
         ("integer", "recycles", str(made.recycles)),
         ("string", "device", made.device),
-        ("string", "dtype", made.dtype),
+        *(("string", name, dtype) for name, dtype in _dtypes(made)),
         ("string", "created", made.created),
         *(("string", f"kernel {name}", kernel) for name, kernel in sorted(made.kernels.items())),
         *(("string", f"input {name}", digest) for name, digest in sorted(made.inputs.items())),
     ]
-    names = ["Itda", *(name for name, _ in libraries)]
+    weights = made.weights_set or f"{made.family} weights"
+    names = ["Itda", weights, *(name for name, _ in libraries)]
     return {
         "software": {
             "pdbx_ordinal": [str(ordinal) for ordinal in range(1, len(names) + 1)],
             "name": names,
             "classification": ["model building"] * len(names),
-            "version": [made.itda_version, *(version for _, version in libraries)],
-            "type": ["package", *(["library"] * len(libraries))],
-            "description": ["Structure prediction", *([None] * len(libraries))],
+            "version": [
+                made.itda_version,
+                made.weights_source,
+                *(version for _, version in libraries),
+            ],
+            "type": ["package", "other", *(["library"] * len(libraries))],
+            "description": [
+                "Structure prediction",
+                f"Weights of the model family {made.family}, {made.weights_licence}",
+                *([None] * len(libraries)),
+            ],
         },
         "ma_software_parameter": {
             "parameter_id": [str(ordinal) for ordinal in range(1, len(settings) + 1)],
@@ -143,9 +161,15 @@ def _software_tables(prediction: Prediction) -> Tables:
             "ordinal_id": [str(ordinal) for ordinal in range(1, len(names) + 1)],
             "group_id": ["1"] * len(names),
             "software_id": [str(ordinal) for ordinal in range(1, len(names) + 1)],
-            "parameter_group_id": ["1", *([None] * len(libraries))],
+            "parameter_group_id": ["1", *([None] * (len(names) - 1))],
         },
     }
+
+
+def _dtypes(made: Provenance) -> list[tuple[str, str]]:
+    if isinstance(made.dtype, str):
+        return [("dtype", made.dtype)]
+    return [(f"dtype {part}", dtype) for part, dtype in sorted(made.dtype.items())]
 
 
 def _target_tables(layout: Layout) -> Tables:

@@ -21,28 +21,38 @@ class Provenance:
     Attributes:
         itda_version: Version of this package.
         family: Name of the model family.
+        weights_set: Name of the published weights; None for a file of the user's own.
+        weights_source: Where they came from: `built in`, package and version, repository and
+            revision, address, or that it is a file of the user's own.
         weights_digest: `sha256:...` of the weights file.
         weights_licence: Licence of the weights, as SPDX writes it.
+        non_commercial: Whether that licence forbids commercial use.
+        licence_acknowledged: When the user acknowledged it, ISO 8601; None where none is asked for.
         seed: Seed of the random numbers.
         recycles: How often the trunk saw its own output.
         inputs: Digest of each input by its name, such as {"sequence": "sha256:..."}.
         device: Device that it ran on.
         kernels: Backend of each operation by its name.
-        dtype: Number format of the trunk.
+        dtype: Number format; of each part by its name where they differ, such as
+            {"language_model": "bfloat16", "trunk": "float32"}.
         versions: Version of each library that took part.
         created: When, ISO 8601 in UTC.
     """
 
     itda_version: str
     family: str
+    weights_set: str | None
+    weights_source: str
     weights_digest: str
     weights_licence: str
+    non_commercial: bool
+    licence_acknowledged: str | None
     seed: int
     recycles: int
     inputs: Mapping[str, str]
     device: str
     kernels: Mapping[str, str]
-    dtype: str
+    dtype: str | Mapping[str, str]
     versions: Mapping[str, str]
     created: str
 
@@ -57,6 +67,13 @@ class Provenance:
             name: dict(value) if isinstance(value, Mapping) else value
             for name, value in plain.items()
         }
+
+    @property
+    def terms(self) -> str:
+        """What the licence of the weights allows, in one sentence for people."""
+        weights = "The model weights" if self.weights_set is None else f"Weights {self.weights_set}"
+        forbids = ", which forbids commercial use" if self.non_commercial else ""
+        return f"{weights} are licensed under {self.weights_licence}{forbids}."
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Provenance:
@@ -225,6 +242,7 @@ class Prediction:
             "chain_pairs": None if pairs is None else [pair.to_dict() for pair in pairs],
             "plddt": [round(float(value), 2) for value in self.plddt],
             "validity": None if self.validity is None else dict(self.validity),
+            "terms": self.provenance.terms,
             "provenance": self.provenance.to_dict(),
         }
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Mapping
-from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
 
@@ -21,6 +19,7 @@ from itda.models.atom_array import atom_array, protein_chains, sequence_digests
 from itda.models.esmfold.features import encode_chains
 from itda.models.esmfold.loading import load_network
 from itda.models.esmfold.modeling import PAE_BIN_ANGSTROM, EsmFoldOutput
+from itda.models.provenance import provenance_of
 from itda.nn.rows import row_slices
 from itda.ops.attention.interface import choose_backend as attention_backend
 from itda.ops.triangle_multiply.interface import choose_backend as triangle_multiply_backend
@@ -130,27 +129,20 @@ class EsmFoldModel:
         return np.concatenate(pae).astype(np.float32), float(np.concatenate(expected).max())
 
     def _provenance(self, inputs: Mapping[str, str], seed: int, passes: int) -> Provenance:
-        libraries = ("itda", "torch", "numpy", "biotite")
-        versions = {name: metadata.version(name) for name in libraries}
         config = self.network.config
         language = str(self.network.language_model.embedding.weight.dtype).removeprefix("torch.")
-        return Provenance(
-            itda_version=versions["itda"],
-            family="esmfold",
-            weights_digest=self.weights_digest,
-            weights_licence=self.card.licence,
+        return provenance_of(
+            self.card,
             seed=seed,
             recycles=passes,
-            inputs=dict(inputs),
+            inputs=inputs,
             device=self.device,
             kernels={
                 "attention": attention_backend(config.single_head_channels),
                 "triangle_attention": attention_backend(config.pair_head_channels),
                 "triangle_multiply": triangle_multiply_backend(),
             },
-            dtype=f"language model {language}, trunk and structure float32",
-            versions=versions,
-            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            dtype={"language_model": language, "trunk": "float32", "structure": "float32"},
         )
 
 

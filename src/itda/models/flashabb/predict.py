@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Mapping, Sequence
-from importlib import metadata
 from types import MappingProxyType
 
 import numpy as np
@@ -20,6 +18,7 @@ from itda.models.flashabb.chains import sort_chains
 from itda.models.flashabb.config import FlashAbbConfig
 from itda.models.flashabb.features import AntibodyFeatures
 from itda.models.flashabb.modeling import FlashAbb, FlashAbbOutput
+from itda.models.provenance import provenance_of
 from itda.search.evidence import Evidence
 from itda.structure.prediction import Prediction, Provenance
 
@@ -111,19 +110,12 @@ class FlashAbbModel:
         return output
 
     def _provenance(self, inputs: Mapping[str, str], seed: int) -> Provenance:
-        libraries = ("itda", "torch", "numpy", "biotite")
-        versions = {name: metadata.version(name) for name in libraries}
-        return Provenance(
-            itda_version=versions["itda"],
-            family="flashabb",
-            weights_digest=self.weights_digest,
-            weights_licence=self.card.licence,
+        return provenance_of(
+            self.card,
             seed=seed,
             recycles=0,
-            inputs=dict(inputs),
+            inputs=inputs,
             device=self.device,
             kernels={"attention": "matmul"},
             dtype="float32",
-            versions=versions,
-            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )

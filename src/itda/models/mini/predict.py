@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -27,6 +25,7 @@ from itda.models.mini.config import MiniConfig
 from itda.models.mini.modeling import PAE_BIN_ANGSTROM, Mini, MiniOutput
 from itda.models.mini.refine import STEPS as REFINE_STEPS
 from itda.models.mini.refine import refine
+from itda.models.provenance import provenance_of
 from itda.nn.rigid import Rigid
 from itda.ops.attention.interface import choose_backend as attention_backend
 from itda.ops.triangle_multiply.interface import choose_backend as triangle_multiply_backend
@@ -157,13 +156,8 @@ class MiniModel:
 
     def _provenance(self, inputs: _Inputs, seed: int, passes: int) -> Provenance:
         config = self.network.config
-        libraries = ("itda", "torch", "numpy", "biotite")
-        versions = {name: metadata.version(name) for name in libraries}
-        return Provenance(
-            itda_version=versions["itda"],
-            family="mini",
-            weights_digest=self.weights_digest,
-            weights_licence=self.card.licence,
+        return provenance_of(
+            self.card,
             seed=seed,
             recycles=passes,
             inputs=inputs.digests,
@@ -173,8 +167,6 @@ class MiniModel:
                 "triangle_multiply": triangle_multiply_backend(),
             },
             dtype="float32",
-            versions=versions,
-            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
 
 
