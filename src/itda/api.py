@@ -15,6 +15,7 @@ from itda.engine.paths import stage_folder
 from itda.engine.result import Result
 from itda.engine.search_options import SearchOptions, choose_searches, split_msa
 from itda.engine.store import Store
+from itda.engine.weights import choose_weights
 from itda.errors import InputError
 from itda.job.letters import looks_like_path
 from itda.job.model import Job
@@ -47,10 +48,11 @@ def fold(
     out: str | Path | None = None,
     cache: bool = True,
 ) -> Result:
-    """Fold one protein.
+    """Fold one job: a protein, or several chains together where the model can.
 
     Args:
-        what: A sequence, the path of a FASTA, YAML or JSON file with one record, or a `Job`.
+        what: A sequence (`HEAVY:LIGHT` for two chains), the path of a FASTA, YAML or JSON file with
+            one record, or a `Job`.
         name: Name of the result; the record's own, or `protein` for a sequence, unless told.
         profile: A file with a profile of the protein.
         msa: A file with an alignment of the protein (A3M, Stockholm, aligned FASTA), or how to
@@ -62,7 +64,7 @@ def fold(
         max_template_identity: The largest identity of a template to the protein, 0 to 1.
         template_count: Most templates; 4 unless told.
         model: A model family or its name.
-        weights: A weights file of one's own.
+        weights: A weights file of one's own, or the name of a set of `itda weights list`.
         samples: Structures from each seed; the job's, else 1.
         seed: Seed of the random numbers; the job's, else 0.
         recycles: How often the trunk sees its own output; the family's choice unless told.
@@ -71,7 +73,8 @@ def fold(
         cache: Keep the work, and take what an earlier call kept.
 
     Returns:
-        The predictions, best first, with `plddt`, `pae`, `ptm`, `atoms`, `provenance` of the best.
+        The predictions, best first, with `plddt`, `pae`, `ptm`, `atoms`, `provenance` of the best;
+        `pae` and `ptm` are None where the model predicts none.
 
     Raises:
         ItdaError: The input, the weights or the folder is not what it should be; the message says
@@ -107,7 +110,7 @@ def fold(
     events = engine.run(
         [job],
         family=family,
-        weights=None if weights is None else Path(weights),
+        weights=choose_weights(weights, family),
         seed=seed,
         samples=samples,
         recycles=recycles,

@@ -49,7 +49,13 @@ def fold(
         str,
         typer.Argument(metavar="FASTA|YAML|-", help="Sequences or jobs; - reads standard input."),
     ],
-    model: Annotated[str, typer.Option(help="Model family; `itda models` lists them.")] = "mini",
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Model family; `itda models` says what each folds, and with which outputs.",
+        ),
+    ] = "mini",
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Where results go. (default: INPUT_itda)"),
@@ -119,7 +125,11 @@ def fold(
         str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps; auto takes the fastest.")
     ] = "auto",
     weights: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Weights of your own for the family.")
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="A set of `itda weights list`, or weights of your own. (default: the family's)",
+        ),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results of another run in DIR.")
@@ -136,8 +146,11 @@ def fold(
 ) -> None:
     """Fold proteins.
 
-    Writes for each record NAME.cif, NAME.confidence.json, NAME.pae.npz and NAME.html, and for the
-    run summary.json and summary.tsv. The same command again goes on where it was stopped.
+    Chains that are folded together stand in one record with colons between them: HEAVY:LIGHT.
+
+    Writes for each record NAME.cif, NAME.confidence.json, NAME.html and, where the model predicts
+    it, NAME.pae.npz; and for the run summary.json and summary.tsv. The same command again goes on
+    where it was stopped.
 
     Exit status: 0 all done, 1 none done, 2 some done, 130 stopped with Ctrl-C.
     """
@@ -151,6 +164,7 @@ def fold(
     from itda.engine.plan import Settings, make_plan
     from itda.engine.search_options import SearchOptions, choose_searches, split_msa
     from itda.engine.store import Store
+    from itda.engine.weights import choose_weights
     from itda.job.read import read_jobs
     from itda.models.registry import get_family
 
@@ -177,7 +191,7 @@ def fold(
     jobs = [job for job in jobs if job.name not in missing]
     plan = make_plan(
         jobs,
-        Settings(family, weights, seed, samples, recycles, searches),
+        Settings(family, choose_weights(weights, family), seed, samples, recycles, searches),
         places=[places[job.name] for job in jobs],
         total=len(batch.jobs) + len(batch.rejected),
     )

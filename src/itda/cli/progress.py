@@ -95,8 +95,9 @@ class View:
             return
         stage = "" if event.stage == "predict" else f"{event.stage} "
         left = self._left(event.stage)
+        place = f"{self._place}: " if self._place else ""
         self._say(
-            f"{self._place}: {stage}{event.fraction:.0%} {event.message}".rstrip()
+            f"{place}{stage}{event.fraction:.0%} {event.message}".rstrip()
             + (f", {left}" if left else "")
         )
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+
 from itda.errors import CapabilityError, DependencyError
 
 ENGINE_HINT = "install it with: pip install 'itda[engine]'"
@@ -44,3 +47,13 @@ def resolve_device(name: str) -> str:
             hint=f"use auto, or one of: {', '.join(devices)}",
         )
     return wanted
+
+
+def release_memory() -> None:
+    """Give memory that PyTorch keeps for itself back to the devices."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

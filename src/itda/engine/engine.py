@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import itda
 from itda.confidence.validity import check_validity
 from itda.engine.codec import decode_predictions, encode_predictions
-from itda.engine.device import resolve_device
+from itda.engine.device import release_memory, resolve_device
 from itda.engine.events import Event, JobFailed, JobFinished, JobStarted
 from itda.engine.gather import PROVENANCE, gather
 from itda.engine.plan import Plan, Request, Settings, make_plan
@@ -22,6 +22,7 @@ from itda.engine.result import Result, ranked
 from itda.engine.searches import Searches
 from itda.engine.stages import Codec, Stage, Stages
 from itda.engine.store import Store
+from itda.engine.weights import needs_preparation, prepare
 from itda.engine.worker import Progress
 from itda.errors import CapabilityError, ItdaError
 from itda.job.model import Job
@@ -31,6 +32,7 @@ from itda.structure.prediction import Prediction
 if TYPE_CHECKING:
     from itda.models.family import Family, Model
 
+WEIGHTS = Stage("weights", 1)
 PREDICT = Stage("predict", 4)
 VALIDITY = Stage("validity", 1)
 
@@ -96,18 +98,36 @@ class Engine:
             yield refusal
         if not plan.requests:
             return
-        model = plan.settings.family.load(plan.settings.weights, resolve_device(self.device))
-        for request in plan.requests:
-            name = request.job.name
-            yield JobStarted(job=name, position=request.position, total=plan.total)
-            try:
-                yield from self._run(request, plan.settings, model)
-            except ItdaError as error:
-                yield JobFailed(job=name, error=error)
-            except Exception as error:
-                exhausted = _out_of_memory(error, request.job, model)
-                trace = "" if exhausted else traceback.format_exc()
-                yield JobFailed(job=name, error=exhausted or error, traceback=trace)
+        model = yield from self._load(plan)
+        try:
+            for request in plan.requests:
+                name = request.job.name
+                yield JobStarted(job=name, position=request.position, total=plan.total)
+                try:
+                    yield from self._run(request, plan.settings, model)
+                except ItdaError as error:
+                    yield JobFailed(job=name, error=_without_frames(error))
+                except Exception as error:
+                    exhausted = _out_of_memory(error, request.job, model)
+                    trace = "" if exhausted else traceback.format_exc()
+                    shown = exhausted or _without_frames(error)
+                    yield JobFailed(job=name, error=shown, traceback=trace)
+        finally:
+            # The next run may bring another model, and two large ones may not fit.
+            del model
+            release_memory()
+
+    def _load(self, plan: Plan) -> Generator[Event, None, Model]:
+        """Load the weights, once for all jobs; what has to be converted first tells how far it is.
+
+        Its events carry the name of the first job, which waits for it.
+        """
+        settings = plan.settings
+        device = resolve_device(self.device)
+        if settings.weights is None and needs_preparation(settings.family):
+            prepared = functools.partial(prepare, settings.family)
+            yield from self.stages.compute(plan.requests[0].job.name, WEIGHTS, prepared)
+        return settings.family.load(settings.weights, device)
 
     def _run(self, request: Request, settings: Settings, model: Model) -> Iterator[Event]:
         began = time.perf_counter()
@@ -206,6 +226,18 @@ def _with_inputs(prediction: Prediction, inputs: Mapping[str, str]) -> Predictio
     return dataclasses.replace(
         prediction, provenance=dataclasses.replace(provenance, inputs=own | dict(inputs))
     )
+
+
+def _without_frames(error: Exception) -> Exception:
+    """Let go of what the frames of an error hold, such as the model, for as long as it is kept.
+
+    The lines that it went through stay.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        traceback.clear_frames(seen.__traceback__)
+        seen = seen.__cause__ or seen.__context__
+    return error
 
 
 def _out_of_memory(error: Exception, job: Job, model: Model) -> CapabilityError | None:

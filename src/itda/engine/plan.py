@@ -55,7 +55,8 @@ class Settings:
         except OSError as error:
             raise WeightsError(
                 f"{self.weights}: weights cannot be read: {error.strerror}",
-                hint="give a weights file, or leave --weights out to use the family's own",
+                hint="give a weights file or a set of `itda weights list`, or leave --weights out "
+                "to use the family's own",
             ) from error
 
     @functools.cached_property

@@ -2,7 +2,7 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const BANDS = [[90, "#0053d6"], [70, "#65cbf3"], [50, "#ffdb13"], [-Infinity, "#ff7d45"]];
-  const MAX_ERROR = data.pae.limit;
+  const MAX_ERROR = data.pae ? data.pae.limit : 0;
   const element = (id) => document.getElementById(id);
   const colourOf = (plddt) => BANDS.find(([least]) => plddt >= least)[1];
   const count = data.plddt.length;
@@ -18,7 +18,7 @@
     `${data.chain_ids[index]} ${data.residue_numbers[index]}${data.insertion_codes[index]} ${data.residue_names[index]}`;
 
   // PAE arrives as one byte an entry, row by row.
-  const errors = Uint8Array.from(atob(data.pae.bytes), (letter) => letter.charCodeAt(0));
+  const errors = data.pae ? Uint8Array.from(atob(data.pae.bytes), (letter) => letter.charCodeAt(0)) : null;
   const errorAt = (row, column) => errors[row * count + column] * data.pae.step;
 
   const prepare = (canvas, height) => {
@@ -34,22 +34,40 @@
     context.fillStyle = "#5a6675";
     return { context, width, height };
   };
+  const chainSpans = [];
+  for (let index = 0; index < count; index += 1) {
+    if (index && data.chain_ids[index] === data.chain_ids[index - 1]) chainSpans[chainSpans.length - 1].end = index + 1;
+    else chainSpans.push({ id: data.chain_ids[index], start: index, end: index + 1 });
+  }
+  const several = chainSpans.length > 1;
+  // Counted anew in each chain; those that would touch the one before are left out.
   const ticks = () => {
     const rough = count / 6;
     const step = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].find((s) => s >= rough) || 2000;
     const found = [];
-    for (let index = step - 1; index < count; index += step) found.push(index);
+    for (const { start, end } of chainSpans) {
+      for (let index = start + Math.min(step, end - start) - 1; index < end; index += step) {
+        if (!found.length || index - found[found.length - 1] >= count / 15) found.push(index);
+      }
+    }
     return found;
   };
-  const chainStarts = () => {
-    const starts = [];
-    for (let index = 1; index < count; index += 1) {
-      if (data.chain_ids[index] !== data.chain_ids[index - 1]) starts.push(index);
+  const chainStarts = () => chainSpans.slice(1).map(({ start }) => start);
+  const drawChainNames = (context, left, y, scale) => {
+    if (!several) return;
+    context.save();
+    context.font = "bold 12px system-ui, sans-serif";
+    context.fillStyle = "#1b2330";
+    context.textAlign = "center";
+    context.textBaseline = "top";
+    for (const { id, start, end } of chainSpans) {
+      const width = (end - start) * scale;
+      if (context.measureText(id).width <= width) context.fillText(id, left + start * scale + width / 2, y);
     }
-    return starts;
+    context.restore();
   };
 
-  const PLOT = { left: 30, right: 6, top: 8, bottom: 20, height: 180 };
+  const PLOT = { left: 30, right: 6, top: several ? 22 : 8, bottom: 20, height: several ? 194 : 180 };
   const drawPlddt = () => {
     const { context, width, height } = prepare(element("plddt"), PLOT.height);
     const inner = width - PLOT.left - PLOT.right;
@@ -82,6 +100,7 @@
       context.lineTo(PLOT.left + start * step, base);
       context.stroke();
     }
+    drawChainNames(context, PLOT.left, 2, step);
     context.textAlign = "center";
     context.textBaseline = "top";
     for (const index of ticks()) {
@@ -89,7 +108,7 @@
     }
   };
 
-  const MAP = { left: 40, right: 6, top: 6, bottom: 66 };
+  const MAP = { left: 40, right: 6, top: several ? 20 : 6, bottom: 66 };
   const mapSide = () => Math.min(element("pae").clientWidth || 440, 460) - MAP.left - MAP.right;
   const errorColour = (fraction) => [
     Math.round(12 + 243 * fraction ** 0.9),
@@ -101,6 +120,7 @@
     return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
   });
   const drawPae = () => {
+    if (!data.pae) return;
     const side = mapSide();
     const { context } = prepare(element("pae"), side + MAP.top + MAP.bottom);
     const image = new ImageData(count, count);
@@ -123,6 +143,7 @@
       context.lineTo(MAP.left + side, MAP.top + at);
       context.stroke();
     }
+    drawChainNames(context, MAP.left, 2, side / count);
     context.fillStyle = "#5a6675";
     for (const index of ticks()) {
       const at = ((index + 0.5) / count) * side;
@@ -269,6 +290,7 @@
 
   const shown = (value) => {
     if (value === null || value === undefined || value === "") return "–";
+    if (typeof value === "boolean") return value ? text.yes : text.no;
     if (typeof value === "number") return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(4)));
     return String(value);
   };
@@ -312,18 +334,44 @@
     if (value === null || typeof value !== "object") return [[label(key), value]];
     return Object.entries(value).map(([inner, innerValue]) => [`${label(key)}: ${label(inner)}`, innerValue]);
   });
-  const fillSamples = () => {
+  const fillGrid = (table, titles, rows, note) => {
     const head = make("thead");
-    const titles = make("tr");
-    for (const title of text.samples_columns) titles.append(make("th", title, { scope: "col" }));
-    head.append(titles);
+    const first = make("tr");
+    for (const title of titles) first.append(make("th", title, { scope: "col" }));
+    head.append(first);
     const body = make("tbody");
-    data.samples.forEach((sample, rank) => {
+    for (const values of rows) {
       const row = make("tr");
-      for (const value of [rank, sample.seed, sample.sample, sample.mean_plddt.toFixed(1), sample.ptm.toFixed(3)]) row.append(make("td", String(value)));
+      for (const value of values) row.append(make("td", String(value)));
       body.append(row);
-    });
-    element("samples").replaceChildren(make("caption", text.samples_note, { style: "caption-side: bottom; text-align: left; padding-top: 6px" }), head, body);
+    }
+    table.replaceChildren(...(note ? [make("caption", note)] : []), head, body);
+  };
+  const fillSamples = () => {
+    const [rank, seed, sample, plddt, ptm] = text.samples_columns;
+    const withPtm = data.samples[0].ptm !== null;
+    const rows = data.samples.map((one, place) => [
+      place, one.seed, one.sample, one.mean_plddt.toFixed(1), ...(withPtm ? [one.ptm.toFixed(3)] : []),
+    ]);
+    fillGrid(element("samples"), [rank, seed, sample, plddt, ...(withPtm ? [ptm] : [])], rows, text.samples_note);
+  };
+  const fillChains = () => {
+    element("chains-part").hidden = !several;
+    if (!several) return;
+    const pairs = new Map((data.chain_pairs || []).map((pair) => [`${pair.aligned_on}\n${pair.scored}`, pair.mean_pae_angstrom]));
+    const ids = data.chain_pairs ? data.chains.map((chain) => chain.chain_id) : [];
+    const [name, residues, plddt] = text.chains_columns;
+    const rows = data.chains.map((chain) => [
+      chain.chain_id, chain.residues, chain.mean_plddt.toFixed(1),
+      ...ids.map((id) => (id === chain.chain_id ? "–" : pairs.get(`${chain.chain_id}\n${id}`).toFixed(1))),
+    ]);
+    const columns = [name, residues, plddt, ...ids.map((id) => `PAE → ${id}`)];
+    fillGrid(element("chains"), columns, rows, data.chain_pairs ? text.chains_note : "");
+  };
+  const filled = (template, values) => template.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  const termsOf = (made) => {
+    const weights = made.weights_set === null ? text.terms_own : filled(text.terms_set, { weights: made.weights_set });
+    return filled(made.non_commercial ? text.terms_non_commercial : text.terms, { weights, licence: made.weights_licence });
   };
 
   function speak(chosen) {
@@ -339,13 +387,23 @@
       item.append(make("span", "", { style: `background: ${BANDS[band][1]}` }), label);
       return item;
     }));
-    element("reading").replaceChildren(...text.reading.flatMap(([title, body]) => [make("h3", title), make("p", body)]));
-    const verdict = data.mean_plddt < 50 ? text.verdict_very_low : data.mean_plddt < 70 ? text.verdict_low : "";
+    const parts = ["plddt", ...(data.pae ? ["pae"] : []), ...(data.samples[0].ptm === null ? [] : ["ptm"]), "limits"];
+    const reading = parts.map((part) => text.reading[part]);
+    element("reading").replaceChildren(...reading.flatMap(([title, body]) => [make("h3", title), make("p", body)]));
+    const helps = data.takes_alignment ? ` ${text.verdict_alignment}` : "";
+    const verdict = data.mean_plddt < 50 ? text.verdict_very_low + helps : data.mean_plddt < 70 ? text.verdict_low : "";
     element("verdict").textContent = verdict;
     element("verdict").hidden = !verdict;
     element("plddt-readout").textContent = text.hint;
     element("pae-readout").textContent = text.hint;
+    element("pae-part").hidden = !data.pae;
+    element("no-pae").hidden = Boolean(data.pae);
+    element("no-pae").textContent = filled(several ? text.no_pae_chains : text.no_pae, { family: data.provenance.family });
+    element("terms").textContent = termsOf(data.provenance);
+    element("restricted").textContent = termsOf(data.provenance);
+    element("restricted").hidden = !data.provenance.non_commercial;
     fillSamples();
+    fillChains();
     fillTable(element("validity"), geometryRows());
     fillTable(element("provenance"), provenanceRows());
     drawPlddt();

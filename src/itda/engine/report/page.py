@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from itda.engine.result import Result
+from itda.models import registry
 
 PAE_STEP_ANGSTROM = 0.125
 PAE_LIMIT_ANGSTROM = 30
@@ -49,6 +50,7 @@ def render_page(result: Result, structure: str, confidence: Mapping[str, Any]) -
         "chains": confidence["chains"],
         "chain_pairs": confidence["chain_pairs"],
         "pae": None if result.pae is None else _pae(result.pae),
+        "takes_alignment": _takes_alignment(result.provenance.family),
         "samples": confidence["ranking"],
         "validity": confidence["validity"],
         "provenance": confidence["provenance"],
@@ -90,6 +92,11 @@ def script_json(value: object) -> str:
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     return text
+
+
+def _takes_alignment(family: str) -> bool:
+    known = family in registry.FAMILIES
+    return known and "msa" in registry.get_family(family).capabilities.inputs
 
 
 def _pae(pae: Float[np.ndarray, "residue residue"]) -> dict[str, Any]:
