@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from enum import StrEnum
+from typing import Annotated
 
 import typer
+
+
+class LanguageChoice(StrEnum):
+    """Language of the page."""
+
+    EN = "en"
+    KO = "ko"
 
 
 def models(
     json_output: Annotated[
         bool, typer.Option("--json", help="Print JSON in place of the table.")
     ] = False,
+    as_markdown: Annotated[
+        bool,
+        typer.Option("--markdown", help="Print the page of the documentation, docs/families.md."),
+    ] = False,
+    language: Annotated[
+        LanguageChoice, typer.Option(help="Of the page: en or ko.")
+    ] = LanguageChoice.EN,
 ) -> None:
-    """List the model families and what each can fold."""
-    from itda.models.registry import FAMILIES, get_family
+    """List the model families: what each folds, what it gives, and where its weights are."""
+    from itda.cli.family_table import family_rows, markdown, weights_entry
+    from itda.models import registry
 
-    families = [get_family(name) for name in FAMILIES]
+    families = [registry.get_family(name) for name in registry.FAMILIES]
+    if as_markdown:
+        typer.echo(markdown(families, language.value), nl=False)
+        return
     if json_output:
         entries = [
             {
@@ -25,6 +44,7 @@ def models(
                 "licence": family.licence,
                 "citation": family.citation,
                 "capabilities": family.capabilities.to_dict(),
+                "weights": weights_entry(family),
             }
             for family in families
         ]
@@ -34,32 +54,17 @@ def models(
     from rich.console import Console
     from rich.table import Table
 
-    columns = [capability_rows(family.capabilities.to_dict()) for family in families]
+    columns = [family_rows(family) for family in families]
+    weights = [weights_entry(family) for family in families]
     table = Table("", *(family.name for family in families))
-    for label in dict.fromkeys(label for column in columns for label in column):
-        table.add_row(label, *(column.get(label, "–") for column in columns))
-    table.add_row("licence of weights", *(family.licence for family in families))
+    for label in columns[0]:
+        table.add_row(label, *(column[label] for column in columns))
+    table.add_row("weights", *(entry["name"] for entry in weights))
+    table.add_row("on this machine", *(entry["state"] for entry in weights))
     console = Console(markup=False, highlight=False)
     console.print(table)
-    for family in families:
+    for family, entry in zip(families, weights, strict=True):
         console.print(f"{family.name}: {family.title}")
         console.print(f"  cite: {family.citation}")
-
-
-def capability_rows(capabilities: dict[str, Any]) -> dict[str, str]:
-    """The rows of a family's column in the matrix, from `Capabilities.to_dict`.
-
-    >>> capability_rows({"molecules": ["protein"], "max_chains": 1, "bonds": False})
-    {'molecules': 'protein', 'max chains': '1', 'bonds': 'no'}
-    """
-    return {name.replace("_", " "): _cell(value) for name, value in capabilities.items()}
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if value is None:
-        return "no limit"
-    if isinstance(value, list):
-        return ", ".join(value) or "none"
-    return str(value)
+        if entry["state"] == "not here":
+            console.print(f"  weights: {entry['how_to_get']}")
