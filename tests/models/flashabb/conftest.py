@@ -1,8 +1,6 @@
 import pytest
 import torch
 
-pytest.importorskip("flash_abb", reason="the published weights are in it")
-
 from itda.hub.convert import write_converted
 from itda.models.flashabb.convert import CONFIG_FILE, CONVERTER, WEIGHTS_FILE
 from itda.models.flashabb.family import FlashAbbFamily
@@ -14,9 +12,8 @@ def published():
     """The published tensors and sizes."""
     from pathlib import Path
 
-    import flash_abb
-
-    folder = Path(flash_abb.__file__).parent / "weights"
+    package = pytest.importorskip("flash_abb", reason="the published weights are in it")
+    folder = Path(package.__file__).parent / "weights"
     return torch.load(folder / WEIGHTS_FILE, weights_only=True), parity.published_sizes()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from itda.job.entities import Protein
 from itda.job.model import Job
 from itda.models.family import Capabilities, refuse_unsupported
+from itda.models.flashabb.chains import SHORTEST, sort_chains
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +20,7 @@ _CAPABILITIES = Capabilities(
     molecules=frozenset({"protein"}),
     min_chains=2,
     max_chains=2,
-    min_length=80,
+    min_length=SHORTEST,
     max_chain_length=160,
     max_length=320,
     inputs=frozenset(),
@@ -60,8 +61,6 @@ class FlashAbbFamily:
             CapabilityError: Something is asked for that FlashABB cannot do, or the chains are not a
                 heavy and a light variable domain.
         """
-        from itda.models.flashabb.chains import sort_chains
-
         chains = [(name, e.sequence) for name, e in job.chains if isinstance(e, Protein)]
         if len(chains) == len(job.chains) <= 2:
             # Says more than that a chain is too long or alone: where to cut it, what a nanobody is.
