@@ -27,6 +27,7 @@ from record import ROOT, write_record
 BATCH = 16
 REPEATS = 7
 N, CA, C = 0, 1, 2
+BACKBONE14, BACKBONE37 = [0, 1, 2, 3], [0, 1, 2, 4]  # N, CA, C, O in both orders of atoms
 HEAVY_REGIONS = (
     ("FR", "EVQLLESGGGLVQPGGSLRLSCAAS"), ("H1", "GFTFSSYA"), ("FR", "MSWVRQAPGKGLEWVSA"),
     ("H2", "ISGSGGST"), ("FR", "YYADSVKGRFTISRDNSKNTLYLQMNSLRAEDTAVYYC"), ("H3", "AKDYFDY"),
@@ -72,7 +73,7 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    antibodies = read_antibodies(arguments.structures)
+    antibodies, left_out = read_antibodies(arguments.structures)
     bound = [one for one in antibodies if one.state == "bound"]
     paired = [one for one in bound if one.light is not None]
     if arguments.side:
@@ -100,14 +101,22 @@ def main() -> None:
                 **peak, "ours_over_reference": peak["ours"] / peak["reference"]
             },
             "accuracy": {
-                "definitions": "CA RMSD, angstrom; framework: both chains superposed on their own; "
-                "CDRs (IMGT) after superposing the framework of their chain",
+                "definitions": "RMSD, angstrom, of CA, or of N, CA, C, O where `backbone` stands; "
+                "framework: of both chains, superposed at once; CDRs (IMGT; H3 between Cys104 and "
+                "Trp118) after superposing the framework of their own chain on its CA",
+                "left_out": left_out,
                 "means": {
                     f"{state}, {kind}": mean_of(rows, state, kind)
                     for state in ("bound", "unbound")
                     for kind in ("heavy and light", "nanobody")
                 },
                 "rows": rows,
+            },
+            "nanobodies_by_what_stands_in_for_the_light_chain": stand_ins(bound, model),
+            "mean_plddt": {
+                kind: {"lowest": min(values), "highest": max(values)}
+                for kind in ("heavy and light", "nanobody")
+                if (values := [row["mean_plddt"] for row in rows if row["kind"] == kind])
             },
         },
     )  # fmt: skip
@@ -149,17 +158,25 @@ def parity(antibodies: list[Antibody], model: Any, reference: Any) -> dict[str, 
             float((probabilities[0] @ centres - probabilities[1] @ centres).abs().max())
         )
         worst["plddt_logit"].append(float((ours.lddt_logits - theirs["plddt"][0]).abs().max()))
+    centres = (torch.arange(50) + 0.5) / 50
     for first in range(0, len(antibodies), BATCH):
         pairs = [one.pair for one in antibodies[first : first + BATCH]]
         ours, theirs = model.run(pairs), run_reference(reference, pairs)
         start = 0
         for row, pair in enumerate(pairs):
             length = len(pair[0]) + len(pair[1])
-            mine = ours.atoms[start : start + length, CA].numpy()
-            worst["ca_rmsd_in_batch"].append(
-                rmsd(mine, theirs["positions"][-1][row, :length, CA].numpy())
-            )
+            here = slice(start, start + length)
             start += length
+            atoms = theirs["positions"][-1][row, :length]
+            exists = atoms.abs().sum(-1) > 0
+            apart = (ours.atoms[here] - atoms).norm(dim=-1)[exists]
+            worst["ca_rmsd_in_batch"].append(
+                rmsd(ours.atoms[here, CA].numpy(), atoms[:, CA].numpy())
+            )
+            worst["any_atom_in_batch"].append(float(apart.max()))
+            logits = (ours.lddt_logits[here], theirs["plddt"][row, :length])
+            mine, other = (torch.softmax(one, -1) @ centres for one in logits)
+            worst["plddt_in_batch"].append(float((mine - other).abs().max()))
     return {
         "antibodies": len(antibodies),
         "largest_difference": {name: max(values) for name, values in worst.items()},
@@ -203,14 +220,50 @@ def high_water_bytes() -> int:
     raise RuntimeError("peak memory is read from /proc, which only Linux has")
 
 
-def accuracy(one: Antibody, model: Any) -> dict[str, Any]:
+def stand_ins(antibodies: list[Antibody], model: Any) -> dict[str, Any]:
+    """Give nanobodies to the network in each way that there is; means over those bound."""
+    from itda.models.flashabb.chains import germlines
+
+    nanobodies = [one for one in antibodies if one.light is None]
+    light = germlines()["light"]
+    ways = {
+        "nothing": lambda heavy: (heavy, ""),
+        "nothing, the nanobody as light chain": lambda heavy: ("", heavy),
+        "itself": lambda heavy: (heavy, heavy),
+        "human IGKV1-39": lambda heavy: (heavy, light[0]),
+        "human IGLV1-40": lambda heavy: (heavy, light[4]),
+    }
+    found = {}
+    for name, pair in ways.items():
+        rows = [accuracy(one, model, pair(one.heavy.sequence)) for one in nanobodies]
+        columns = ("framework", "H3", "H3 backbone", "H3_plddt", "mean_plddt")
+        found[name] = {
+            **{column: statistics.mean(row[column] for row in rows) for column in columns},
+            "best H3": min(row["H3"] for row in rows),
+            "rows": [{column: row[column] for column in ("name", *columns)} for row in rows],
+        }
+    return found
+
+
+def accuracy(one: Antibody, model: Any, given: tuple[str, str] | None = None) -> dict[str, Any]:
+    """Compare with experiment.
+
+    Args:
+        one: The experiment.
+        model: Ours.
+        given: What the network is given, if not the antibody's own chains; its first chain, or its
+            second where there is no first, is compared.
+    """
     import torch
 
-    output = model.run([one.pair])
+    output = model.run([given or one.pair])
+    residues = sum(len(chain.sequence) for chain in one.chains)
     centres = (torch.arange(50) + 0.5) * 2
-    plddt = (torch.softmax(output.lddt_logits, -1) @ centres).numpy()
-    predicted = output.atoms[:, CA].numpy()
+    plddt = (torch.softmax(output.lddt_logits, -1) @ centres).numpy()[:residues]
+    predicted = output.atoms[:residues, CA].numpy()
+    backbone = output.atoms[:residues, BACKBONE14].numpy()
     truth = np.concatenate([chain.atoms[:, CA] for chain in one.chains])
+    true_backbone = np.concatenate([chain.atoms[:, BACKBONE37] for chain in one.chains])
     regions = np.array([region for chain in one.chains for region in chain.regions])
     chain = np.repeat(np.arange(len(one.chains)), [len(c.sequence) for c in one.chains])
     framework = (regions == "FR") & np.isfinite(truth).all(1)
@@ -224,9 +277,16 @@ def accuracy(one: Antibody, model: Any) -> dict[str, Any]:
     for number in range(len(one.chains)):
         own = framework & (chain == number)
         placed = superpose(predicted, truth, own)
+        placed_backbone = superpose(predicted, truth, own, backbone.reshape(-1, 3)).reshape(
+            backbone.shape
+        )
         for name in sorted({r for r in regions[chain == number] if r != "FR"}):
             inside = (regions == name) & (chain == number) & np.isfinite(truth).all(1)
             row[name] = rmsd(placed[inside], truth[inside])
+            there = np.isfinite(true_backbone[inside]).all(-1)
+            row[f"{name} backbone"] = rmsd(
+                placed_backbone[inside][there], true_backbone[inside][there]
+            )
             row[f"{name}_plddt"] = float(plddt[inside].mean())
     known = np.isfinite(truth).all(1)
     error = np.linalg.norm(moved - truth, axis=1)[known]
@@ -248,25 +308,30 @@ def rmsd(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.sqrt(((first - second) ** 2).sum(-1).mean()))
 
 
-def superpose(moved: np.ndarray, fixed: np.ndarray, on: np.ndarray) -> np.ndarray:
+def superpose(
+    moved: np.ndarray, fixed: np.ndarray, on: np.ndarray, points: np.ndarray | None = None
+) -> np.ndarray:
+    """Move all that `moved` holds, or other points, by what brings `on` of it to `fixed`."""
     from itda.structure.superpose import superpose as find
 
-    return find(moved[on], fixed[on]).apply(moved)
+    return find(moved[on], fixed[on]).apply(moved if points is None else points)
 
 
-def read_antibodies(path: Path) -> list[Antibody]:
-    """Cut the variable domains out; those with a chain break inside are left out and named."""
+def read_antibodies(path: Path) -> tuple[list[Antibody], dict[str, str]]:
+    """Cut the variable domains out; also give what is left out, and why."""
     from itda.models.flashabb.chains import find_domains
 
     data = np.load(path)
     mask = np.unpackbits(data["atom37_mask_packed"], axis=1)[:, :37].astype(bool)
     first = np.r_[0, np.cumsum(mask.sum(1))]
     found: dict[str, dict[str, Chain]] = collections.defaultdict(dict)
+    left_out: dict[str, str] = {}
     for number, place in enumerate(data["path"]):
         a, b = data["offset"][number], data["offset"][number + 1]
         if "_r_" not in str(place):
             continue
         sequence = bytes(data["seq"][a:b]).decode()
+        chains = found[str(place)]
         atoms = np.full((b - a, 37, 3), np.nan)
         atoms[mask[a:b]] = data["coords_mA"][first[a] : first[b]] * 1e-3
         for domain in find_domains(sequence):
@@ -274,10 +339,14 @@ def read_antibodies(path: Path) -> list[Antibody]:
             regions = HEAVY_REGIONS if domain.kind == "heavy" else LIGHT_REGIONS
             chain = Chain(sequence[cut], atoms[cut], regions_of(sequence[cut], regions))
             if broken(chain.atoms):
-                print(f"left out: {place}, {domain.kind}, chain break", file=sys.stderr)
-                found[str(place)]["broken"] = chain
-            found[str(place)].setdefault(domain.kind, chain)
-    return [
+                left_out[Path(str(place)).stem] = f"a break in the {domain.kind} chain"
+            chains.setdefault(domain.kind, chain)
+    left_out |= {
+        Path(place).stem: "no variable domain of a heavy chain"
+        for place, chains in found.items()
+        if "heavy" not in chains
+    }
+    antibodies = [
         Antibody(
             Path(place).stem.split("_")[0],
             "bound" if place.endswith("_b.pdb") else "unbound",
@@ -285,8 +354,9 @@ def read_antibodies(path: Path) -> list[Antibody]:
             chains.get("light"),
         )
         for place, chains in sorted(found.items())
-        if "heavy" in chains and "broken" not in chains
+        if Path(place).stem not in left_out
     ]
+    return antibodies, left_out
 
 
 def broken(atoms: np.ndarray) -> bool:
