@@ -5,6 +5,7 @@ Names steer it: a job called `crash…` breaks it, `slow…` waits, `exhausted�
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -68,11 +69,29 @@ class FakeFamily:
         return next(m.evidence[name] for m in reversed(self.models) if name in m.evidence)
 
 
+class PairFamily(FakeFamily):
+    """Folds two chains together; without PAE and pTM where it is told so."""
+
+    def __init__(self, *, pae: bool = True) -> None:
+        super().__init__()
+        given = {"structure", "plddt"} | ({"pae", "ptm"} if pae else set())
+        self.pae = pae
+        self.capabilities = dataclasses.replace(
+            FakeFamily.capabilities, max_chains=2, inputs=frozenset(), outputs=frozenset(given)
+        )
+
+    def load(self, weights: Path | None, device: str) -> FakeModel:
+        model = super().load(weights, device)
+        model.pae = self.pae
+        return model
+
+
 class FakeModel:
     weights_digest = DIGEST
 
     def __init__(self, device: str) -> None:
         self.device = device
+        self.pae = True
         self.folded: list[str] = []
         self.evidence: dict[str, Mapping[str, Evidence]] = {}
 
@@ -101,7 +120,13 @@ class FakeModel:
         self.folded.append(job.name)
         self.evidence[job.name] = evidence
         inputs = {key: value for one in evidence.values() for key, value in one.provenance.items()}
-        return [helix(job, seed, sample, self.device, inputs) for sample in range(samples)]
+        return [self._fold(job, seed, sample, inputs) for sample in range(samples)]
+
+    def _fold(self, job: Job, seed: int, sample: int, inputs: Mapping[str, str]) -> Prediction:
+        prediction = helix(job, seed, sample, self.device, inputs)
+        if self.pae:
+            return prediction
+        return dataclasses.replace(prediction, pae=None, ptm=None)
 
 
 def helix(
@@ -111,36 +136,42 @@ def helix(
     device: str = "cpu",
     inputs: Mapping[str, str] = MappingProxyType({}),
 ) -> Prediction:
-    protein = job.entities[0]
-    random = np.random.default_rng([seed, sample, len(protein.sequence)])
-    length = len(protein.sequence)
+    chains = [(chain_id, entity.sequence) for chain_id, entity in job.chains]
+    length = sum(len(sequence) for _, sequence in chains)
+    random = np.random.default_rng([seed, sample, length])
     plddt = np.clip(random.normal(75, 15, length), 1, 99).astype(np.float32)
     offsets = {"N": (1.47, -0.9), "CA": (2.3, 0.0), "C": (1.66, 1.06), "O": (2.0, 2.24)}
     atoms = []
-    for index, letter in enumerate(protein.sequence):
-        residue = RESTYPE_1_TO_3.get(letter, "UNK")
-        for name, (radius, rise) in offsets.items():
-            angle = np.deg2rad(100 * index + 27 * rise)
-            place = [radius * np.cos(angle), radius * np.sin(angle), 1.5 * index + rise]
-            atoms.append(
-                Atom(
-                    place,
-                    chain_id=protein.ids[0],
-                    res_id=index + 1,
-                    ins_code="",
-                    res_name=residue,
-                    hetero=False,
-                    atom_name=name,
-                    element=name[0],
-                    b_factor=float(plddt[index]),
+    total = 0
+    for place, (chain_id, sequence) in enumerate(chains):
+        for index, letter in enumerate(sequence):
+            for name, (radius, rise) in offsets.items():
+                angle = np.deg2rad(100 * index + 27 * rise)
+                atoms.append(
+                    Atom(
+                        [
+                            radius * np.cos(angle) + 12 * place,
+                            radius * np.sin(angle),
+                            1.5 * index + rise,
+                        ],
+                        chain_id=chain_id,
+                        res_id=index + 1,
+                        ins_code="",
+                        res_name=RESTYPE_1_TO_3.get(letter, "UNK"),
+                        hetero=False,
+                        atom_name=name,
+                        element=name[0],
+                        b_factor=float(plddt[total]),
+                    )
                 )
-            )
+            total += 1
     distance = np.abs(np.arange(length)[:, None] - np.arange(length)[None])
     return Prediction(
         name=job.name,
         atoms=atom_array(atoms),
         plddt=plddt,
-        pae=np.minimum(distance * 0.4 + 0.3, 31.0).astype(np.float32),
+        # Not symmetric, so that exchanged rows and columns are noticed.
+        pae=np.minimum(distance * 0.4 + np.arange(length) * 0.01 + 0.3, 31.0).astype(np.float32),
         ptm=0.61,
         sample=sample,
         seed=seed,

@@ -1,5 +1,6 @@
 """A written prediction: opened in gemmi and biotite, and held against the ModelCIF dictionary."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -230,3 +231,44 @@ def test_the_modelcif_library_reads_it(prediction: Prediction, tmp_path: Path) -
     (model,) = [one for group in system.model_groups for one in group]
     assert len(model.qa_metrics) == 76 + 2
     assert system.protocols[0].steps[0].method_type == "modeling"
+
+
+def test_what_is_not_predicted_is_not_in_the_file(
+    ubiquitin: AtomArray, make_prediction: Make
+) -> None:
+    written = block(make_prediction(ubiquitin, ptm=None, pae=None))
+    assert list(written.find_values("_ma_qa_metric.id")) == ["1", "2"]
+    assert list(written.find_values("_ma_qa_metric_global.metric_id")) == ["1"]
+
+
+def test_weights_are_named_with_source_terms_and_formats(
+    ubiquitin: AtomArray, make_prediction: Make
+) -> None:
+    made = dataclasses.replace(
+        make_prediction(ubiquitin).provenance,
+        weights_set="lab_v1",
+        weights_source="lab/model@0123",
+        weights_licence="CC-BY-NC-4.0",
+        non_commercial=True,
+        licence_acknowledged="2026-01-01T00:00:00+00:00",
+        dtype={"trunk": "float32", "language_model": "bfloat16"},
+    )
+    written = block(make_prediction(ubiquitin, provenance=made))
+
+    def values(tag: str) -> list[str]:
+        return [gemmi.cif.as_string(one) for one in written.find_values(tag)]
+
+    told = dict(
+        zip(
+            values("_ma_software_parameter.name"),
+            values("_ma_software_parameter.value"),
+            strict=True,
+        )
+    )
+    assert told["weights_set"] == "lab_v1" and told["weights_source"] == "lab/model@0123"
+    assert told["weights_non_commercial"] == "yes"
+    assert told["weights_licence_acknowledged"] == "2026-01-01T00:00:00+00:00"
+    assert told["dtype language_model"] == "bfloat16" and told["dtype trunk"] == "float32"
+    software = dict(zip(values("_software.name"), values("_software.version"), strict=True))
+    assert software["lab_v1"] == "lab/model@0123" and software["Itda"] == "0.1.0"
+    assert "forbids commercial use" in values("_pdbx_data_usage.details")[0]

@@ -115,7 +115,7 @@
     Math.round(72 + 183 * fraction ** 0.75),
     Math.round(30 + 225 * fraction ** 1.1),
   ];
-  const palette = Uint32Array.from({ length: 256 }, (_, level) => {
+  const palette = data.pae && Uint32Array.from({ length: 256 }, (_, level) => {
     const [red, green, blue] = errorColour(Math.min((level * data.pae.step) / MAX_ERROR, 1));
     return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
   });
