@@ -1,6 +1,10 @@
+import dataclasses
+
 import pytest
+from fake_family import FakeFamily
 
 from itda.engine.plan import Settings, make_plan
+from itda.engine.searches import refuse_searches
 from itda.errors import CapabilityError, InputError, WeightsError
 from itda.job.model import Job
 
@@ -102,3 +106,27 @@ def test_unexpected_error_of_a_check_is_that_job_s(family, job, monkeypatch) -> 
     monkeypatch.setattr(family, "check", check)
     ((_, refusal),) = plan(family, job).refusals
     assert not refusal.expected and "ZeroDivisionError" in refusal.traceback
+
+
+def test_recycling_is_refused_where_there_is_none(family, job) -> None:
+    assert plan(family, job, recycles=2).requests
+    family.capabilities = dataclasses.replace(family.capabilities, recycles=False)
+    with pytest.raises(CapabilityError, match="--recycles 2: mini recycles nothing"):
+        plan(family, job, recycles=2)
+    assert plan(family, job, recycles=0).requests
+
+
+def test_more_than_one_structure_is_refused_where_there_is_one(family, job) -> None:
+    family.capabilities = dataclasses.replace(family.capabilities, samples=False)
+    ((_, refusal),) = plan(family, job, samples=5).refusals
+    assert "5 are asked for" in refusal.error.problem
+    assert plan(family, job, samples=1, seed=9).requests
+
+
+def test_what_is_searched_for_a_family_that_takes_none_names_one_that_does(family) -> None:
+    narrow = FakeFamily()
+    narrow.name = "narrow"
+    narrow.capabilities = dataclasses.replace(family.capabilities, inputs=frozenset())
+    with pytest.raises(CapabilityError, match="--msa: narrow takes no alignment") as caught:
+        refuse_searches(narrow, alignments=True, templates=False)
+    assert "choose `--model mini`, which can" in caught.value.hint

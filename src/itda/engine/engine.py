@@ -37,6 +37,24 @@ PREDICT = Stage("predict", 4)
 VALIDITY = Stage("validity", 1)
 
 
+class _Loaded:
+    """Holds the model of a run, so that letting go of it here lets go of it everywhere.
+
+    An error that the caller keeps holds functions, and what they close over, for as long.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._model: Model | None = model
+
+    @property
+    def model(self) -> Model:
+        assert self._model is not None
+        return self._model
+
+    def release(self) -> None:
+        self._model = None
+
+
 class Engine:
     """Folds jobs, each in stages whose results are found again by what went into them.
 
@@ -98,23 +116,23 @@ class Engine:
             yield refusal
         if not plan.requests:
             return
-        model = yield from self._load(plan)
+        loaded = _Loaded((yield from self._load(plan)))
         try:
             for request in plan.requests:
                 name = request.job.name
                 yield JobStarted(job=name, position=request.position, total=plan.total)
                 try:
-                    yield from self._run(request, plan.settings, model)
+                    yield from self._run(request, plan.settings, loaded)
                 except ItdaError as error:
                     yield JobFailed(job=name, error=_without_frames(error))
                 except Exception as error:
-                    exhausted = _out_of_memory(error, request.job, model)
+                    exhausted = _out_of_memory(error, request.job, loaded.model.device)
                     trace = "" if exhausted else traceback.format_exc()
                     shown = exhausted or _without_frames(error)
                     yield JobFailed(job=name, error=shown, traceback=trace)
         finally:
             # The next run may bring another model, and two large ones may not fit.
-            del model
+            loaded.release()
             release_memory()
 
     def _load(self, plan: Plan) -> Generator[Event, None, Model]:
@@ -129,7 +147,7 @@ class Engine:
             yield from self.stages.compute(plan.requests[0].job.name, WEIGHTS, prepared)
         return settings.family.load(settings.weights, device)
 
-    def _run(self, request: Request, settings: Settings, model: Model) -> Iterator[Event]:
+    def _run(self, request: Request, settings: Settings, loaded: _Loaded) -> Iterator[Event]:
         began = time.perf_counter()
         gathered = yield from gather(
             request.job, settings.searches, settings.searches_key, self.stages
@@ -144,12 +162,12 @@ class Engine:
                 "samples": request.job.samples,
                 "recycles": settings.recycles,
                 "family": settings.family.name,
-                "weights": model.weights_digest,
-                "device": model.device,
+                "weights": loaded.model.weights_digest,
+                "device": loaded.model.device,
                 "itda": itda.__version__,
             }
             found, cached = yield from self._predict(
-                request.job, gathered.evidence, seed, settings, model, inputs
+                request.job, gathered.evidence, seed, settings, loaded, inputs
             )
             found = [_with_inputs(prediction, gathered.inputs) for prediction in found]
             predictions.extend((yield from self._validate(request.job, found, inputs)))
@@ -171,11 +189,11 @@ class Engine:
         evidence: Mapping[str, Evidence],
         seed: int,
         settings: Settings,
-        model: Model,
+        loaded: _Loaded,
         inputs: Mapping[str, object],
     ) -> Generator[Event, None, tuple[list[Prediction], bool]]:
         def compute(progress: Progress) -> list[Prediction]:
-            predictions = model.predict(
+            predictions = loaded.model.predict(
                 job,
                 evidence=evidence,
                 seed=seed,
@@ -240,7 +258,7 @@ def _without_frames(error: Exception) -> Exception:
     return error
 
 
-def _out_of_memory(error: Exception, job: Job, model: Model) -> CapabilityError | None:
+def _out_of_memory(error: Exception, job: Job, device: str) -> CapabilityError | None:
     """Return a user's error where memory ran out, which PyTorch tells in several ways."""
     said = str(error).lower()
     exhausted = isinstance(error, MemoryError) or (
@@ -251,7 +269,7 @@ def _out_of_memory(error: Exception, job: Job, model: Model) -> CapabilityError 
         return None
     residues = sum(getattr(entity, "length", 1) for _, entity in job.chains)
     return CapabilityError(
-        f"job {job.name!r}: {residues} residues need more memory than {model.device} has",
+        f"job {job.name!r}: {residues} residues need more memory than {device} has",
         hint="fold a part of the chain, or use a device with more memory",
     )
 
