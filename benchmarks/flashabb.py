@@ -35,7 +35,8 @@ HEAVY_REGIONS = (
 )  # fmt: skip
 LIGHT_REGIONS = (
     ("FR", "DIQMTQSPSSLSASVGDRVTITCRAS"), ("L1", "QSISSY"), ("FR", "LNWYQQKPGKAPKLLIY"),
-    ("L2", "AAS"), ("FR", "SLQSGVPSRFSGSGSGTDFTLTISSLQPEDFATYYC"), ("L3", "QQSYSTPLT"),
+    ("L2", "AAS"),  # codespell:ignore aas
+    ("FR", "SLQSGVPSRFSGSGSGTDFTLTISSLQPEDFATYYC"), ("L3", "QQSYSTPLT"),
     ("FR", "FGGGTKVEIK"),
 )  # fmt: skip
 """Regions of IMGT (Lefranc et al. 2003); CDR3 stands between Cys104 and Trp118 or Phe118."""
