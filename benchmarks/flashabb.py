@@ -113,6 +113,7 @@ def main() -> None:
                 },
                 "rows": rows,
             },
+            "peptide_bonds": peptide_bonds(paired, model, reference),
             "nanobodies_by_what_stands_in_for_the_light_chain": stand_ins(bound, model),
             "mean_plddt": {
                 kind: {"lowest": min(values), "highest": max(values)}
@@ -219,6 +220,36 @@ def high_water_bytes() -> int:
         if line.startswith("VmHWM"):
             return int(line.split()[1]) * 1024
     raise RuntimeError("peak memory is read from /proc, which only Linux has")
+
+
+def peptide_bonds(antibodies: list[Antibody], model: Any, reference: Any) -> dict[str, Any]:
+    """Lengths of C-N bonds between residues on both sides; 1.33 angstrom is right."""
+    import torch
+
+    found: dict[str, list[float]] = collections.defaultdict(list)
+    plddts: list[float] = []
+    for one in antibodies:
+        output = model.run([one.pair])
+        theirs = run_reference(reference, [one.pair])["positions"][-1][0]
+        bonded = torch.ones(len(theirs) - 1, dtype=torch.bool)
+        bonded[len(one.pair[0]) - 1] = False
+        for side, atoms in (("ours", output.atoms), ("reference", theirs)):
+            lengths = (atoms[:-1, C] - atoms[1:, N]).norm(dim=-1)[bonded]
+            found[side] += lengths.tolist()
+        plddt = torch.softmax(output.lddt_logits, -1) @ ((torch.arange(50) + 0.5) * 2)
+        plddts += torch.minimum(plddt[:-1], plddt[1:])[bonded].tolist()
+    confident = np.array(plddts) >= 90
+    summary: dict[str, Any] = {"bonds": len(plddts), "of_plddt_90_or_more": int(confident.sum())}
+    for side, values in found.items():
+        off = np.abs(np.array(values) - 1.33)
+        summary[side] = {
+            "off_by_more_than_0.1": float((off > 0.1).mean()),
+            "off_by_more_than_0.3": float((off > 0.3).mean()),
+            "off_by_more_than_0.3_where_plddt_is_90_or_more": float((off[confident] > 0.3).mean()),
+            "shortest": min(values),
+            "longest": max(values),
+        }
+    return summary
 
 
 def stand_ins(antibodies: list[Antibody], model: Any) -> dict[str, Any]:

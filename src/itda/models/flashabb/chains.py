@@ -66,7 +66,8 @@ def _search(sequence: str, begin: int, end: int) -> list[Domain]:
 
 def _best(sequence: str) -> Domain | None:
     shortest = min(len(text) for texts in germlines().values() for text in texts)
-    if len(sequence) < LEAST_COVERAGE * shortest:
+    # Nothing is like X; an aligner without a score above 0 walks back from every pair of residues.
+    if len(sequence) < LEAST_COVERAGE * shortest or set(sequence) == {"X"}:
         return None
     antibody = _nearest(sequence, ("heavy", "light"), least_identity=LEAST_IDENTITY)
     if antibody is None:
