@@ -398,3 +398,12 @@ def test_bar_on_a_terminal(tmp_path) -> None:
     assert process.returncode == 2 and b"1 of 2 done" in output
     assert "[1/2] slow_one" in text and "pass 2 of 4" in text and "%" in text
     assert "ZeroDivisionError" in text and "Traceback" not in text
+
+
+def test_weights_of_another_family_are_refused_by_name(family, tmp_path, capsys) -> None:
+    one = fasta(tmp_path / "x.fa", "good")
+    assert run(["fold", one, "--weights", "esmfold_v1"]) == 1
+    shown = capsys.readouterr().err
+    assert "weights of the family esmfold, not mini" in shown and "--model esmfold" in shown
+    assert family.models == []
+    assert run(["fold", one, "--weights", "mini"]) == 0
