@@ -16,7 +16,7 @@ Kind = Literal["heavy", "light", "receptor"]
 """Of antibodies, and of T-cell receptors, which must not be taken for them."""
 
 LEAST_IDENTITY = 0.42
-"""Germlines of eight mammals have 0.5 or more, T-cell receptors up to 0.48, IgNAR of sharks 0.36."""
+"""Germlines of eight mammals have 0.5 or more, T-cell receptors to 0.48, a shark's IgNAR 0.36."""
 
 LEAST_COVERAGE = 0.8
 """Share of a germline domain that a variable domain is aligned to; the rest may be missing."""
