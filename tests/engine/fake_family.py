@@ -116,7 +116,11 @@ class FakeModel:
                 time.sleep(0.5)
             if job.name.startswith("interrupted") and step == 2:
                 signal.raise_signal(signal.SIGINT)
-                time.sleep(0.5)
+                # The next report of progress after the signal was seen ends this.
+                for _ in range(600):
+                    time.sleep(0.05)
+                    if progress is not None:
+                        progress(step / 4, "waiting to be stopped")
         self.folded.append(job.name)
         self.evidence[job.name] = evidence
         inputs = {key: value for one in evidence.values() for key, value in one.provenance.items()}
@@ -184,6 +188,7 @@ def helix(
             weights_licence="CC0-1.0",
             non_commercial=False,
             licence_acknowledged=None,
+            citations=(),
             seed=seed,
             recycles=3,
             inputs={"sequence": "sha256:" + "1" * 64, **inputs},

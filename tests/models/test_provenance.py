@@ -60,6 +60,7 @@ def test_converted_weights_name_their_set_and_where_it_came_from() -> None:
     assert made.weights_digest == f"sha256:{'a' * 64}"
     assert (made.weights_licence, made.non_commercial) == ("BSD-3-Clause", False)
     assert made.licence_acknowledged is None
+    assert made.citations == get_weight_set("flashabb").citations
     assert made.terms == "Weights flashabb are licensed under BSD-3-Clause."
 
 
@@ -71,6 +72,7 @@ def test_weights_that_come_with_itda_are_known_by_their_digest() -> None:
     assert (made.weights_set, made.weights_source) == ("mini", "built in")
     own = _provenance(card.model_copy(update={"sha256": "0" * 64}))
     assert (own.weights_set, own.weights_source) == (None, provenance.OWN_FILE)
+    assert own.citations == ()
 
 
 def test_restricted_weights_say_so_and_when_it_was_acknowledged(restricted: WeightSet) -> None:

@@ -22,6 +22,7 @@ PROVENANCE = Provenance(
     weights_licence="Apache-2.0",
     non_commercial=False,
     licence_acknowledged=None,
+    citations=("Kim et al. (2026): A model for tests, doi 10.1234/abc",),
     seed=7,
     recycles=3,
     inputs={"sequence": "sha256:4567", "profile": "sha256:89ab"},

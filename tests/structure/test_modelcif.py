@@ -12,7 +12,7 @@ from biotite.structure.io import pdbx
 
 from itda.errors import OutputError
 from itda.structure.files import encode_prediction, open_structure, write_prediction
-from itda.structure.prediction import Prediction
+from itda.structure.prediction import Prediction, Provenance
 
 Make = Callable[..., Prediction]
 
@@ -251,6 +251,7 @@ def test_weights_are_named_with_source_terms_and_formats(
         weights_licence="CC-BY-NC-4.0",
         non_commercial=True,
         licence_acknowledged="2026-01-01T00:00:00+00:00",
+        citations=("Kim et al. (2026): A model. Journal 1, doi 10.1234/abc.5.", "A note"),
         dtype={"trunk": "float32", "language_model": "bfloat16"},
     )
     written = block(make_prediction(ubiquitin, provenance=made))
@@ -272,3 +273,8 @@ def test_weights_are_named_with_source_terms_and_formats(
     software = dict(zip(values("_software.name"), values("_software.version"), strict=True))
     assert software["lab_v1"] == "lab/model@0123" and software["Itda"] == "0.1.0"
     assert "forbids commercial use" in values("_pdbx_data_usage.details")[0]
+    assert values("_citation.title") == list(made.citations)
+    assert values("_citation.pdbx_database_id_DOI")[0] == "10.1234/abc.5"
+    cited = dict(zip(values("_software.name"), values("_software.citation_id"), strict=True))
+    assert cited["lab_v1"] == "1" and set(values("_citation.id")) == {"1", "2"}
+    assert Provenance.from_dict(made.to_dict()) == made

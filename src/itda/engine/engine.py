@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from itda.models.family import Family, Model
 
 WEIGHTS = Stage("weights", 1)
-PREDICT = Stage("predict", 4)
+PREDICT = Stage("predict", 5)
 VALIDITY = Stage("validity", 1)
 
 

@@ -56,6 +56,7 @@ def provenance_of(
         weights_licence=card.licence,
         non_commercial=non_commercial,
         licence_acknowledged=None if agreed is None else agreed.date,
+        citations=() if weight_set is None else weight_set.citations,
         seed=seed,
         recycles=recycles,
         inputs=dict(inputs),

@@ -6,6 +6,8 @@ kept readable for 1.4.2.
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from itda.structure.labels import Layout
@@ -31,6 +33,7 @@ DISCLAIMER = (
 
 _TARGET_DATA, _MODEL_DATA = "1", "2"
 _FIRST_INPUT_DATA = 3
+_DOI = re.compile(r"\b10\.\d{4,9}/\S+")
 _PLDDT_GLOBAL, _PLDDT_LOCAL, _PTM_GLOBAL = "1", "2", "3"
 
 
@@ -65,6 +68,7 @@ def prediction_tables(prediction: Prediction) -> tuple[str, Tables]:
             "dict_location": [_DICTIONARY_LOCATION],
         },
         "pdbx_data_usage": _usage_table(prediction.provenance),
+        **_citation_table(prediction.provenance),
         **_software_tables(prediction),
         **coordinates,
         **_target_tables(layout),
@@ -103,6 +107,19 @@ def _usage_table(made: Provenance) -> Table:
         "details": [made.terms, DISCLAIMER],
         "url": [None, None],
         "name": [made.weights_licence, None],
+    }
+
+
+def _citation_table(made: Provenance) -> Tables:
+    if not made.citations:
+        return {}
+    found = [_DOI.search(citation) for citation in made.citations]
+    return {
+        "citation": {
+            "id": [str(number) for number in range(1, len(found) + 1)],
+            "title": [" ".join(citation.split()) for citation in made.citations],
+            "pdbx_database_id_DOI": [doi and doi[0].rstrip(".,;)") for doi in found],
+        }
     }
 
 
@@ -149,6 +166,7 @@ def _software_tables(prediction: Prediction) -> Tables:
                 f"Weights of the model family {made.family}, {made.weights_licence}",
                 *([None] * len(libraries)),
             ],
+            "citation_id": [None, "1" if made.citations else None, *([None] * len(libraries))],
         },
         "ma_software_parameter": {
             "parameter_id": [str(ordinal) for ordinal in range(1, len(settings) + 1)],

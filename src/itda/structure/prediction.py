@@ -28,6 +28,7 @@ class Provenance:
         weights_licence: Licence of the weights, as SPDX writes it.
         non_commercial: Whether that licence forbids commercial use.
         licence_acknowledged: When the user acknowledged it, ISO 8601; None where none is asked for.
+        citations: What to cite for the weights.
         seed: Seed of the random numbers.
         recycles: How often the trunk saw its own output.
         inputs: Digest of each input by its name, such as {"sequence": "sha256:..."}.
@@ -47,6 +48,7 @@ class Provenance:
     weights_licence: str
     non_commercial: bool
     licence_acknowledged: str | None
+    citations: tuple[str, ...]
     seed: int
     recycles: int
     inputs: Mapping[str, str]
@@ -63,6 +65,7 @@ class Provenance:
     def to_dict(self) -> dict[str, Any]:
         """Give plain data for JSON."""
         plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        plain["citations"] = list(self.citations)
         return {
             name: dict(value) if isinstance(value, Mapping) else value
             for name, value in plain.items()
@@ -86,7 +89,7 @@ class Provenance:
         if set(data) != expected:
             odd = sorted(set(data) ^ expected)
             raise ValueError(f"provenance fields missing or unknown: {', '.join(odd)}")
-        return cls(**data)
+        return cls(**{**data, "citations": tuple(data["citations"])})
 
 
 @dataclass(frozen=True)

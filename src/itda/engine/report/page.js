@@ -332,6 +332,7 @@
   const provenanceRows = () => Object.entries(data.provenance).flatMap(([key, value]) => {
     const label = (name) => text.labels[name] || name.replaceAll("_", " ");
     if (value === null || typeof value !== "object") return [[label(key), value]];
+    if (Array.isArray(value)) return value.map((one) => [label(key), one]);
     return Object.entries(value).map(([inner, innerValue]) => [`${label(key)}: ${label(inner)}`, innerValue]);
   });
   const fillGrid = (table, titles, rows, note) => {
