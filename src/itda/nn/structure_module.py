@@ -289,6 +289,9 @@ class TorsionHead(nn.Module):
 class AngleResnet(TorsionHead):
     """Torsion angles as AlphaFold 2's published network gives them: a ReLU before each input.
 
+    State, each with weight and bias: `from_state` (channels to hidden), `from_start` likewise,
+    `blocks.N.1` and `blocks.N.3` (hidden to hidden), `out` (hidden to 2 a torsion, sine first).
+
     Args:
         channels: Of the state and of the first state.
         hidden: Inside.
@@ -318,6 +321,8 @@ class AngleResnet(TorsionHead):
 
 class AtomBuilder(nn.Module):
     """Place all heavy atoms from backbone frames and torsions (AlphaFold 2 SI, algorithm 24).
+
+    Its tables are not part of the state.
 
     Args:
         placement: Rigid groups of the residues; mini's own unless told.

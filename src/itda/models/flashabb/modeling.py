@@ -198,7 +198,16 @@ class FlashAbbBlock(nn.Module):
 
 
 class FlashAbb(nn.Module):
-    """The whole network."""
+    """The whole network.
+
+    State, each with weight and bias unless told: `embedding`; in `blocks.N`, `attention.scalars`
+    (head by head query, key, value; rotary pairs are channels i and i + half), `attention.points`
+    (head by head query, key, value points, each x, y, z), `attention.point_weight` and
+    `attention.frequency` (alone), `attention.project_out` (values, local points as x, y, z, their
+    lengths, the spectrum), `norm_attention`, `transition.0`, `.2`, `.4`, `norm_transition`,
+    `update` (b, c, d, x, y, z); `torsions` as in `AngleResnet`; `lddt_head.0` (norm), `.1`, `.3`,
+    `.5`.
+    """
 
     def __init__(self, config: FlashAbbConfig) -> None:
         super().__init__()
