@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from itda.chem.literature import literature_placement
-from itda.errors import WeightsError
 from itda.hub.tensor_file import TensorFile
 from itda.hub.weights import read_card
 from itda.models.esmfold.config import EsmFoldConfig
@@ -17,6 +17,7 @@ from itda.models.esmfold.convert import LAYER_PREFIX
 from itda.models.esmfold.language_model import EsmLayer
 from itda.models.esmfold.modeling import EsmFold
 from itda.models.esmfold.streaming import StreamedLayers
+from itda.models.fitting import fitted
 from itda.nn.structure_module import AtomBuilder
 
 
@@ -38,14 +39,6 @@ def load_network(
     """
     card = read_card(weights)
     dtype = language_dtype or preferred_dtype(device)
-    try:
-        config = EsmFoldConfig.model_validate(card.config)
-    except ValueError as error:
-        raise WeightsError(
-            f"{weights}: its card has sizes that are not ESMFold's: {error}"
-        ) from error
-    with torch.device("meta"):
-        network = EsmFold(config)
     file = TensorFile(weights)
     state = {
         name: torch.empty(shape)
@@ -53,13 +46,8 @@ def load_network(
         if not name.startswith(LAYER_PREFIX)
     }
     file.read_into(state)
-    try:
-        network.load_state_dict(state, assign=True)
-    except RuntimeError as error:
-        raise WeightsError(
-            f"weights {card.name} do not fit the sizes on their card: {str(error).splitlines()[0]}",
-            hint="use the card that was written with the weights",
-        ) from error
+    network = fitted(card, state, _without_memory, assign=True)
+    config = network.config
     # Its tables are no weights, so nothing has filled them.
     network.build_atoms = AtomBuilder(literature_placement())
     network.eval().to(device)
@@ -77,6 +65,11 @@ def load_network(
     if device == "cpu":
         return network, streamed
     return network, streamed.resident()
+
+
+def _without_memory(sizes: Mapping[str, Any]) -> EsmFold:
+    with torch.device("meta"):
+        return EsmFold(EsmFoldConfig.model_validate(sizes))
 
 
 def preferred_dtype(device: str) -> torch.dtype:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from itda.confidence.scores import expected_plddt
-from itda.errors import WeightsError
 from itda.hub.weights import WeightsCard
 from itda.job.model import Job
 from itda.models.atom_array import atom_array, protein_chains, sequence_digests
+from itda.models.fitting import fitted
 from itda.models.flashabb.chains import sort_chains
 from itda.models.flashabb.config import FlashAbbConfig
 from itda.models.flashabb.features import AntibodyFeatures
@@ -41,15 +41,9 @@ class FlashAbbModel:
         self.card = card
         self.weights_digest = f"sha256:{card.sha256}"
         self.device = device
-        try:
-            self.network = FlashAbb(FlashAbbConfig.model_validate(card.config))
-            self.network.load_state_dict(tensors)
-        except (RuntimeError, ValueError) as error:
-            raise WeightsError(
-                f"weights {card.name} do not fit the sizes on their card: "
-                f"{str(error).splitlines()[0]}",
-                hint="use the card that was written with the weights",
-            ) from error
+        self.network = fitted(
+            card, tensors, lambda sizes: FlashAbb(FlashAbbConfig.model_validate(sizes))
+        )
         self.network.eval().to(device)
 
     def predict(

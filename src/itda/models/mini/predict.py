@@ -14,13 +14,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from itda.confidence.scores import expected_aligned_error, expected_plddt, predicted_tm_score
-from itda.errors import CapabilityError, InputError, WeightsError
+from itda.errors import CapabilityError, InputError
 from itda.features import Features, ProfileFeatures, TemplateFeatures, TokenFeatures
 from itda.features.profile import read_profile
 from itda.hub.weights import WeightsCard
 from itda.job.entities import Protein
 from itda.job.model import Job
 from itda.models.atom_array import atom_array, protein_chains
+from itda.models.fitting import fitted
 from itda.models.mini.config import MiniConfig
 from itda.models.mini.modeling import PAE_BIN_ANGSTROM, Mini, MiniOutput
 from itda.models.mini.refine import STEPS as REFINE_STEPS
@@ -59,15 +60,7 @@ class MiniModel:
         self.card = card
         self.weights_digest = f"sha256:{card.sha256}"
         self.device = device
-        try:
-            self.network = Mini(MiniConfig.model_validate(card.config))
-            self.network.load_state_dict(tensors)
-        except (RuntimeError, ValueError) as error:
-            raise WeightsError(
-                f"weights {card.name} do not fit the sizes on their card: "
-                f"{str(error).splitlines()[0]}",
-                hint="use the card that was written with the weights",
-            ) from error
+        self.network = fitted(card, tensors, lambda sizes: Mini(MiniConfig.model_validate(sizes)))
         self.network.eval().to(device)
 
     def predict(
