@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -258,7 +259,7 @@ def stand_ins(antibodies: list[Antibody], model: Any) -> dict[str, Any]:
 
     nanobodies = [one for one in antibodies if one.light is None]
     light = germlines()["light"]
-    ways = {
+    ways: dict[str, Callable[[str], tuple[str, str]]] = {
         "nothing": lambda heavy: (heavy, ""),
         "nothing, the nanobody as light chain": lambda heavy: ("", heavy),
         "itself": lambda heavy: (heavy, heavy),
