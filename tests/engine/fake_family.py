@@ -21,7 +21,8 @@ from itda.chem.residues import RESTYPE_1_TO_3
 from itda.errors import CapabilityError, WeightsError
 from itda.job.model import Job
 from itda.models import registry
-from itda.models.family import Capabilities, refuse_unsupported
+from itda.models.family import Capabilities
+from itda.models.refusals import refuse_unsupported
 from itda.search.evidence import Evidence
 from itda.structure.prediction import Prediction, Provenance
 

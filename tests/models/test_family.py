@@ -11,7 +11,8 @@ import pytest
 
 from itda.errors import CapabilityError
 from itda.job.model import Job
-from itda.models.family import Capabilities, Family, refuse_unsupported
+from itda.models.family import Capabilities, Family
+from itda.models.refusals import refuse_unsupported
 
 NARROW = Capabilities(
     molecules=frozenset({"protein"}),

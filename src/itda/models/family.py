@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from itda.errors import CapabilityError
 from itda.job.model import Job
-from itda.models.refusals import advice, refusals
 
 if TYPE_CHECKING:
     from itda.hub.convert import Converter
@@ -167,29 +165,3 @@ class Family(Protocol):
             WeightsError: The file is missing, truncated, altered or of another shape.
         """
         ...
-
-
-def refuse_unsupported(job: Job, family: Family) -> None:
-    """Check a job against what a family declares: the one place where this is done.
-
-    Args:
-        job: What is to be folded.
-        family: The family that was chosen.
-
-    Raises:
-        CapabilityError: The job asks for what the family cannot do; every such field is named, and
-            the families that fold the job as it is.
-    """
-    refused = list(refusals(job, family.capabilities, family.name))
-    if not refused:
-        return
-    from itda.models import registry
-
-    start = f"job '{job.name}' cannot be folded by {family.name}:"
-    sentences = [f"{refusal.field}: {refusal.rule}" for refusal in refused]
-    listed = f" {sentences[0]}" if len(sentences) == 1 else "".join(f"\n  - {s}" for s in sentences)
-    remedies = list(dict.fromkeys(refusal.remedy for refusal in refused))
-    families = [registry.get_family(name) for name in registry.FAMILIES]
-    other = advice(job, family.name, refused, families)
-    joint = ", or " if other.startswith("fold") else "; "
-    raise CapabilityError(start + listed, hint=f"{'; '.join(remedies)}{joint}{other}")

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from itda.job.model import Job
-from itda.models.family import Capabilities, refuse_unsupported
+from itda.models.family import Capabilities
+from itda.models.refusals import refuse_unsupported
 
 if TYPE_CHECKING:
     from pathlib import Path

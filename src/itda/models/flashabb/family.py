@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from itda.job.entities import Protein
 from itda.job.model import Job
-from itda.models.family import Capabilities, refuse_unsupported
+from itda.models.family import Capabilities
 from itda.models.flashabb.chains import SHORTEST, sort_chains
+from itda.models.refusals import refuse_unsupported
 
 if TYPE_CHECKING:
     from pathlib import Path

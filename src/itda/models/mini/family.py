@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from itda.errors import InputError
 from itda.job.model import Job
-from itda.models.family import Capabilities, refuse_unsupported
+from itda.models.family import Capabilities
+from itda.models.refusals import refuse_unsupported
 
 if TYPE_CHECKING:
     from pathlib import Path
