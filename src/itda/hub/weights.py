@@ -130,6 +130,25 @@ def verify(weights: Path, *, anew: bool = False) -> WeightsCard:
     return card
 
 
+def verify_for(weights: Path, *, family: str) -> WeightsCard:
+    """Check that weights are whole and belong to a family, without reading them into memory.
+
+    Args:
+        weights: The safetensors file.
+        family: The family that is to run them.
+
+    Raises:
+        WeightsError: They are not whole, or belong to another family.
+    """
+    card = verify(weights)
+    if card.family != family:
+        raise WeightsError(
+            f"{weights} holds weights of the family {card.family}, not {family}",
+            hint=f"choose --model {card.family}",
+        )
+    return card
+
+
 def load(weights: Path, *, family: str) -> tuple[WeightsCard, dict[str, Tensor]]:
     """Read verified weights as float32 tensors.
 
@@ -141,12 +160,7 @@ def load(weights: Path, *, family: str) -> tuple[WeightsCard, dict[str, Tensor]]
         WeightsError: They are not whole, or belong to another family.
         DependencyError: PyTorch is not installed.
     """
-    card = verify(weights)
-    if card.family != family:
-        raise WeightsError(
-            f"{weights} holds weights of the family {card.family}, not {family}",
-            hint=f"choose --model {card.family}",
-        )
+    card = verify_for(weights, family=family)
     try:
         from safetensors.torch import load_file
     except ImportError as error:

@@ -172,8 +172,7 @@ class _RandomState(Mapping[str, Tensor]):
     def __getitem__(self, name: str) -> Tensor:
         shape = self.shapes[name]
         if name == "af2_to_esm":
-            letters = "ARNDCQEGHILKMFPSTWYVX"
-            return torch.tensor([1, *(self.vocabulary.index(letter) for letter in letters)])
+            return torch.tensor([1, *(self.vocabulary.index(letter) for letter in RESTYPE_INDEX)])
         if name.endswith("inv_freq"):
             half = shape[0]
             # Rounded, as in the published file: a side that computes them anew is noticed.
@@ -384,10 +383,14 @@ def full_size_side(side: str, weights: Path) -> Callable[[Case], dict[str, Tenso
     if side == "reference":
         model = reference_model(FULL)
         return lambda case: reference_values(model, case)
+    from itda.hub.weights import read_card
     from itda.models.esmfold.loading import load_network
 
     network, layers = load_network(
-        weights, "cpu", language_dtype=torch.float32 if side == "float32" else None
+        weights,
+        read_card(weights),
+        "cpu",
+        language_dtype=torch.float32 if side == "float32" else None,
     )
     return lambda case: our_values(network, layers, case)
 

@@ -2,7 +2,10 @@ import numpy as np
 import pytest
 import torch
 
+from itda.errors import WeightsError
+from itda.hub.weights import card_path
 from itda.job.model import Job
+from itda.models.esmfold import FAMILY
 from itda.models.esmfold.features import encode_chains
 from itda.models.esmfold.predict import EsmFoldModel
 
@@ -76,6 +79,21 @@ def test_provenance_says_what_it_was_made_with(prediction, model):
     assert set(provenance.inputs) == {"Q.sequence", "x.sequence", "b.sequence"}
     assert provenance.inputs["x.sequence"] == provenance.inputs["b.sequence"]
     assert provenance.recycles == 3
+
+
+def test_weights_that_were_altered_or_are_of_another_family_are_refused(weights, tmp_path):
+    copy = tmp_path / "own.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-5] ^= 1
+    copy.write_bytes(content)
+    card = card_path(weights).read_text()
+    card_path(copy).write_text(card)
+    with pytest.raises(WeightsError, match="truncated or altered"):
+        FAMILY.load(copy, "cpu")
+    copy.write_bytes(weights.read_bytes())
+    card_path(copy).write_text(card.replace('"family": "esmfold"', '"family": "flashabb"'))
+    with pytest.raises(WeightsError, match="of the family flashabb, not esmfold"):
+        FAMILY.load(copy, "cpu")
 
 
 def test_it_is_deterministic_and_recycles_matter(model):

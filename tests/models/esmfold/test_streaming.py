@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from itda.errors import WeightsError
+from itda.hub.weights import read_card
 from itda.models.esmfold.convert import LAYER_PREFIX
 from itda.models.esmfold.language_model import EsmLayer
 from itda.models.esmfold.loading import load_network
@@ -9,7 +10,7 @@ from itda.models.esmfold.streaming import StreamedLayers
 
 
 def streamed(weights, count=3, dtype=torch.float32, prefix=LAYER_PREFIX):
-    network, _ = load_network(weights, "cpu", language_dtype=dtype)
+    network, _ = load_network(weights, read_card(weights), "cpu", language_dtype=dtype)
     return StreamedLayers(weights, prefix, count, lambda: EsmLayer(network.config), dtype=dtype)
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from itda.chem.literature import literature_placement
 from itda.hub.tensor_file import TensorFile
-from itda.hub.weights import read_card
+from itda.hub.weights import WeightsCard
 from itda.models.esmfold.config import EsmFoldConfig
 from itda.models.esmfold.convert import LAYER_PREFIX
 from itda.models.esmfold.language_model import EsmLayer
@@ -22,7 +22,7 @@ from itda.nn.structure_module import AtomBuilder
 
 
 def load_network(
-    weights: Path, device: str, *, language_dtype: torch.dtype | None = None
+    weights: Path, card: WeightsCard, device: str, *, language_dtype: torch.dtype | None = None
 ) -> tuple[EsmFold, Iterable[nn.Module]]:
     """Build the network and the layers of its language model.
 
@@ -31,13 +31,13 @@ def load_network(
 
     Args:
         weights: Converted and verified.
+        card: Theirs.
         device: Such as `cpu` or `cuda:0`.
         language_dtype: Number format of the language model; None for what suits the device.
 
     Raises:
         WeightsError: The tensors do not fit the sizes on their card.
     """
-    card = read_card(weights)
     dtype = language_dtype or preferred_dtype(device)
     file = TensorFile(weights)
     state = {

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from itda.chem.residues import ATOM14, ATOM37_INDEX, RESTYPE_1_TO_3
 from itda.confidence.scores import expected_aligned_error, tm_expected_by_row
-from itda.hub.weights import read_card
+from itda.hub.weights import verify_for
 from itda.job.model import Job
 from itda.models.atom_array import atom_array, protein_chains, sequence_digests
 from itda.models.esmfold.features import encode_chains
@@ -33,21 +33,24 @@ class EsmFoldModel:
     """An ESMFold network with its weights, ready to fold.
 
     Args:
-        weights: Converted and verified.
+        weights: A converted safetensors file with its card.
         device: Such as `cpu` or `cuda:0`.
         language_dtype: Number format of the language model; None for what suits the device.
 
     Raises:
-        WeightsError: The tensors do not fit the sizes on their card.
+        WeightsError: They are not whole, belong to another family, or do not fit the sizes on their
+            card.
     """
 
     def __init__(
         self, weights: Path, device: str, *, language_dtype: torch.dtype | None = None
     ) -> None:
-        self.card = read_card(weights)
+        self.card = verify_for(weights, family="esmfold")
         self.weights_digest = f"sha256:{self.card.sha256}"
         self.device = device
-        self.network, self.layers = load_network(weights, device, language_dtype=language_dtype)
+        self.network, self.layers = load_network(
+            weights, self.card, device, language_dtype=language_dtype
+        )
 
     def predict(
         self,
