@@ -115,10 +115,17 @@ def torsion_frame(
     a: Float[np.ndarray, "3"], b: Float[np.ndarray, "3"], c: Float[np.ndarray, "3"]
 ) -> tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, "3"]]:
     """Give the frame (axes in columns, origin) of the torsion about b->c at angle zero."""
-    x = (c - b) / np.linalg.norm(c - b)
-    y = (a - b) - np.dot(a - b, x) * x
+    return frame_axes(c - b, a - b), c
+
+
+def frame_axes(
+    on_x: Float[np.ndarray, "3"], in_plane: Float[np.ndarray, "3"]
+) -> Float[np.ndarray, "3 3"]:
+    """Give the axes, in columns, of a frame: one vector on +x, one in the upper half of xy."""
+    x = on_x / np.linalg.norm(on_x)
+    y = in_plane - np.dot(in_plane, x) * x
     y = y / np.linalg.norm(y)
-    return np.stack([x, y, np.cross(x, y)], axis=-1), c
+    return np.stack([x, y, np.cross(x, y)], axis=-1)
 
 
 @lru_cache(maxsize=1)

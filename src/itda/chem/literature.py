@@ -16,6 +16,7 @@ from importlib import resources
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from itda.chem.geometry import frame_axes
 from itda.chem.residues import ATOM14, CHI_ATOMS, RESTYPE_1_TO_3
 
 GROUP_COUNT = 8
@@ -70,7 +71,7 @@ def literature_placement() -> AtomPlacement:
             group[row, column] = int(atoms[atom][0])
             position[row, column] = atoms[atom][1:]
         for index, (axis, plane, origin) in _frames(built_as, atoms).items():
-            rotation[row, index] = _axes(axis, plane)
+            rotation[row, index] = frame_axes(axis, plane)
             translation[row, index] = origin
     return AtomPlacement(mask, group, position, rotation, translation, GROUP_PARENTS)
 
@@ -94,10 +95,3 @@ def _frames(
             # The parent's x axis ends in its origin, where the second atom is.
             frames[_CHI1 + number] = (third, np.array([-1.0, 0.0, 0.0]), third)
     return frames
-
-
-def _axes(x: Float[np.ndarray, "3"], in_plane: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3 3"]:
-    x = x / np.linalg.norm(x)
-    y = in_plane - np.dot(in_plane, x) * x
-    y = y / np.linalg.norm(y)
-    return np.stack([x, y, np.cross(x, y)], axis=-1)

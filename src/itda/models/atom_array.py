@@ -13,9 +13,6 @@ from itda.chem.residues import ATOM14, RESTYPE_1_TO_3
 from itda.job.entities import Protein
 from itda.job.model import Job
 
-UNKNOWN_ATOMS = {"GLY": ATOM14["GLY"], "ALA": ATOM14["ALA"]}
-"""What X can be built as: the backbone, or the backbone with CB."""
-
 
 def protein_chains(job: Job) -> list[tuple[str, Protein]]:
     """Give id and entity of each chain of a job that has passed a family of proteins alone."""
@@ -33,6 +30,20 @@ def sequence_digests(chains: Sequence[tuple[str, Protein]]) -> dict[str, str]:
     if len(digests) == 1:
         return {"sequence": next(iter(digests.values()))}
     return {f"{chain_id}.sequence": digest for chain_id, digest in digests.items()}
+
+
+def atoms_of_residues(sequence: str, *, unknown: str = "GLY") -> list[tuple[str, ...]]:
+    """Name the heavy atoms that each residue is built with, in atom14 order.
+
+    Args:
+        sequence: One-letter codes.
+        unknown: What X and other letters are built as: `GLY`, the backbone, or `ALA`, with CB.
+
+    >>> atoms_of_residues("GX", unknown="ALA")
+    [('N', 'CA', 'C', 'O'), ('N', 'CA', 'C', 'O', 'CB')]
+    """
+    names = (RESTYPE_1_TO_3.get(letter, "UNK") for letter in sequence)
+    return [ATOM14[unknown if name == "UNK" else name] for name in names]
 
 
 def atom_array(
@@ -70,7 +81,7 @@ def _chain(
     unknown: str,
 ) -> AtomArray:
     names = [RESTYPE_1_TO_3.get(letter, "UNK") for letter in entity.sequence]
-    atoms_of = [UNKNOWN_ATOMS[unknown] if name == "UNK" else ATOM14[name] for name in names]
+    atoms_of = atoms_of_residues(entity.sequence, unknown=unknown)
     residue = np.repeat(np.arange(entity.length), [len(atoms) for atoms in atoms_of])
     column = np.concatenate([np.arange(len(atoms)) for atoms in atoms_of])
     numbers = entity.residue_numbers()

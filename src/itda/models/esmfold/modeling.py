@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from itda.chem.literature import literature_placement
-from itda.chem.residues import UNKNOWN_INDEX
+from itda.chem.residues import RESTYPE_INDEX, UNKNOWN_INDEX
 from itda.models.esmfold.config import EsmFoldConfig
 from itda.models.esmfold.language_model import EsmLanguageModel
 from itda.nn.pair_stack import (
@@ -221,7 +221,7 @@ class EsmFold(nn.Module):
 
     def tokens(self, restype: Int[Tensor, "batch token"]) -> Int[Tensor, "batch token"]:
         """Give the language model's index of each residue type."""
-        order = [self.config.vocabulary.index(letter) for letter in "ARNDCQEGHILKMFPSTWYVX"]
+        order = [self.config.vocabulary.index(letter) for letter in RESTYPE_INDEX]
         return torch.tensor(order, device=restype.device)[restype]
 
     def trunk(

@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from itda.chem.residues import ATOM14, ATOM37_INDEX, RESTYPE_1_TO_3
+from itda.chem.residues import ATOM37_INDEX
 from itda.confidence.scores import expected_aligned_error, tm_expected_by_row
 from itda.hub.weights import verify_for
 from itda.job.model import Job
-from itda.models.atom_array import atom_array, protein_chains, sequence_digests
+from itda.models.atom_array import atom_array, atoms_of_residues, protein_chains, sequence_digests
 from itda.models.esmfold.features import encode_chains
 from itda.models.esmfold.loading import load_network
 from itda.models.esmfold.modeling import PAE_BIN_ANGSTROM, EsmFoldOutput
@@ -158,7 +158,6 @@ def _of_atom14(
 ) -> Float[np.ndarray, "residue 14"]:
     """Take the confidence of the atoms that each residue has; X is built as glycine."""
     columns = np.zeros((len(sequence), 14), int)
-    for row, letter in enumerate(sequence):
-        atoms = ATOM14[RESTYPE_1_TO_3.get(letter, "GLY").replace("UNK", "GLY")]
+    for row, atoms in enumerate(atoms_of_residues(sequence)):
         columns[row, : len(atoms)] = [ATOM37_INDEX[atom] for atom in atoms]
     return np.take_along_axis(of_atom37, columns, axis=1)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from itda.ops.attention.interface import choose_backend
+from itda.ops.attention.interface import Backend, choose_backend
 from itda.ops.triangle_attention import reference, sdpa
-
-Backend = Literal["auto", "reference", "sdpa"]
 
 
 def triangle_attention(
@@ -36,6 +32,6 @@ def triangle_attention(
         The averaged values, in the dtype of `value`.
     """
     if backend == "auto":
-        backend = "sdpa" if choose_backend(query.shape[-1]) == "sdpa" else "reference"
+        backend = choose_backend(query.shape[-1])
     run = sdpa.triangle_attention if backend == "sdpa" else reference.triangle_attention
     return run(query, key, value, bias, mask)
