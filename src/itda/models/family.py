@@ -12,6 +12,7 @@ from itda.job.model import Job
 
 if TYPE_CHECKING:
     from itda.hub.convert import Converter
+    from itda.models.demand import Demand, Load
     from itda.search.evidence import Evidence
     from itda.structure.prediction import Prediction
 
@@ -151,6 +152,15 @@ class Family(Protocol):
 
         Raises:
             CapabilityError: It names the job, the field, the rule and what would work.
+        """
+        ...
+
+    def demand(self, load: Load, sizes: Mapping[str, Any] | None = None) -> Demand:
+        """Say what folding asks of a machine; costs no more than arithmetic.
+
+        Args:
+            load: The jobs that are folded at once.
+            sizes: Of the network, as on the card of its weights; those of `weight_set` unless told.
         """
         ...
 

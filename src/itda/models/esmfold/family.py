@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from itda.job.model import Job
 from itda.models.family import Capabilities
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from itda.hub.convert import Converter
+    from itda.models.demand import Demand, Load
     from itda.models.esmfold.predict import EsmFoldModel
 
 _CAPABILITIES = Capabilities(
@@ -54,6 +56,12 @@ class EsmFoldFamily:
             CapabilityError: Something is asked for that ESMFold cannot do.
         """
         refuse_unsupported(job, self)
+
+    def demand(self, load: Load, sizes: Mapping[str, Any] | None = None) -> Demand:
+        """Say what folding asks of a machine, with the published sizes unless told."""
+        from itda.models.esmfold.demand import demand
+
+        return demand(load, sizes)
 
     def load(self, weights: Path | None, device: str) -> EsmFoldModel:
         """Read weights and make the network ready.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from itda.job.entities import Protein
 from itda.job.model import Job
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from itda.hub.convert import Converter
+    from itda.models.demand import Demand, Load
     from itda.models.flashabb.predict import FlashAbbModel
 
 _CAPABILITIES = Capabilities(
@@ -67,6 +69,12 @@ class FlashAbbFamily:
             # Says more than that a chain is too long or alone: where to cut it, what a nanobody is.
             sort_chains(chains, job=job.name)
         refuse_unsupported(job, self)
+
+    def demand(self, load: Load, sizes: Mapping[str, Any] | None = None) -> Demand:
+        """Say what folding asks of a machine, with the published sizes unless told."""
+        from itda.models.flashabb.demand import demand
+
+        return demand(load, sizes)
 
     def load(self, weights: Path | None, device: str) -> FlashAbbModel:
         """Read weights and make the network ready.

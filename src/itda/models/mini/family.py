@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from itda.errors import InputError
 from itda.job.model import Job
@@ -13,6 +14,7 @@ from itda.models.refusals import refuse_unsupported
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from itda.models.demand import Demand, Load
     from itda.models.mini.predict import MiniModel
 
 
@@ -57,6 +59,12 @@ class MiniFamily:
                     f"job {job.name!r}, chain {chain_id}: has both an msa and a profile",
                     hint="give one of the two; mini makes a profile of an msa",
                 )
+
+    def demand(self, load: Load, sizes: Mapping[str, Any] | None = None) -> Demand:
+        """Say what folding asks of a machine, with the shipped sizes unless told."""
+        from itda.models.mini.demand import demand
+
+        return demand(load, sizes)
 
     def load(self, weights: Path | None, device: str) -> MiniModel:
         """Read weights and make the network ready.
