@@ -142,7 +142,7 @@ def test_entry_that_cannot_be_decoded_is_computed_anew(engine, store, family, jo
 
 
 def test_full_disk_of_the_store_does_not_stop_a_job(engine, store, family, job, monkeypatch):
-    def full(key, files) -> None:
+    def full(key, files, **_said) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(store, "put", full)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -52,6 +53,18 @@ class Stages:
 
     def __init__(self, store: Store | None) -> None:
         self.store = store
+        self._used: dict[str, set[str]] = {}
+        self._lock = threading.Lock()
+
+    def release(self, job: str) -> None:
+        """Say that a job is done: what it took from the store or put there may go from it.
+
+        Without it all that a run used stays until the process ends, however much that is.
+        """
+        with self._lock:
+            used = self._used.pop(job, set()).difference(*self._used.values())
+        if self.store is not None and used:
+            self.store.release(used)
 
     def compute(
         self,
@@ -87,13 +100,12 @@ class Stages:
         Returns:
             The result, and whether it was found.
         """
-        key = Store.key(stage.name, stage.version, inputs)
 
         def work(progress: Progress) -> tuple[Value, str]:
             value = compute(progress)
-            return value, self._keep(key, value, codec)
+            return value, self.keep(job, stage, inputs, value, codec)
 
-        return (yield from self._find_or(job, stage, key, work, codec))
+        return (yield from self._find_or(job, stage, inputs, work, codec))
 
     def find_or_search(
         self,
@@ -113,29 +125,81 @@ class Stages:
         def work(progress: Progress) -> tuple[Value, str]:
             with workplace(self.store, key, progress) as place:
                 # Another process may have finished it while this one waited for the folder.
-                found, _ = self._find(key, codec)
+                found, _ = self.find(job, stage, inputs, codec)
                 if found is not None:
                     place.finish()
                     return found[0], ""
                 value = search(place.folder, progress)
-                problem = self._keep(key, value, codec)
+                problem = self.keep(job, stage, inputs, value, codec)
                 if not problem:
                     place.finish()
                 return value, problem
 
-        return (yield from self._find_or(job, stage, key, work, codec))
+        return (yield from self._find_or(job, stage, inputs, work, codec))
+
+    def find(
+        self, job: str, stage: Stage, inputs: Mapping[str, object], codec: Codec[Value]
+    ) -> tuple[tuple[Value] | None, str]:
+        """Look a result up.
+
+        Returns:
+            What the store has in a tuple, None where it has nothing to use; and a warning, empty
+            where there is nothing to warn of.
+        """
+        if self.store is None:
+            return None, ""
+        key = self._key(job, stage, inputs)
+        try:
+            files = self.store.get(key)
+            return (None if files is None else (codec.decode(files),)), ""
+        except Exception as damage:  # whatever is wrong with it, it can be computed anew
+            warning = f"a stored result is damaged and is computed anew: {damage}"
+        try:
+            self.store.discard(key)
+        except OSError as error:
+            warning += f"; the damaged one cannot be removed: {error}"
+        return None, warning
+
+    def keep(
+        self,
+        job: str,
+        stage: Stage,
+        inputs: Mapping[str, object],
+        value: Value,
+        codec: Codec[Value],
+    ) -> str:
+        """Put a result in the store; returns a warning where that cannot be done, else nothing."""
+        if self.store is None:
+            return ""
+        files = codec.encode(value)
+        try:
+            self.store.put(
+                self._key(job, stage, inputs), files, stage=stage.name, version=stage.version
+            )
+        except OSError as error:
+            return (
+                "the result cannot be kept for later runs: "
+                f"{error.strerror or error} ({self.store.folder})"
+            )
+        return ""
+
+    def _key(self, job: str, stage: Stage, inputs: Mapping[str, object]) -> str:
+        key = Store.key(stage.name, stage.version, inputs)
+        with self._lock:
+            self._used.setdefault(job, set()).add(key)
+        return key
 
     def _find_or(
         self,
         job: str,
         stage: Stage,
-        key: str,
+        inputs: Mapping[str, object],
         work: Callable[[Progress], tuple[Value, str]],
         codec: Codec[Value],
     ) -> Generator[Event, None, tuple[Value, bool]]:
         began = time.perf_counter()
         yield StageStarted(job=job, stage=stage.name)
-        found, problem = self._find(key, codec)
+        found, problem = self.find(job, stage, inputs, codec)
         if problem:
             yield JobWarned(job=job, message=problem)
         if found is not None:
@@ -161,35 +225,6 @@ class Stages:
             return value
         finally:
             work.close()
-
-    def _find(self, key: str, codec: Codec[Value]) -> tuple[tuple[Value] | None, str]:
-        """Return what the store has in a tuple, None where it has nothing to use; and a warning."""
-        if self.store is None:
-            return None, ""
-        try:
-            files = self.store.get(key)
-            return (None if files is None else (codec.decode(files),)), ""
-        except Exception as damage:  # whatever is wrong with it, it can be computed anew
-            warning = f"a stored result is damaged and is computed anew: {damage}"
-        try:
-            self.store.discard(key)
-        except OSError as error:
-            warning += f"; the damaged one cannot be removed: {error}"
-        return None, warning
-
-    def _keep(self, key: str, value: Value, codec: Codec[Value]) -> str:
-        """Put a result in the store; returns a warning where that cannot be done."""
-        if self.store is None:
-            return ""
-        files = codec.encode(value)
-        try:
-            self.store.put(key, files)
-        except OSError as error:
-            return (
-                "the result cannot be kept for later runs: "
-                f"{error.strerror or error} ({self.store.folder})"
-            )
-        return ""
 
 
 def _finished(job: str, stage: Stage, message: str, *, cached: bool, began: float) -> StageFinished:

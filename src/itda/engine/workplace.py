@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import tempfile
 import time
@@ -17,6 +18,7 @@ ABANDONED_AFTER_SECONDS = 7 * 24 * 3600.0
 
 _POLL_SECONDS = 0.2
 _LOCK_SUFFIX = ".lock"
+_KEY = re.compile(r"[0-9a-f]{64}")
 
 
 class Workplace:
@@ -57,7 +59,7 @@ def workplace(store: Store | None, key: str, progress: Progress) -> Iterator[Wor
         folder = None
         if store is not None:
             with contextlib.suppress(OSError):
-                root = store.folder / "work"
+                root = work_folder(store)
                 root.mkdir(parents=True, exist_ok=True)
                 _sweep(root)
                 stack.enter_context(_alone(root / f"{key}{_LOCK_SUFFIX}", progress))
@@ -85,17 +87,48 @@ def _alone(lock: Path, progress: Progress) -> Iterator[None]:
         yield
 
 
+def work_folder(store: Store) -> Path:
+    """Return where the folders of long computations are."""
+    return store.folder / "work"
+
+
+def clear_work(store: Store) -> tuple[int, int]:
+    """Remove what stopped computations left behind, so that the next ones begin anew.
+
+    Returns:
+        How many folders went, and how many stay because a running process has them.
+    """
+    root = work_folder(store)
+    gone = busy = 0
+    if not root.is_dir():
+        return 0, 0
+    for folder in list(root.iterdir()):
+        # Whoever names a folder of another kind as the store loses nothing.
+        if _KEY.fullmatch(folder.name):
+            if _remove(folder):
+                gone += 1
+            else:
+                busy += 1
+    return gone, busy
+
+
 def _sweep(root: Path) -> None:
     """Remove what was left by runs that nobody took up again."""
     oldest = time.time() - ABANDONED_AFTER_SECONDS
     for folder in root.iterdir():
-        if folder.suffix == _LOCK_SUFFIX or folder.stat().st_mtime >= oldest:
-            continue
-        with (
-            contextlib.suppress(_BusyError),
-            _alone(root / f"{folder.name}{_LOCK_SUFFIX}", _refuse),
-        ):
+        with contextlib.suppress(FileNotFoundError):
+            if folder.suffix != _LOCK_SUFFIX and folder.stat().st_mtime < oldest:
+                _remove(folder)
+
+
+def _remove(folder: Path) -> bool:
+    """Remove a folder unless a process has it; returns whether it went."""
+    try:
+        with _alone(folder.with_name(f"{folder.name}{_LOCK_SUFFIX}"), _refuse):
             shutil.rmtree(folder, ignore_errors=True)
+    except _BusyError:
+        return False
+    return True
 
 
 class _BusyError(Exception):
