@@ -14,6 +14,14 @@ from itda.ops.triangle_attention import triangle_attention
 from itda.ops.triangle_multiply import triangle_multiply
 
 
+def normed(
+    norm: nn.LayerNorm, x: Float[Tensor, "*shape channel"], layer: nn.Linear
+) -> Float[Tensor, "*shape channel"]:
+    """Norm in the number format of `x` and give the result in that of the layer that reads it."""
+    out: Tensor = norm(x).to(layer.weight.dtype)
+    return out
+
+
 class Transition(nn.Module):
     """Two-layer gated update of every vector (AlphaFold 3 SI, algorithm 11)."""
 
@@ -25,8 +33,11 @@ class Transition(nn.Module):
 
     def forward(self, x: Float[Tensor, "*shape channel"]) -> Float[Tensor, "*shape channel"]:
         """Give the update to add to `x`."""
-        gate, value = self.up(self.norm(x)).chunk(2, dim=-1)
-        out: Tensor = self.down(functional.silu(gate) * value)
+        gate, value = self.up(normed(self.norm, x, self.up)).chunk(2, dim=-1)
+        if torch.is_grad_enabled():
+            out: Tensor = self.down(functional.silu(gate) * value)
+        else:
+            out = self.down(functional.silu(gate).mul_(value))
         return out
 
 
@@ -52,16 +63,24 @@ class TriangleMultiplication(nn.Module):
         channels: Of the pair representation, and inside.
         outgoing: Which edges meet: i->k, j->k (True) or k->i, k->j (False).
         biased: Whether the projections have biases, as in AlphaFold 2 (SI, algorithms 11 and 12).
+        gate_biased: Whether the gates have biases; in AlphaFold 3 they have none.
     """
 
-    def __init__(self, channels: int, *, outgoing: bool, biased: bool = False) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        outgoing: bool,
+        biased: bool = False,
+        gate_biased: bool = True,
+    ) -> None:
         super().__init__()
         self.outgoing = outgoing
         self.norm = nn.LayerNorm(channels)
         self.project = linear(channels, 2 * channels, bias=biased)
-        self.gate = linear(channels, 2 * channels, start="gate")
+        self.gate = linear(channels, 2 * channels, bias=gate_biased, start="gate")
         self.norm_out = nn.LayerNorm(channels)
-        self.gate_out = linear(channels, channels, start="gate")
+        self.gate_out = linear(channels, channels, bias=gate_biased, start="gate")
         self.project_out = linear(channels, channels, bias=biased, start="zero")
 
     def forward(
@@ -73,35 +92,64 @@ class TriangleMultiplication(nn.Module):
         if torch.is_grad_enabled():
             left, right = self._edges(pair, pair_mask).chunk(2, dim=-1)
             return self._read(triangle_multiply(left, right, outgoing=self.outgoing), pair)
-        # Channels first, where each is an ordinary matrix: the matrix products below write and read
-        # them so, and nothing is transposed in memory.
-        batch, rows, columns, channels = pair.shape
-        edges = pair.new_empty(batch, 2 * channels, rows, columns)
+        product = self._product(pair, pair_mask)
+        update = torch.empty_like(pair)
         for part in row_slices(pair):
-            x = self.norm(pair[:, part]).flatten(1, 2).transpose(1, 2)
+            update[:, part] = self._update(pair[:, part], product[:, :, part])
+        return update
+
+    def add_to(
+        self,
+        pair: Float[Tensor, "batch row col channel"],
+        pair_mask: Bool[Tensor, "batch row col"],
+    ) -> Float[Tensor, "batch row col channel"]:
+        """Add the update to `pair` in place, without gradients."""
+        product = self._product(pair, pair_mask)
+        for part in row_slices(pair):
+            pair[:, part] += self._update(pair[:, part], product[:, :, part])
+        return pair
+
+    def _product(
+        self,
+        pair: Float[Tensor, "batch row col channel"],
+        pair_mask: Bool[Tensor, "batch row col"],
+    ) -> Float[Tensor, "batch channel row col"]:
+        """Sum over the third corners.
+
+        Channels come first, where each is an ordinary matrix: the matrix products write and read
+        them so, and nothing is transposed in memory.
+        """
+        batch, rows, columns, channels = pair.shape
+        edges = self.project.weight.new_empty(batch, 2 * channels, rows, columns)
+        for part in row_slices(pair):
+            x = normed(self.norm, pair[:, part], self.project).flatten(1, 2).transpose(1, 2)
             gated = _project_first(self.project, x).mul_(_project_first(self.gate, x).sigmoid_())
             kept = pair_mask[:, part].to(gated.dtype).flatten(1)[:, None]
             edges[:, :, part] = gated.mul_(kept).unflatten(2, (-1, columns))
         left, right = edges.permute(0, 2, 3, 1).chunk(2, dim=-1)
-        product = triangle_multiply(left, right, outgoing=self.outgoing).permute(0, 3, 1, 2)
-        del edges, left, right
-        update = torch.empty_like(pair)
-        for part in row_slices(pair):
-            gate = torch.sigmoid(self.gate_out(self.norm(pair[:, part])))
-            update[:, part] = self._norm_and_project(product[:, :, part]).mul_(gate)
-        return update
+        return triangle_multiply(left, right, outgoing=self.outgoing).permute(0, 3, 1, 2)
+
+    def _update(
+        self,
+        pair: Float[Tensor, "batch part col channel"],
+        product: Float[Tensor, "batch channel part col"],
+    ) -> Float[Tensor, "batch part col channel"]:
+        gate = self.gate_out(normed(self.norm, pair, self.gate_out)).sigmoid_()
+        return self._norm_and_project(product).mul_(gate)
 
     def _norm_and_project(
         self, product: Float[Tensor, "batch channel part col"]
     ) -> Float[Tensor, "batch part col channel"]:
         """Norm over the channels and project; the norm's scale and shift join the projection."""
-        centred = product.flatten(2) - product.flatten(2).mean(1, keepdim=True)
+        flat = product.flatten(2).to(self.norm_out.weight.dtype)
+        centred = flat - flat.mean(1, keepdim=True)
         width = (centred.square().mean(1) + self.norm_out.eps).rsqrt_()
-        weight = self.project_out.weight * self.norm_out.weight
+        dtype = self.project_out.weight.dtype
+        weight = (self.project_out.weight * self.norm_out.weight).to(dtype)
         shift = functional.linear(
-            self.norm_out.bias, self.project_out.weight, self.project_out.bias
+            self.norm_out.bias.to(dtype), self.project_out.weight, self.project_out.bias
         )
-        projected: Tensor = torch.matmul(centred.transpose(1, 2), weight.t())
+        projected: Tensor = torch.matmul(centred.to(dtype).transpose(1, 2), weight.t())
         out: Tensor = projected.mul_(width[..., None]).add_(shift).unflatten(1, product.shape[2:])
         return out
 
@@ -145,16 +193,29 @@ class TriangleAttention(nn.Module):
         heads: That share the channels.
         starting: Whether edges of one starting node attend to one another, or of one ending node.
         biased: Whether the output has a bias, as in AlphaFold 2 (SI, algorithms 13 and 14).
+        gate_biased: Whether the gate has a bias; in AlphaFold 3 it has none.
+        bias_transposed: Whether the bias of query j and key k is read from the edge k->j of the
+            oriented pair, as OpenFold3 does around ending nodes, and not from j->k.
     """
 
-    def __init__(self, channels: int, heads: int, *, starting: bool, biased: bool = False) -> None:
+    def __init__(
+        self,
+        channels: int,
+        heads: int,
+        *,
+        starting: bool,
+        biased: bool = False,
+        gate_biased: bool = True,
+        bias_transposed: bool = False,
+    ) -> None:
         super().__init__()
         self.heads = heads
         self.starting = starting
+        self.bias_transposed = bias_transposed
         self.norm = nn.LayerNorm(channels)
         self.bias = linear(channels, heads, bias=False)
         self.project = linear(channels, 3 * channels, bias=False)
-        self.gate = linear(channels, channels, start="gate")
+        self.gate = linear(channels, channels, bias=gate_biased, start="gate")
         self.project_out = linear(channels, channels, bias=biased, start="zero")
 
     def forward(
@@ -164,7 +225,7 @@ class TriangleAttention(nn.Module):
     ) -> Float[Tensor, "batch row col channel"]:
         """Give the update to add to `pair`."""
         edges, mask = self._oriented(pair, pair_mask)
-        bias = map_rows(edges, self._bias).permute(0, 3, 1, 2)
+        bias = self._bias(edges)
         out = torch.cat(
             [self._rows(edges[:, rows], bias, mask[:, rows]) for rows in self._slices(edges)], dim=1
         )
@@ -177,7 +238,7 @@ class TriangleAttention(nn.Module):
     ) -> Float[Tensor, "batch row col channel"]:
         """Add the update to `pair` in place, which needs no second tensor of its size."""
         edges, mask = self._oriented(pair, pair_mask)
-        bias = map_rows(edges, self._bias).permute(0, 3, 1, 2).contiguous()
+        bias = self._bias(edges).contiguous()
         for rows in row_slices(edges):
             # The bias is read from all edges beforehand; a row sees no other row besides.
             edges[:, rows] += self._rows(edges[:, rows], bias, mask[:, rows])
@@ -196,18 +257,18 @@ class TriangleAttention(nn.Module):
         return [slice(None)] if torch.is_grad_enabled() else list(row_slices(edges))
 
     def _bias(
-        self, edges: Float[Tensor, "batch part col channel"]
-    ) -> Float[Tensor, "batch part col head"]:
-        out: Tensor = self.bias(self.norm(edges))
-        return out
+        self, edges: Float[Tensor, "batch row col channel"]
+    ) -> Float[Tensor, "batch head query key"]:
+        bias = map_rows(edges, lambda rows: self.bias(normed(self.norm, rows, self.bias)))
+        return bias.permute(0, 3, 2, 1) if self.bias_transposed else bias.permute(0, 3, 1, 2)
 
     def _rows(
         self,
         edges: Float[Tensor, "batch part col channel"],
-        bias: Float[Tensor, "batch head row col"],
+        bias: Float[Tensor, "batch head query key"],
         mask: Bool[Tensor, "batch part col"],
     ) -> Float[Tensor, "batch part col channel"]:
-        x = self.norm(edges)
+        x = normed(self.norm, edges, self.project)
         query, key, value = (
             part.unflatten(-1, (self.heads, -1)) for part in self.project(x).chunk(3, dim=-1)
         )
@@ -224,10 +285,19 @@ class AttentionPairBias(nn.Module):
         pair_channels: Of the pair representation.
         heads: That share the single channels.
         biased: Whether the output has a bias.
+        gate_biased: Whether the gate has a bias; in AlphaFold 3 it has none.
+        query_biased: Whether the queries have a bias, as in AlphaFold 3.
     """
 
     def __init__(
-        self, single_channels: int, pair_channels: int, heads: int, *, biased: bool = False
+        self,
+        single_channels: int,
+        pair_channels: int,
+        heads: int,
+        *,
+        biased: bool = False,
+        gate_biased: bool = True,
+        query_biased: bool = False,
     ) -> None:
         super().__init__()
         self.heads = heads
@@ -235,7 +305,8 @@ class AttentionPairBias(nn.Module):
         self.norm_pair = nn.LayerNorm(pair_channels)
         self.bias = linear(pair_channels, heads, bias=False)
         self.project = linear(single_channels, 3 * single_channels, bias=False)
-        self.gate = linear(single_channels, single_channels, start="gate")
+        self.query_bias = nn.Parameter(torch.zeros(single_channels)) if query_biased else None
+        self.gate = linear(single_channels, single_channels, bias=gate_biased, start="gate")
         self.project_out = linear(single_channels, single_channels, bias=biased, start="zero")
 
     def forward(
@@ -245,12 +316,15 @@ class AttentionPairBias(nn.Module):
         mask: Bool[Tensor, "batch token"],
     ) -> Float[Tensor, "batch token channel"]:
         """Give the update to add to `single`."""
-        x = self.norm(single)
+        x = normed(self.norm, single, self.project)
+        query, key, value = self.project(x).chunk(3, dim=-1)
+        if self.query_bias is not None:
+            query = query + self.query_bias.to(query.dtype)
         query, key, value = (
-            part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for part in self.project(x).chunk(3, dim=-1)
+            part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (query, key, value)
         )
-        bias = map_rows(pair, lambda rows: self.bias(self.norm_pair(rows))).permute(0, 3, 1, 2)
+        bias = map_rows(pair, lambda rows: self.bias(normed(self.norm_pair, rows, self.bias)))
+        bias = bias.permute(0, 3, 1, 2)
         mixed = attention(query, key, value, bias=bias, key_mask=mask)
         mixed = mixed.transpose(1, 2).flatten(-2)
         out: Tensor = self.project_out(mixed * torch.sigmoid(self.gate(x)))
