@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from itda.ops import routing
 from itda.ops.attention import reference, sdpa
 
-Backend = Literal["auto", "reference", "sdpa"]
+Backend = Literal["auto", "reference", "sdpa", "triton"]
 
 SMALLEST_FUSED_HEAD = 8
-"""Below this head size fused kernels have been wrong or slower; the reference is used."""
+"""Below this head size PyTorch's fused kernels have been wrong or slower; the table of
+`ops.routing` names the reference there."""
 
 
-def choose_backend(head_channels: int) -> Backend:
-    """Name the backend that `auto` takes for a head size."""
-    return "sdpa" if head_channels >= SMALLEST_FUSED_HEAD else "reference"
+def choose_backend(
+    head_channels: int,
+    *,
+    device: str = "cpu",
+    dtype: str = "float32",
+    tokens: int | None = None,
+) -> Backend:
+    """Name the backend that `auto` takes for a head size where no gradient is wanted."""
+    route = routing.choose(
+        "attention", device=device, dtype=dtype, channels=head_channels, tokens=tokens
+    )
+    return cast(Backend, route.backend)
 
 
 def attention(
@@ -37,12 +48,27 @@ def attention(
         value: What is averaged; may have another channel count.
         bias: Added to the scaled scores, in float32 whatever the inputs.
         key_mask: False columns take no part; a row with no column left gives 0.
-        backend: `auto` takes the fastest that is compared with the reference in the tests.
+        backend: `auto` takes what `ops.routing` names; every one is compared with the reference in
+            the tests. `triton` gives no gradients.
 
     Returns:
         The averaged values, in the dtype of `value`.
+
+    Raises:
+        InputError: There is no such backend.
+        CapabilityError: The backend named gives no gradients or cannot run on the device.
+        DependencyError: The backend named needs a package that is not installed.
     """
-    if backend == "auto":
-        backend = choose_backend(query.shape[-1])
-    run = sdpa.attention if backend == "sdpa" else reference.attention
-    return run(query, key, value, bias, key_mask)
+    chosen = routing.pick(
+        "attention",
+        backend,
+        (query, key, value, bias),
+        channels=query.shape[-1],
+        tokens=key.shape[2],
+    )
+    if chosen == "reference":
+        return reference.attention(query, key, value, bias, key_mask)
+    if chosen == "sdpa":
+        return sdpa.attention(query, key, value, bias, key_mask)
+    out: Tensor = routing.optional("attention", chosen).attention(query, key, value, bias, key_mask)
+    return out

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Literal, cast
+
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from itda.ops.attention.interface import Backend, choose_backend
+from itda.ops import routing
 from itda.ops.triangle_attention import reference, sdpa
+
+Backend = Literal["auto", "reference", "sdpa", "triton", "cuequivariance"]
+
+
+def choose_backend(
+    head_channels: int,
+    *,
+    device: str = "cpu",
+    dtype: str = "float32",
+    tokens: int | None = None,
+) -> Backend:
+    """Name the backend that `auto` takes for a head size where no gradient is wanted."""
+    route = routing.choose(
+        "triangle_attention", device=device, dtype=dtype, channels=head_channels, tokens=tokens
+    )
+    return cast(Backend, route.backend)
 
 
 def triangle_attention(
@@ -26,12 +44,29 @@ def triangle_attention(
         value: Likewise.
         bias: Added to the scaled scores of every row: query's column first, then key's.
         mask: False edges take no part as keys; a row without any gives 0.
-        backend: `auto` takes the fastest that is compared with the reference in the tests.
+        backend: `auto` takes what `ops.routing` names; every one is compared with the reference in
+            the tests. `triton` gives no gradients; `cuequivariance` needs NVIDIA's package.
 
     Returns:
         The averaged values, in the dtype of `value`.
+
+    Raises:
+        InputError: There is no such backend.
+        CapabilityError: The backend named gives no gradients or cannot run on the device.
+        DependencyError: The backend named needs a package that is not installed.
     """
-    if backend == "auto":
-        backend = choose_backend(query.shape[-1])
-    run = sdpa.triangle_attention if backend == "sdpa" else reference.triangle_attention
-    return run(query, key, value, bias, mask)
+    chosen = routing.pick(
+        "triangle_attention",
+        backend,
+        (query, key, value, bias),
+        channels=query.shape[-1],
+        tokens=key.shape[2],
+    )
+    if chosen == "reference":
+        return reference.triangle_attention(query, key, value, bias, mask)
+    if chosen == "sdpa":
+        return sdpa.triangle_attention(query, key, value, bias, mask)
+    out: Tensor = routing.optional("triangle_attention", chosen).triangle_attention(
+        query, key, value, bias, mask
+    )
+    return out

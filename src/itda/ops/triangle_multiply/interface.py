@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 from jaxtyping import Float
 from torch import Tensor
 
+from itda.ops import routing
 from itda.ops.triangle_multiply import matmul, reference
 
-Backend = Literal["auto", "reference", "matmul"]
+Backend = Literal["auto", "reference", "matmul", "triton"]
 
 
-def choose_backend() -> Backend:
-    """Name the backend that `auto` takes."""
-    return "matmul"
+def choose_backend(
+    channels: int | None = None,
+    *,
+    device: str = "cpu",
+    dtype: str = "float32",
+    tokens: int | None = None,
+) -> Backend:
+    """Name the backend that `auto` takes where no gradient is wanted."""
+    route = routing.choose(
+        "triangle_multiply", device=device, dtype=dtype, channels=channels, tokens=tokens
+    )
+    return cast(Backend, route.backend)
 
 
 def triangle_multiply(
@@ -30,12 +40,29 @@ def triangle_multiply(
         left: Gated projection `a`, already zero where an edge does not exist.
         right: Gated projection `b`, likewise.
         outgoing: Which edges meet: i->k, j->k (True) or k->i, k->j (False).
-        backend: `auto` takes the fastest that is compared with the reference in the tests.
+        backend: `auto` takes what `ops.routing` names; every one is compared with the reference in
+            the tests. `triton` gives no gradients, and reads channels last without a copy.
 
     Returns:
-        The product in float32 (`reference`) or in the dtype of the inputs (`matmul`).
+        The product in float32 (`reference`) or in the dtype of the inputs (the others).
+
+    Raises:
+        InputError: There is no such backend.
+        CapabilityError: The backend named gives no gradients or cannot run on the device.
+        DependencyError: The backend named needs a package that is not installed.
     """
-    if backend == "auto":
-        backend = choose_backend()
-    run = reference.triangle_multiply if backend == "reference" else matmul.triangle_multiply
-    return run(left, right, outgoing)
+    chosen = routing.pick(
+        "triangle_multiply",
+        backend,
+        (left, right),
+        channels=left.shape[-1],
+        tokens=left.shape[2] if outgoing else left.shape[1],
+    )
+    if chosen == "reference":
+        return reference.triangle_multiply(left, right, outgoing)
+    if chosen == "matmul":
+        return matmul.triangle_multiply(left, right, outgoing)
+    out: Tensor = routing.optional("triangle_multiply", chosen).triangle_multiply(
+        left, right, outgoing
+    )
+    return out
