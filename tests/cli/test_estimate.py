@@ -28,7 +28,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def estimate(clock) -> Estimate:
-    return Estimate(COSTS, clock)
+    return Estimate(COSTS, clock=clock)
 
 
 def stage(estimate, clock, job, name, seconds, *, cached=False) -> None:

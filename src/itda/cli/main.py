@@ -28,6 +28,7 @@ COMMANDS = {
     "compare": "itda.cli.compare:compare",
     "models": "itda.cli.models:models",
     "weights": "itda.cli.weights:app",
+    "cache": "itda.cli.cache:app",
     "doctor": "itda.cli.doctor:doctor",
     "search": "itda.cli.search:app",
     "msa": "itda.cli.msa:app",

@@ -6,14 +6,15 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from itda.cli.estimate import Costs, Estimate
+from itda.cli.estimate import Costs, Estimate, Seconds
 from itda.cli.output import print_error, print_problem, print_warning, seconds_shown
+from itda.cli.progress_style import ProgressStyle
 from itda.engine.events import (
     Event,
     JobFailed,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from itda.engine.result import Result
 
 _LINE_EVERY_SECONDS = 10.0
+_NAME_LENGTH = 36
 
 
 def scores_shown(result: Result) -> str:
@@ -46,60 +48,87 @@ class View:
 
     Args:
         costs: The work ahead.
+        seconds: What it is predicted to take, by job and stage.
     """
 
-    def __init__(self, costs: Costs) -> None:
-        self._estimate = Estimate(costs)
+    def __init__(self, costs: Costs, seconds: Seconds | None = None) -> None:
+        self._estimate = Estimate(costs, seconds)
         self._spoke = time.monotonic()
-        self._place = ""
+        self._places: dict[str, str] = {}
+        self._said: dict[str, str] = {}
+        self._total = 0
+        self._ended = 0
 
     def show(self, event: Event) -> None:
         """Show an event."""
         self._estimate.show(event)
         match event:
             case JobStarted():
-                self._place = f"[{event.position}/{event.total}] {event.job}"
+                self._total = event.total
+                self._places[event.job] = f"[{event.position}/{event.total}] {event.job}"
                 self.started(event)
             case StageProgress():
+                self._said[event.stage] = event.message
                 self.progressed(event)
             case StageFinished():
                 self.stage_finished(event)
             case JobWarned():
                 print_warning(f"{event.job}: {event.message}")
             case JobFailed():
+                self._end(event.job)
                 show_failure(event)
 
     def finished(self, event: JobFinished, files: list[Path]) -> None:
         """Show that a job is done and its files written."""
         self._estimate.show(event)
+        place = self._end(event.job)
         result = event.result
         how = "found again" if result.cached else seconds_shown(result.seconds)
-        self._say(f"{self._place}: {scores_shown(result)}, {how}")
+        self._say(f"{place}: {scores_shown(result)}, {how}")
 
     def end(self, summary: Mapping[str, Any]) -> None:
         """Show how the run ended."""
 
     def started(self, event: JobStarted) -> None:
-        """Show that a job is next."""
-        self._say(f"{self._place}: folding")
+        """Show that a job is next; of those that begin beside others, the end is enough."""
+        if len(self._places) == 1:
+            self._say(f"{self._places[event.job]}: folding")
 
     def stage_finished(self, event: StageFinished) -> None:
         """Show what came of a stage, where it says so."""
         if event.message:
             how = "found again" if event.cached else seconds_shown(event.seconds)
-            self._say(f"{self._place}: {event.stage}: {event.message}, {how}")
+            self._say(f"{self._place(event.job)}: {event.stage}: {event.message}, {how}")
 
     def progressed(self, event: StageProgress) -> None:
-        """Show how far a job is, now and then."""
+        """Show how far the work is, now and then."""
         if event.fraction >= 1 or time.monotonic() - self._spoke < _LINE_EVERY_SECONDS:
             return
-        stage = "" if event.stage == "predict" else f"{event.stage} "
-        left = self._left(event.stage)
-        place = f"{self._place}: " if self._place else ""
-        self._say(
-            f"{place}{stage}{event.fraction:.0%} {event.message}".rstrip()
-            + (f", {left}" if left else "")
-        )
+        stage = self._shown_stage(event.stage)
+        jobs = self._estimate.jobs_in(stage) or [event.job]
+        doing = "" if stage == "predict" else f"{stage} "
+        line = (
+            f"{self._who(jobs)}: {doing}{self._estimate.stage_fraction(stage):.0%} "
+            f"{self._said.get(stage, '')}"
+        ).rstrip()
+        left = self._left(stage)
+        self._say(f"{line}, {left}" if left else line)
+
+    def _shown_stage(self, stage: str) -> str:
+        """Return the stage to speak of: the model goes before what runs beside it."""
+        return "predict" if self._estimate.jobs_in("predict") else stage
+
+    def _who(self, jobs: Sequence[str]) -> str:
+        """Return a name for the jobs of which there is talk."""
+        return self._place(jobs[0]) if len(jobs) == 1 else f"{len(jobs)} jobs"
+
+    def _place(self, job: str) -> str:
+        return self._places.get(job, job)
+
+    def _end(self, job: str) -> str:
+        if job in self._places:
+            self._ended += 1
+        return self._places.pop(job, job)
 
     def _say(self, line: str) -> None:
         self._spoke = time.monotonic()
@@ -115,18 +144,18 @@ class View:
 
 
 class BarView(View):
-    """Shows a run as one bar: the job, its stage, per cent and time left."""
+    """Shows a run as one bar: the job or how many, the stage, per cent and time left."""
 
-    def __init__(self, costs: Costs, bar: Progress) -> None:
-        super().__init__(costs)
+    def __init__(self, costs: Costs, bar: Progress, seconds: Seconds | None = None) -> None:
+        super().__init__(costs, seconds)
         self._bar = bar
         self._task = bar.add_task("", total=1.0, stage="reading weights", left="")
 
     def show(self, event: Event) -> None:
         """Show an event."""
         super().show(event)
-        if isinstance(event, StageStarted):
-            self._bar.update(self._task, stage=event.stage)
+        if isinstance(event, StageStarted | StageProgress):
+            self._draw(event.job, event.stage)
         elif isinstance(event, JobFailed):
             self._bar.update(self._task, completed=self._estimate.fraction)
 
@@ -136,36 +165,71 @@ class BarView(View):
         self._bar.update(self._task, completed=self._estimate.fraction)
 
     def started(self, event: JobStarted) -> None:
-        """Show that a job is next."""
-        self._bar.update(self._task, description=self._place, stage="")
+        """Show that a job is next; of those that begin beside others, the bar tells."""
+        if len(self._places) == 1:
+            self._bar.update(self._task, description=_shortened(self._place(event.job)), stage="")
 
     def progressed(self, event: StageProgress) -> None:
-        """Move the bar."""
-        said = event.message or event.stage
+        """Leave it to the bar, which is drawn after each event."""
+
+    def _draw(self, job: str, stage: str) -> None:
+        if stage == "validity" and len(self._places) > 1:
+            return  # over at once, for one job of a batch after the other
+        stage = self._shown_stage(stage)
+        jobs = self._estimate.jobs_in(stage) or [job]
+        doing = self._said.get(stage) or stage
+        if stage != "predict" and doing != stage:
+            doing = f"{stage}: {doing}"
+        who = _shortened(self._who(jobs))
+        if len(jobs) > 1:
+            who = f"{who}, {self._ended} of {self._total} done"
+            doing = f"{doing} {self._estimate.stage_fraction(stage):.0%}"
         self._bar.update(
             self._task,
+            description=who,
             completed=self._estimate.fraction,
-            stage=said if event.stage == "predict" else f"{event.stage}: {said}",
-            left=self._left(event.stage),
+            stage=doing,
+            left=self._left(stage),
         )
+
+
+class QuietView(View):
+    """Shows problems and nothing else."""
+
+    def show(self, event: Event) -> None:
+        """Show an event that is a problem."""
+        if isinstance(event, JobFailed | JobWarned):
+            super().show(event)
+
+    def finished(self, event: JobFinished, files: list[Path]) -> None:
+        """Say nothing."""
 
 
 class JsonView(View):
     """Writes every event to standard output as one JSON object a line.
 
-    Each has `event`, `job` and `time`; see `itda.engine.events` for the other fields. The last line
-    is `run_finished` with `status`, `exit_status`, `done`, `total` and `folder`, or `run_failed`
-    with `error`. Problems stand on standard error as well.
+    Each has `event`, `job` and `time`; see `itda.engine.events` for the other fields. A
+    `stage_progress` has `remaining_seconds` as well: until the whole run is done, null while that
+    is not known. The last line is `run_finished` with `status`, `exit_status`, `done`, `total` and
+    `folder`, or `run_failed` with `error`. Problems stand on standard error as well.
     """
 
     def show(self, event: Event) -> None:
         """Show an event."""
-        write_json_line(event.to_dict())
         if isinstance(event, JobFailed | JobWarned):
+            write_json_line(event.to_dict())
             super().show(event)
+            return
+        self._estimate.show(event)
+        line = event.to_dict()
+        if isinstance(event, StageProgress):
+            left = self._estimate.seconds_left
+            line["remaining_seconds"] = None if left is None else round(left, 1)
+        write_json_line(line)
 
     def finished(self, event: JobFinished, files: list[Path]) -> None:
         """Show that a job is done and its files written."""
+        self._estimate.show(event)
         write_json_line({**event.to_dict(), "files": [str(path) for path in files]})
 
     def end(self, summary: Mapping[str, Any]) -> None:
@@ -174,30 +238,63 @@ class JsonView(View):
 
 
 @contextlib.contextmanager
-def choose_view(costs: Costs, *, json_lines: bool) -> Iterator[View]:
-    """Give the view that suits where the output goes."""
-    if json_lines:
-        try:
-            yield JsonView(costs)
-        except ItdaError as error:
-            write_json_line({"event": "run_failed", "error": describe_error(error)})
-            raise
-        return
-    if not sys.stderr.isatty():
-        yield View(costs)
-        return
+def choose_view(
+    costs: Costs,
+    *,
+    style: ProgressStyle | str = ProgressStyle.AUTO,
+    seconds: Seconds | None = None,
+    json_lines: bool = False,
+) -> Iterator[View]:
+    """Give the view of a style; of `auto`, the one that suits where the output goes.
+
+    Args:
+        costs: The work ahead.
+        style: `auto`, `bar`, `lines`, `json` or `none`.
+        seconds: What the work is predicted to take, by job and stage.
+        json_lines: The same as the style `json`.
+    """
+    style = ProgressStyle.JSON if json_lines else ProgressStyle(style)
+    if style is ProgressStyle.AUTO:
+        style = ProgressStyle.BAR if sys.stderr.isatty() else ProgressStyle.LINES
+    match style:
+        case ProgressStyle.JSON:
+            try:
+                yield JsonView(costs, seconds)
+            except ItdaError as error:
+                write_json_line({"event": "run_failed", "error": describe_error(error)})
+                raise
+        case ProgressStyle.NONE:
+            yield QuietView(costs, seconds)
+        case ProgressStyle.LINES:
+            yield View(costs, seconds)
+        case _:
+            with _bar() as bar:
+                yield BarView(costs, bar, seconds)
+
+
+def _bar() -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+    from rich.table import Column
 
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
+    def text(field: str) -> TextColumn:
+        # A name of any length must not push the time left out of the terminal.
+        column = Column(no_wrap=True, overflow="ellipsis")
+        return TextColumn(f"{{task.{field}}}", markup=False, table_column=column)
+
+    return Progress(
+        text("description"),
+        BarColumn(bar_width=20),
         TaskProgressColumn(),
-        TextColumn("{task.fields[stage]}", markup=False),
-        TextColumn("{task.fields[left]}", markup=False),
+        text("fields[stage]"),
+        text("fields[left]"),
+        console=Console(stderr=True, force_terminal=True),
+        transient=True,
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield BarView(costs, bar)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _NAME_LENGTH else text[: _NAME_LENGTH - 1] + "…"
 
 
 def show_failure(event: JobFailed) -> None:

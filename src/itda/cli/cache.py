@@ -1,0 +1,384 @@
+"""`itda cache`: what is kept of earlier runs, how much it may be, and how it goes."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from itda.errors import InputError, OutputError
+
+if TYPE_CHECKING:
+    from itda.engine.store import Pruned, Store
+    from itda.engine.store_entries import Entry
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Results of stages that are kept for later runs: what there is, and how it goes.",
+    pretty_exceptions_enable=False,
+)
+
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
+_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])", re.IGNORECASE)
+_SHORT_KEY = 12
+
+Folder = Annotated[
+    Path | None,
+    typer.Option("--cache", metavar="DIR", help="Where work is kept. (default: your cache)"),
+]
+StageName = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Only results of this stage, such as predict or alignment."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON in place of text.")]
+
+
+@app.command("info")
+def info(cache: Folder = None, json_output: AsJson = False) -> None:
+    """Say where the cache is, what it holds, how much it may hold."""
+    from itda.engine.workplace import work_folder
+    from itda.hub.folders import shown_bytes
+
+    store = _store(cache)
+    entries = store.entries()
+    limit = store.limit
+    stages: dict[str, dict[str, int]] = {}
+    for entry in entries:
+        counted = stages.setdefault(entry.stage, {"entries": 0, "bytes": 0})
+        counted["entries"] += 1
+        counted["bytes"] += entry.size_bytes
+    unfinished = sum(_bytes_in(store.folder / "waiting", work_folder(store)))
+    content = {
+        "folder": str(store.folder),
+        "entries": len(entries),
+        "bytes": sum(entry.size_bytes for entry in entries),
+        "limit_bytes": limit.size_bytes,
+        "limit_source": limit.source,
+        "stages": dict(sorted(stages.items())),
+        "unfinished_bytes": unfinished,
+        "oldest_use": _time_of(entries[-1].used) if entries else None,
+    }
+    if json_output:
+        _print_json(content)
+        return
+    typer.echo(f"folder      {content['folder']}")
+    typer.echo(f"kept        {_counted(len(entries))}, {shown_bytes(_bytes(entries))}")
+    for name, counted in sorted(stages.items()):
+        what = f"{_counted(counted['entries'])}, {shown_bytes(counted['bytes'])}"
+        typer.echo(f"  {name:<10}{what}")
+    typer.echo(f"unfinished  {shown_bytes(unfinished)}")
+    size = "none" if limit.size_bytes is None else shown_bytes(limit.size_bytes)
+    typer.echo(f"limit       {size}, by {limit.source}")
+    if entries:
+        typer.echo(f"oldest use  {content['oldest_use']}")
+
+
+@app.command("list")
+def list_entries(
+    cache: Folder = None, stage: StageName = None, json_output: AsJson = False
+) -> None:
+    """List what is kept, the last used first."""
+    from itda.hub.folders import shown_bytes
+
+    store = _store(cache)
+    entries = [one for one in store.entries() if stage is None or one.stage == stage]
+    _refuse_no_stage(store, stage, entries)
+    if json_output:
+        _print_json({"folder": str(store.folder), "entries": [_described(one) for one in entries]})
+        return
+    if not entries:
+        typer.echo(f"nothing is kept in {store.folder}")
+        return
+    rows: list[tuple[str, ...]] = [("key", "stage", "size", "made", "last used", "itda")]
+    for entry in entries:
+        said = _described(entry)
+        rows.append(
+            (
+                entry.key[:_SHORT_KEY],
+                entry.stage,
+                shown_bytes(entry.size_bytes),
+                said["created"] or "unknown",
+                said["used"],
+                said["itda"] or "unknown",
+            )
+        )
+    _print_table(rows)
+
+
+@app.command("verify")
+def verify(
+    cache: Folder = None,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Remove what is damaged; it is computed anew.")
+    ] = False,
+    json_output: AsJson = False,
+) -> None:
+    """Read every entry and compare each byte with its digest.
+
+    A damaged entry is never used, whether or not it is removed.
+
+    Exit status: 0 all that stay are whole, 1 all are damaged, 2 some are.
+    """
+    from itda.cli.output import print_hint, print_problem
+    from itda.engine.store import DamagedEntryError
+    from itda.engine.store_entries import read_entry
+
+    store = _store(cache)
+    damaged: dict[str, str] = {}
+    removed = whole = 0
+    for entry in store.entries():
+        try:
+            read_entry(entry.folder, entry.key)
+        except DamagedEntryError as error:
+            if not entry.folder.exists():  # another process removed it
+                continue
+            damaged[entry.key] = str(error)
+            if remove:
+                _discard(store, entry.key)
+                removed += 1
+        else:
+            whole += 1
+    if json_output:
+        _print_json(
+            {
+                "folder": str(store.folder),
+                "whole": whole,
+                "removed": removed,
+                "damaged": [{"key": key, "problem": said} for key, said in damaged.items()],
+            }
+        )
+    else:
+        for said in damaged.values():
+            print_problem(f"{said}{'; removed' if remove else ''}")
+        typer.echo(f"{_counted(whole)} whole, {len(damaged)} damaged, {removed} removed")
+        if len(damaged) > removed:
+            print_hint("`itda cache verify --remove` removes what is damaged")
+    if len(damaged) > removed:
+        raise typer.Exit(2 if whole else 1)
+
+
+@app.command("prune")
+def prune(
+    cache: Folder = None,
+    older_than: Annotated[
+        str | None,
+        typer.Option(metavar="AGE", help="Only what was not used for so long: 12h, 30d, 8w."),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE", help="Until no more is kept: 5G, 500M. Oldest use goes first."
+        ),
+    ] = None,
+    stage: StageName = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")
+    ] = False,
+    json_output: AsJson = False,
+) -> None:
+    """Remove what is old, too much, or of one stage; options together narrow it down.
+
+    Without an option, down to the limit. What a running process uses stays.
+    """
+    from itda.engine.store_limit import parse_size
+
+    unused = 0.0 if older_than is None else _seconds(older_than)
+    aim = 0 if to is None else parse_size(to, what="--to")
+    store = _store(cache)
+    if stage is not None:
+        _refuse_no_stage(store, stage, [one for one in store.entries() if one.stage == stage])
+    if older_than is None and to is None and stage is None:
+        limit = store.limit.size_bytes
+        aim = sys.maxsize if limit is None else limit
+    pruned = _pruned(store, stage=stage, unused_for_seconds=unused, to_bytes=aim, dry=dry_run)
+    _report(store, pruned, json_output=json_output, dry=dry_run)
+
+
+@app.command("clear")
+def clear(
+    cache: Folder = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json_output: AsJson = False,
+) -> None:
+    """Remove all that is kept, and what stopped searches left behind.
+
+    Results that were written to folders of your own stay, and so does what a running process uses.
+    """
+    from itda.cli.output import print_warning
+    from itda.engine.workplace import clear_work
+    from itda.hub.folders import shown_bytes
+
+    store = _store(cache)
+    entries = store.entries()
+    if not yes:
+        if not sys.stdin.isatty():
+            raise InputError(
+                "clear: asks before it removes, and there is nobody to ask",
+                hint="add --yes to remove without asking",
+            )
+        what = f"{_counted(len(entries))}, {shown_bytes(_bytes(entries))}"
+        if not typer.confirm(f"Remove all that is kept in {store.folder} ({what})?", err=True):
+            typer.echo("nothing was removed", err=True)
+            raise typer.Exit(1)
+    pruned = _pruned(store)
+    try:
+        _, busy = clear_work(store)
+    except OSError as error:
+        raise _cannot_write(store, error) from error
+    _report(store, pruned, json_output=json_output)
+    if busy:
+        print_warning(f"{busy} searches are being made, and their folders stay")
+
+
+@app.command("limit")
+def limit(
+    size: Annotated[
+        str | None,
+        typer.Argument(metavar="[SIZE]", help="5G, 500M, none, or default to forget what was set."),
+    ] = None,
+    cache: Folder = None,
+    json_output: AsJson = False,
+) -> None:
+    """Say how much may be kept, or set it.
+
+    $ITDA_CACHE_LIMIT goes before what is set here.
+    """
+    from itda.cli.output import print_warning
+    from itda.engine.paths import stage_folder
+    from itda.engine.store_limit import VARIABLE, limit_of, set_limit
+    from itda.hub.folders import shown_bytes
+
+    folder = cache or stage_folder()
+    if size is not None:
+        set_limit(folder, None if size.strip().lower() == "default" else size)
+    now = limit_of(folder)
+    if size is not None and now.source == f"${VARIABLE}":
+        print_warning(f"${VARIABLE} is set and goes before it")
+    if json_output:
+        _print_json({"limit_bytes": now.size_bytes, "limit_source": now.source})
+        return
+    shown = "none" if now.size_bytes is None else shown_bytes(now.size_bytes)
+    typer.echo(f"{shown}, by {now.source}")
+
+
+def _store(cache: Path | None) -> Store:
+    from itda.engine.paths import stage_folder
+    from itda.engine.store import Store
+
+    folder = cache or stage_folder()
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--cache {folder}: is a file, not a folder", hint="name a folder")
+    if cache is not None and not folder.exists():
+        raise InputError(f"--cache {folder}: there is no such folder", hint="name another one")
+    return Store(folder)
+
+
+def _pruned(store: Store, **how: Any) -> Pruned:
+    try:
+        return store.prune(**how)
+    except OSError as error:
+        raise _cannot_write(store, error) from error
+
+
+def _discard(store: Store, key: str) -> None:
+    try:
+        store.discard(key)
+    except OSError as error:
+        raise _cannot_write(store, error) from error
+
+
+def _cannot_write(store: Store, error: OSError) -> OutputError:
+    return OutputError(
+        f"{store.folder}: cannot be written: {error.strerror or error}",
+        hint="only who may write there can remove what is kept",
+    )
+
+
+def _report(store: Store, pruned: Pruned, *, json_output: bool, dry: bool = False) -> None:
+    from itda.cli.output import print_warning
+    from itda.hub.folders import shown_bytes
+
+    if json_output:
+        _print_json(
+            {
+                "folder": str(store.folder),
+                "dry_run": dry,
+                "removed": [_described(entry) for entry in pruned.removed],
+                "removed_bytes": _bytes(pruned.removed),
+                "in_use": [entry.key for entry in pruned.in_use],
+                "bytes": pruned.left_bytes,
+            }
+        )
+    else:
+        typer.echo(
+            f"{'would remove' if dry else 'removed'} {_counted(len(pruned.removed))}, "
+            f"{shown_bytes(_bytes(pruned.removed))}; {shown_bytes(pruned.left_bytes)} "
+            f"{'would stay' if dry else 'stay'}"
+        )
+    if pruned.in_use:
+        print_warning(f"a running process uses {_counted(len(pruned.in_use))}, and so they stay")
+
+
+def _refuse_no_stage(store: Store, stage: str | None, found: list[Entry]) -> None:
+    if stage is None or found:
+        return
+    there = sorted({entry.stage for entry in store.entries()})
+    raise InputError(
+        f"--stage {stage}: nothing of that stage is kept in {store.folder}",
+        hint=f"there is: {', '.join(there)}" if there else "nothing at all is kept",
+    )
+
+
+def _described(entry: Entry) -> dict[str, Any]:
+    said = entry.manifest
+    return {
+        "key": entry.key,
+        "stage": entry.stage,
+        "version": said.get("version"),
+        "bytes": entry.size_bytes,
+        "created": said.get("created"),
+        "used": _time_of(entry.used),
+        "itda": said.get("itda"),
+    }
+
+
+def _seconds(age: str) -> float:
+    match = _AGE.fullmatch(age.strip())
+    if match is None:
+        raise InputError(f"--older-than: {age!r} is no age", hint="write an age such as 12h or 30d")
+    return float(match[1]) * _SECONDS[match[2].lower()]
+
+
+def _bytes(entries: list[Entry] | tuple[Entry, ...]) -> int:
+    return sum(entry.size_bytes for entry in entries)
+
+
+def _bytes_in(*folders: Path) -> list[int]:
+    from itda.engine.store_entries import bytes_on_disk
+
+    return [bytes_on_disk(folder) - 4096 for folder in folders if folder.is_dir()]
+
+
+def _counted(count: int) -> str:
+    return f"{count:,} {'entry' if count == 1 else 'entries'}"
+
+
+def _time_of(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def _print_table(rows: list[tuple[str, ...]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        typer.echo("  ".join(cells).rstrip())
