@@ -25,6 +25,7 @@ STOPPED = (INTERRUPTED, TERMINATED)
 
 COMMANDS = {
     "fold": "itda.cli.fold:fold",
+    "plan": "itda.cli.plan:plan",
     "compare": "itda.cli.compare:compare",
     "models": "itda.cli.models:models",
     "weights": "itda.cli.weights:app",
@@ -37,6 +38,7 @@ COMMANDS = {
     "train": "itda.cli.train:train",
     "eval": "itda.cli.eval:evaluate",
     "parity": "itda.cli.parity:parity",
+    "bench": "itda.cli.bench:app",
 }
 
 # typer 0.15 raises click's own classes, later versions theirs; both name them alike.
