@@ -23,11 +23,19 @@ def index_of(*strides: int) -> tl.dtype:
 
 
 @triton.jit
-def operand(block, dtype: tl.constexpr, widen: tl.constexpr):
-    """Round a block to a dtype for `tl.dot`.
+def rounded(block, dtype: tl.constexpr, widen: tl.constexpr):
+    """Round a block to a dtype, for `tl.dot` or to be stored.
 
-    Triton's interpreter multiplies the bit patterns of bfloat16 (triton-lang/triton issue 11584),
-    so there the rounded numbers are widened again.
+    Triton's interpreter cuts bfloat16 off instead of rounding it, and `tl.dot` multiplies its bit
+    patterns there (triton-lang/triton issue 11584). So with `widen` the numbers are rounded to
+    bfloat16, to nearest even as a GPU does, and stay float32.
     """
-    rounded = block.to(dtype)
-    return rounded.to(tl.float32) if widen else rounded
+    if not widen:
+        result = block.to(dtype)
+    elif block.dtype == tl.bfloat16:
+        result = block.to(tl.float32)
+    else:
+        bits = block.to(tl.float32).to(tl.uint32, bitcast=True)
+        bits = (bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000
+        result = bits.to(tl.float32, bitcast=True)
+    return result

@@ -13,7 +13,7 @@ import triton.language as tl
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from itda.ops.jit import index_of, is_interpreted, operand
+from itda.ops.jit import index_of, is_interpreted, rounded
 from itda.ops.tiles import check, on_device, tile_of, width_of
 
 LOG2_E = 1.4426950408889634
@@ -195,7 +195,7 @@ def _attend(
         mask=in_query[:, None] & in_channel[None, :],
         other=0.0,
     )
-    q = operand(q, query.dtype.element_ty, widen)
+    q = rounded(q, query.dtype.element_ty, widen)
     top = tl.full((tile_queries,), float("-inf"), tl.float32)
     total = tl.zeros((tile_queries,), tl.float32)
     mixed = tl.zeros((tile_queries, value_width), tl.float32)
@@ -208,7 +208,7 @@ def _attend(
             mask=in_key[None, :] & in_channel[:, None],
             other=0.0,
         )
-        k = operand(k, query.dtype.element_ty, widen)
+        k = rounded(k, query.dtype.element_ty, widen)
         scores = tl.dot(q, k, input_precision="ieee") * scale_log2
         if has_bias:
             added = tl.load(
@@ -229,8 +229,8 @@ def _attend(
             mask=in_key[:, None] & in_value[None, :],
             other=0.0,
         )
-        v = operand(v, query.dtype.element_ty, widen)
-        weights = operand(weights, query.dtype.element_ty, widen)
+        v = rounded(v, query.dtype.element_ty, widen)
+        weights = rounded(weights, query.dtype.element_ty, widen)
         mixed = tl.dot(weights, v, mixed * fade[:, None], input_precision="ieee")
         top = higher
         key += step * key_token
@@ -241,6 +241,6 @@ def _attend(
     mixed = mixed / tl.where(total == 0.0, 1.0, total)[:, None]
     tl.store(
         out + at_query[:, None] * out_token + at_value[None, :] * out_channel,
-        mixed.to(out.dtype.element_ty),
+        rounded(mixed, out.dtype.element_ty, widen).to(out.dtype.element_ty),
         mask=in_query[:, None] & in_value[None, :],
     )

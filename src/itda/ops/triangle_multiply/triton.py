@@ -16,7 +16,7 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
-from itda.ops.jit import index_of, is_interpreted, operand
+from itda.ops.jit import index_of, is_interpreted, rounded
 from itda.ops.tiles import check, on_device, tile_of
 
 
@@ -153,14 +153,14 @@ def _multiply(
             mask=in_channel & in_inner[None, :, None] & in_column,
             other=0.0,
         )
-        a = operand(a, out.dtype.element_ty, widen)
-        b = operand(b, out.dtype.element_ty, widen)
+        a = rounded(a, out.dtype.element_ty, widen)
+        b = rounded(b, out.dtype.element_ty, widen)
         product = tl.dot(a, b, product, input_precision="ieee")
         left += step * left_inner
         right += step * right_inner
 
     tl.store(
         out + (at_channel * out_channel + at_row * out_row + at_column * out_column),
-        product.to(out.dtype.element_ty),
+        rounded(product, out.dtype.element_ty, widen).to(out.dtype.element_ty),
         mask=in_channel & in_row & in_column,
     )
