@@ -18,6 +18,7 @@ from itda.engine.cost.constants import Constants
 from itda.engine.cost.devices import Device, describe
 from itda.engine.cost.fit import FEWEST, Errors, Measured, errors, fit, left_out
 from itda.engine.cost.measure import Answer, Case, ExhaustedError, measure
+from itda.engine.device import resolve_device
 from itda.errors import ItdaError
 from itda.hub.weights import read_card
 from itda.models.demand import FORMULAS, Load
@@ -25,7 +26,7 @@ from itda.models.demand import FORMULAS, Load
 if TYPE_CHECKING:
     from itda.models.family import Family
 
-Report = Callable[[float, str], None]
+Report = Callable[[str], None]
 
 SINGLE_SHARES = (0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1.0)
 """Sizes that are measured, as shares of the largest."""
@@ -59,11 +60,22 @@ class Fitted:
     seconds_left_out: Errors
     path: Path
 
+    @property
+    def told(self) -> str:
+        """The same for people."""
+        memory, seconds, alone = self.bytes_error, self.seconds_error, self.seconds_left_out
+        return (
+            f"{self.family}: fitted to {self.points} folds; memory within {memory.median:.1%} "
+            f"(median; worst {memory.worst:.1%}), seconds within {seconds.median:.1%} (worst "
+            f"{seconds.worst:.1%}; each fold by all others {alone.median:.1%}, worst "
+            f"{alone.worst:.1%}); kept in {self.path}"
+        )
+
 
 def calibrate(
     families: Sequence[str],
     device: str,
-    report: Report = lambda _fraction, _message: None,
+    report: Report = lambda _message: None,
     *,
     weights: Mapping[str, Path] | None = None,
     cases: Callable[[Family], list[Case]] | None = None,
@@ -74,8 +86,8 @@ def calibrate(
 
     Args:
         families: Names; one whose weights are not on this machine is left out, and that is told.
-        device: `cpu`, `cuda:0` or `mps`.
-        report: Called with the fraction done and what is being done; may raise to stop.
+        device: `auto`, `cpu`, `cuda:0` or `mps`.
+        report: Told what is being done, and what was found; may raise to stop.
         weights: Weights files of the user's own by family.
         cases: What to fold, where that is not to be chosen here.
 
@@ -84,27 +96,25 @@ def calibrate(
     """
     from itda.models.registry import get_family
 
+    device = resolve_device(device)
     described = describe(device)
+    report(f"{described.shown}: each size is folded in a process of its own")
     found = []
-    for place, name in enumerate(families):
-
-        def of_family(fraction: float, message: str, place: int = place) -> None:
-            report((place + fraction) / len(families), message)
-
+    for name in families:
         family = get_family(name)
         own = (weights or {}).get(name)
         if own is None and not has_weights(family):
-            of_family(0.0, f"{name}: left out, its weights are not on this machine")
+            report(f"{name}: left out, its weights are not on this machine")
             continue
         wanted = cases(family) if cases else chosen_cases(family)
         wanted = [
             dataclasses.replace(case, device=device, weights=str(own) if own else None)
             for case in wanted
         ]
-        fitted = _calibrate_one(family, described, wanted, own, of_family)
+        fitted = _calibrate_one(family, described, wanted, own, report)
         if fitted is not None:
+            report(fitted.told)
             found.append(fitted)
-    report(1.0, "done")
     return found
 
 
@@ -160,20 +170,20 @@ def _calibrate_one(
     notebook = _Notebook(calibration.calibration_file(device), key)
     points: list[Measured] = []
     too_long: float | None = None
-    for place, case in enumerate(sorted(cases, key=_size)):
-        told = _told(case)
+    for place, case in enumerate(sorted(cases, key=_size), 1):
+        told = f"{place} of {len(cases)}: {_told(case)}"
         if too_long is not None and _size(case) > too_long:
-            report(place / len(cases), f"{told}: left out, it would take too long")
+            report(f"{told}: left out, it would take too long")
             continue
-        report(place / len(cases), told)
+        report(told)
         try:
             answer = notebook.get(case) or measure(case)
         except ExhaustedError:
-            report(place / len(cases), f"{told}: left out, memory ran out")
+            report(f"{told}: left out, memory ran out")
             too_long = _size(case)
             continue
         except ItdaError as error:
-            report(place / len(cases), f"{told}: left out: {error.problem}")
+            report(f"{told}: left out: {error.problem}")
             continue
         notebook.add(case, answer)
         if answer.seconds > LONGEST_SECONDS / 2:
@@ -189,7 +199,7 @@ def _calibrate_one(
             )
         )
     if len(points) <= FEWEST:
-        report(1.0, f"{family.name}: left out, only {len(points)} sizes could be measured")
+        report(f"{family.name}: left out, only {len(points)} sizes could be measured")
         return None
     fitted = _store(family.name, key, device, points)
     notebook.remove()

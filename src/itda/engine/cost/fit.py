@@ -15,6 +15,8 @@ from itda.models.demand import Demand
 
 _TOLERANCE = 1e-10
 FEWEST = 3
+LEAST_PER_LIVE = 0.5
+"""Bytes for each that lives, at least: small arrays hide in what loading left, large ones do not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +65,8 @@ def fit(points: Sequence[Measured]) -> Constants:
     peak = np.array([point.bytes for point in points])
     weights = np.array([point.demand.weights_bytes for point in points])
     live = np.array([[1.0, point.demand.live_bytes] for point in points])
-    of_bytes = non_negative(live / peak[:, None], (peak - weights) / peak)
+    least = LEAST_PER_LIVE * live[:, 1]
+    of_bytes = non_negative(live / peak[:, None], (peak - weights - least) / peak)
     kinds = sorted({kind for point in points for kind in point.demand.work})
     work = np.array(
         [[1.0, *(point.demand.work.get(kind, 0.0) for kind in kinds)] for point in points]
@@ -72,7 +75,7 @@ def fit(points: Sequence[Measured]) -> Constants:
     of_seconds = non_negative(work / seconds[:, None], np.ones(len(points)))
     return Constants(
         fixed_bytes=float(of_bytes[0]),
-        bytes_per_live=float(of_bytes[1]),
+        bytes_per_live=LEAST_PER_LIVE + float(of_bytes[1]),
         address_bytes=max(point.address_bytes for point in points),
         fixed_seconds=float(of_seconds[0]),
         seconds=dict(zip(kinds, map(float, of_seconds[1:]), strict=True)),
