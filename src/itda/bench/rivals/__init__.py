@@ -1,0 +1,1 @@
+"""Our Pairformer block beside the same block of other packages."""
