@@ -26,7 +26,7 @@ from itda.models.demand import FORMULAS, Load
 if TYPE_CHECKING:
     from itda.models.family import Family
 
-Report = Callable[[str], None]
+Report = Callable[[float, str], None]
 
 SINGLE_SHARES = (0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1.0)
 """Sizes that are measured, as shares of the largest."""
@@ -75,7 +75,7 @@ class Fitted:
 def calibrate(
     families: Sequence[str],
     device: str,
-    report: Report = lambda _message: None,
+    report: Report = lambda _fraction, _message: None,
     *,
     weights: Mapping[str, Path] | None = None,
     cases: Callable[[Family], list[Case]] | None = None,
@@ -87,7 +87,7 @@ def calibrate(
     Args:
         families: Names; one whose weights are not on this machine is left out, and that is told.
         device: `auto`, `cpu`, `cuda:0` or `mps`.
-        report: Told what is being done, and what was found; may raise to stop.
+        report: Told the fraction done, and what is being done or was found; may raise to stop.
         weights: Weights files of the user's own by family.
         cases: What to fold, where that is not to be chosen here.
 
@@ -98,22 +98,27 @@ def calibrate(
 
     device = resolve_device(device)
     described = describe(device)
-    report(f"{described.shown}: each size is folded in a process of its own")
+    report(0.0, f"{described.shown}: each size is folded in a process of its own")
     found = []
-    for name in families:
+    for place, name in enumerate(families):
         family = get_family(name)
+        done, share = place / len(families), 1 / len(families)
         own = (weights or {}).get(name)
         if own is None and not has_weights(family):
-            report(f"{name}: left out, its weights are not on this machine")
+            report(done + share, f"{name}: left out, its weights are not on this machine")
             continue
         wanted = cases(family) if cases else chosen_cases(family)
         wanted = [
             dataclasses.replace(case, device=device, weights=str(own) if own else None)
             for case in wanted
         ]
-        fitted = _calibrate_one(family, described, wanted, own, report)
+
+        def tell(fraction: float, message: str, done: float = done, share: float = share) -> None:
+            report(done + share * fraction, message)
+
+        fitted = _calibrate_one(family, described, wanted, own, tell)
         if fitted is not None:
-            report(fitted.told)
+            report(done + share, fitted.told)
             found.append(fitted)
     return found
 
@@ -171,19 +176,19 @@ def _calibrate_one(
     points: list[Measured] = []
     too_long: float | None = None
     for place, case in enumerate(sorted(cases, key=_size), 1):
-        told = f"{place} of {len(cases)}: {_told(case)}"
+        told, before = f"{place} of {len(cases)}: {_told(case)}", (place - 1) / len(cases)
         if too_long is not None and _size(case) > too_long:
-            report(f"{told}: left out, it would take too long")
+            report(before, f"{told}: left out, it would take too long")
             continue
-        report(told)
+        report(before, told)
         try:
             answer = notebook.get(case) or measure(case)
         except ExhaustedError:
-            report(f"{told}: left out, memory ran out")
+            report(before, f"{told}: left out, memory ran out")
             too_long = _size(case)
             continue
         except ItdaError as error:
-            report(f"{told}: left out: {error.problem}")
+            report(before, f"{told}: left out: {error.problem}")
             continue
         notebook.add(case, answer)
         if answer.seconds > LONGEST_SECONDS / 2:
@@ -199,7 +204,7 @@ def _calibrate_one(
             )
         )
     if len(points) <= FEWEST:
-        report(f"{family.name}: left out, only {len(points)} sizes could be measured")
+        report(1.0, f"{family.name}: left out, only {len(points)} sizes could be measured")
         return None
     fitted = _store(family.name, key, device, points)
     notebook.remove()

@@ -16,7 +16,7 @@ from itda.models.demand import Demand
 _TOLERANCE = 1e-10
 FEWEST = 3
 LEAST_PER_LIVE = 0.5
-"""Bytes for each that lives, at least: small arrays hide in what loading left, large ones do not."""
+"""Of bytes for each that lives: small arrays hide in what loading left, large ones do not."""
 
 
 @dataclass(frozen=True, kw_only=True)
