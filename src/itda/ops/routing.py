@@ -202,11 +202,19 @@ def optional(op: str, backend: str) -> ModuleType:
         raise missing(op, backend, error.name or backend) from error
 
 
-def missing(op: str, backend: str, package: str) -> DependencyError:
-    """Make the error for a backend whose package is not installed."""
+def missing(op: str, backend: str, package: str, *, install: str = "") -> DependencyError:
+    """Make the error for a backend whose package is not installed.
+
+    Args:
+        op: For the message.
+        backend: That was asked for.
+        package: By the name that it is imported by.
+        install: By the name that it is installed by, where that is another one.
+    """
+    install = install or package.replace("_", "-")
     return DependencyError(
         f"{op}: the backend {backend!r} needs the package {package!r}, which is not installed",
-        hint=f"pip install {package.replace('_', '-')}, or leave the choice of backend to 'auto'",
+        hint=f"pip install {install}, or leave the choice of backend to 'auto'",
     )
 
 

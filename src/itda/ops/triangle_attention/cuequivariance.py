@@ -27,7 +27,10 @@ def triangle_attention(
     """
     try:
         from cuequivariance_torch import triangle_attention as fused
-
+    except ImportError as error:
+        package = "cuequivariance_torch"
+        raise missing("triangle_attention", "cuequivariance", package) from error
+    try:
         mixed: Tensor = fused(
             query.transpose(2, 3).contiguous(),
             key.transpose(2, 3).contiguous(),
@@ -38,9 +41,11 @@ def triangle_attention(
         )
     except ImportError as error:
         # The package imports its kernels, which are a second package, when it is called.
-        package = "cuequivariance_torch"
-        if error.name not in (None, package):
-            package = error.name
-        raise missing("triangle_attention", "cuequivariance", package) from error
+        raise missing(
+            "triangle_attention",
+            "cuequivariance",
+            "cuequivariance_ops_torch",
+            install="cuequivariance-ops-torch-cu12 (or -cu13)",
+        ) from error
     any_key = mask.any(-1)[:, :, None, None, None]
     return (mixed.transpose(2, 3) * any_key.to(mixed.dtype)).to(value.dtype)
