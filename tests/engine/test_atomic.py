@@ -4,7 +4,14 @@ import os
 
 import pytest
 
-from itda.engine.atomic import DiskFullError, output_error, replacing, write_bytes, write_json
+from itda.engine.atomic import (
+    DiskFullError,
+    output_error,
+    remove_leftovers,
+    replacing,
+    write_bytes,
+    write_json,
+)
 from itda.errors import OutputError
 
 
@@ -58,3 +65,11 @@ def test_hint_fits_the_cause(tmp_path, code, word) -> None:
 def test_name_with_a_byte_that_is_not_utf8_can_be_written(tmp_path) -> None:
     write_json(tmp_path / "file", {"name": "caf\udce9 한글"})
     assert json.loads((tmp_path / "file").read_bytes()) == {"name": "caf\udce9 한글"}
+
+
+def test_leftovers_of_these_names_go_and_no_others(tmp_path) -> None:
+    stay = [".0123abcd-other.cif", "0123abcd-a.cif", ".0123abcd-a.cif.bak", "a.cif", ".xyz-a.cif"]
+    for name in [".0123abcd-a.cif", *stay]:
+        (tmp_path / name).touch()
+    remove_leftovers(tmp_path, {"a.cif"})
+    assert {path.name for path in tmp_path.iterdir()} == set(stay)

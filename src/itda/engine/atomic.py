@@ -6,8 +6,9 @@ import contextlib
 import errno
 import json
 import os
+import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from itda.errors import OutputError
@@ -21,6 +22,7 @@ _HINTS = {
     errno.ENAMETOOLONG: "give the record a shorter name",
 }
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_WAITING = re.compile(r"\.[0-9a-f]{8}-(.+)")
 
 
 class DiskFullError(OutputError):
@@ -52,6 +54,18 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             waiting.unlink()
+
+
+def remove_leftovers(folder: Path, names: Container[str]) -> None:
+    """Remove what killed runs left of files that they were writing; of these names and no others.
+
+    Raises:
+        OutputError: One cannot be removed.
+    """
+    for path in list(folder.iterdir()):
+        match = _WAITING.fullmatch(path.name)
+        if match is not None and match[1] in names:
+            remove_file(path)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

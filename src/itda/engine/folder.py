@@ -13,7 +13,7 @@ from typing import Any
 
 import itda
 from itda.engine import summary
-from itda.engine.atomic import DiskFullError, output_error
+from itda.engine.atomic import DiskFullError, output_error, remove_leftovers
 from itda.engine.events import JobFailed, describe_error
 from itda.engine.files import estimated_bytes, file_names, write_result, written_digest
 from itda.engine.plan import Plan
@@ -94,6 +94,7 @@ class OutputFolder:
             probe.unlink()
         except OSError as error:
             raise output_error(self.folder, error) from error
+        remove_leftovers(self.folder, self._names())
         self._check_room()
         self._settle_earlier_run()
         self.write_summary("running")
@@ -157,6 +158,12 @@ class OutputFolder:
         # The last summary of the run will tell if it cannot be written.
         with contextlib.suppress(OutputError):
             self.write_summary("running")
+
+    def _names(self) -> set[str]:
+        """Return the names of all files that this run may write."""
+        jobs = (request.job for request in self._plan.requests)
+        results = (name for job in jobs for name in file_names(job).values())
+        return {"probe", summary.JSON_NAME, summary.TSV_NAME, *results}
 
     def _check_room(self) -> None:
         needed = sum(estimated_bytes(request.job) for request in self._plan.requests)
