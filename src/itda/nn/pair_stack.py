@@ -33,11 +33,15 @@ class Transition(nn.Module):
 
     def forward(self, x: Float[Tensor, "*shape channel"]) -> Float[Tensor, "*shape channel"]:
         """Give the update to add to `x`."""
-        gate, value = self.up(normed(self.norm, x, self.up)).chunk(2, dim=-1)
+        x = normed(self.norm, x, self.up)
         if torch.is_grad_enabled():
+            gate, value = self.up(x).chunk(2, dim=-1)
             out: Tensor = self.down(functional.silu(gate) * value)
-        else:
-            out = self.down(functional.silu(gate).mul_(value))
+            return out
+        # One after the other, so that less is in use at a time.
+        to_gate, to_value = self.up.weight.chunk(2)
+        hidden = functional.silu(functional.linear(x, to_gate), inplace=True)
+        out = self.down(hidden.mul_(functional.linear(x, to_value)))
         return out
 
 
@@ -121,11 +125,13 @@ class TriangleMultiplication(nn.Module):
         """
         batch, rows, columns, channels = pair.shape
         edges = self.project.weight.new_empty(batch, 2 * channels, rows, columns)
+        whole = bool(pair_mask.all())
         for part in row_slices(pair):
             x = normed(self.norm, pair[:, part], self.project).flatten(1, 2).transpose(1, 2)
             gated = _project_first(self.project, x).mul_(_project_first(self.gate, x).sigmoid_())
-            kept = pair_mask[:, part].to(gated.dtype).flatten(1)[:, None]
-            edges[:, :, part] = gated.mul_(kept).unflatten(2, (-1, columns))
+            if not whole:
+                gated.mul_(pair_mask[:, part].flatten(1)[:, None])
+            edges[:, :, part] = gated.unflatten(2, (-1, columns))
         left, right = edges.permute(0, 2, 3, 1).chunk(2, dim=-1)
         return triangle_multiply(left, right, outgoing=self.outgoing).permute(0, 3, 1, 2)
 
@@ -149,9 +155,11 @@ class TriangleMultiplication(nn.Module):
         shift = functional.linear(
             self.norm_out.bias.to(dtype), self.project_out.weight, self.project_out.bias
         )
-        projected: Tensor = torch.matmul(centred.to(dtype).transpose(1, 2), weight.t())
-        out: Tensor = projected.mul_(width[..., None]).add_(shift).unflatten(1, product.shape[2:])
-        return out
+        projected = weight.new_empty(len(flat), flat.shape[2], len(weight))
+        # Item by item: a product with a batch copies what stands in columns.
+        for item, columns in zip(projected, centred.to(dtype), strict=True):
+            torch.mm(columns.t(), weight.t(), out=item)
+        return projected.mul_(width[..., None]).add_(shift).unflatten(1, product.shape[2:])
 
     def _edges(
         self,
@@ -225,10 +233,10 @@ class TriangleAttention(nn.Module):
     ) -> Float[Tensor, "batch row col channel"]:
         """Give the update to add to `pair`."""
         edges, mask = self._oriented(pair, pair_mask)
-        bias = self._bias(edges)
+        x, bias = self._normed(edges)
         out = torch.cat(
-            [self._rows(edges[:, rows], bias, mask[:, rows]) for rows in self._slices(edges)], dim=1
-        )
+            [self._rows(x[:, rows], bias, mask[:, rows]) for rows in self._slices(edges)], dim=1
+        ).to(pair.dtype)
         return out if self.starting else out.transpose(1, 2)
 
     def add_to(
@@ -236,12 +244,11 @@ class TriangleAttention(nn.Module):
         pair: Float[Tensor, "batch row col channel"],
         pair_mask: Bool[Tensor, "batch row col"],
     ) -> Float[Tensor, "batch row col channel"]:
-        """Add the update to `pair` in place, which needs no second tensor of its size."""
+        """Add the update to `pair` in place, without gradients."""
         edges, mask = self._oriented(pair, pair_mask)
-        bias = self._bias(edges).contiguous()
+        x, bias = self._normed(edges)
         for rows in row_slices(edges):
-            # The bias is read from all edges beforehand; a row sees no other row besides.
-            edges[:, rows] += self._rows(edges[:, rows], bias, mask[:, rows])
+            edges[:, rows] += self._rows(x[:, rows], bias, mask[:, rows])
         return pair
 
     def _oriented(
@@ -256,23 +263,37 @@ class TriangleAttention(nn.Module):
     def _slices(self, edges: Float[Tensor, "batch row col channel"]) -> list[slice]:
         return [slice(None)] if torch.is_grad_enabled() else list(row_slices(edges))
 
-    def _bias(
+    def _normed(
         self, edges: Float[Tensor, "batch row col channel"]
-    ) -> Float[Tensor, "batch head query key"]:
-        bias = map_rows(edges, lambda rows: self.bias(normed(self.norm, rows, self.bias)))
-        return bias.permute(0, 3, 2, 1) if self.bias_transposed else bias.permute(0, 3, 1, 2)
+    ) -> tuple[Float[Tensor, "batch row col channel"], Float[Tensor, "batch head query key"]]:
+        """Norm all edges, and read the bias, which every row needs, from them."""
+        if torch.is_grad_enabled():
+            x: Tensor = self.norm(edges)
+            bias: Tensor = self.bias(x)
+        else:
+            # Edges of ending nodes stand in columns: here they are read once.
+            x = edges.new_empty(edges.shape, dtype=self.project.weight.dtype)
+            bias = edges.new_empty(*edges.shape[:-1], self.heads)
+            for rows in row_slices(edges):
+                part = self.norm(edges[:, rows])
+                x[:, rows], bias[:, rows] = part, self.bias(part)
+        order = (0, 3, 2, 1) if self.bias_transposed else (0, 3, 1, 2)
+        return x, bias.permute(order).contiguous()
 
     def _rows(
         self,
-        edges: Float[Tensor, "batch part col channel"],
+        x: Float[Tensor, "batch part col channel"],
         bias: Float[Tensor, "batch head query key"],
         mask: Bool[Tensor, "batch part col"],
     ) -> Float[Tensor, "batch part col channel"]:
-        x = normed(self.norm, edges, self.project)
+        projected = self.project(x)
+        if x.device.type == "cpu":
+            # There attention is as fast in float32, and its logits are not rounded.
+            projected = projected.to(bias.dtype)
         query, key, value = (
-            part.unflatten(-1, (self.heads, -1)) for part in self.project(x).chunk(3, dim=-1)
+            part.unflatten(-1, (self.heads, -1)) for part in projected.chunk(3, dim=-1)
         )
-        mixed = triangle_attention(query, key, value, bias=bias, mask=mask).flatten(-2)
+        mixed = triangle_attention(query, key, value, bias=bias, mask=mask).flatten(-2).to(x.dtype)
         out: Tensor = self.project_out(mixed * torch.sigmoid(self.gate(x)))
         return out
 
