@@ -204,3 +204,16 @@ def test_nothing_imports_triton_before_it_is_asked_for():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("told", ["", "reference"])
+def test_torch_compile_goes_through_the_choice_in_one_graph(monkeypatch, told):
+    monkeypatch.setenv(routing.VARIABLE, told)
+
+    def mixed(one, mask):
+        return attention(one, one, one, bias=None, key_mask=mask)
+
+    one, mask = torch.randn(1, 2, 5, 8), torch.ones(1, 5) > 0
+    compiled = torch.compile(mixed, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(one, mask), mixed(one, mask))

@@ -195,6 +195,13 @@ def test_other_dtypes_are_refused():
         attention(**given, backend="triton")
 
 
+def test_a_mask_on_another_device_is_refused():
+    given = single_case(8, torch.float32)
+    given["key_mask"] = given["key_mask"].to("meta")
+    with pytest.raises(CapabilityError, match="another on meta"):
+        attention(**given, backend="triton")
+
+
 def test_gradients_are_refused_by_name_and_routed_by_auto():
     given = single_case(8, torch.float32)
     given["query"].requires_grad_()

@@ -14,7 +14,6 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -75,12 +74,9 @@ class Route:
         )
 
 
-@cache
 def table() -> Mapping[str, tuple[Route, ...]]:
-    """Read the table that stands beside this file: lines by op, first fit wins."""
-    text = Path(__file__).with_name("routing.json").read_text(encoding="utf-8")
-    lines = json.loads(text)
-    return MappingProxyType({op: tuple(_route(line) for line in lines[op]) for op in BACKENDS})
+    """Give the table that stands beside this file: lines by op, first fit wins."""
+    return _TABLE
 
 
 def choose(
@@ -228,7 +224,6 @@ def _told(op: str) -> str | None:
     return _parsed(text).get(op) if text else None
 
 
-@cache
 def _parsed(text: str) -> Mapping[str, str]:
     told: dict[str, str] = {}
     single: dict[str, str] = {}
@@ -270,3 +265,13 @@ def _within(value: int | None, bounds: tuple[int | None, int | None]) -> bool:
 def _route(line: dict[str, Any]) -> Route:
     ranges = {name: tuple(line[name]) for name in ("channels", "tokens", "dtypes") if name in line}
     return Route(line["backend"], line["measured"], line.get("device"), **ranges)
+
+
+def _read() -> Mapping[str, tuple[Route, ...]]:
+    text = Path(__file__).with_name("routing.json").read_text(encoding="utf-8")
+    lines = json.loads(text)
+    return MappingProxyType({op: tuple(_route(line) for line in lines[op]) for op in BACKENDS})
+
+
+# Read at once: torch.compile, which follows what an op does, could not follow it into a file.
+_TABLE = _read()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -37,7 +36,7 @@ def tile_of(kernel: str, *, width: int, size: int) -> Mapping[str, int]:
     Returns:
         Sizes by name, with `warps` and `stages`.
     """
-    for line in _table()[kernel]:
+    for line in _TABLE[kernel]:
         if line.get("bytes", size) == size and width <= line.get("most_channels", width):
             return line
     raise CapabilityError(f"{kernel}: no tile for {width} channels of {size} bytes")
@@ -48,7 +47,8 @@ def check(op: str, *given: Tensor, interpreted: bool) -> None:
 
     Args:
         op: For the message.
-        given: Inputs, which have to stand on one device and have one of `DTYPES`.
+        given: Inputs, which have to stand on one device and have one of `DTYPES`, or be
+            a mask.
         interpreted: Whether Triton's interpreter runs the kernel, which takes a CPU's memory.
 
     Raises:
@@ -62,7 +62,7 @@ def check(op: str, *given: Tensor, interpreted: bool) -> None:
             "slowly on the CPU",
         )
     for tensor in given:
-        if tensor.dtype not in DTYPES:
+        if tensor.dtype not in (*DTYPES, torch.bool):
             raise CapabilityError(
                 f"{op}: Triton's kernels take float32, bfloat16 and float16, not {tensor.dtype}",
                 hint="convert the input, or use the backend 'reference'",
@@ -79,8 +79,7 @@ def on_device(tensor: Tensor) -> AbstractContextManager[object]:
     return torch.cuda.device(tensor.device) if tensor.is_cuda else nullcontext()
 
 
-@cache
-def _table() -> Mapping[str, tuple[Mapping[str, int], ...]]:
+def _read() -> Mapping[str, tuple[Mapping[str, int], ...]]:
     lines = json.loads(Path(__file__).with_name("tiles.json").read_text(encoding="utf-8"))
     return MappingProxyType(
         {
@@ -89,3 +88,7 @@ def _table() -> Mapping[str, tuple[Mapping[str, int], ...]]:
             if kernel != "about"
         }
     )
+
+
+# Read at once: torch.compile, which follows what an op does, could not follow it into a file.
+_TABLE = _read()

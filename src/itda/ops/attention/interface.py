@@ -12,10 +12,6 @@ from itda.ops.attention import reference, sdpa
 
 Backend = Literal["auto", "reference", "sdpa", "triton"]
 
-SMALLEST_FUSED_HEAD = 8
-"""Below this head size PyTorch's fused kernels have been wrong or slower; the table of
-`ops.routing` names the reference there."""
-
 
 def choose_backend(
     head_channels: int,

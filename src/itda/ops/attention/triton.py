@@ -61,7 +61,7 @@ def attend_rows(
         CapabilityError: See `tiles.check`.
     """
     interpreted = is_interpreted(_attend)
-    given = (query, key, value) if bias is None else (query, key, value, bias)
+    given = (query, key, value, mask) if bias is None else (query, key, value, mask, bias)
     check(op, *given, interpreted=interpreted)
     key, kept = key.to(query.dtype), mask.view(torch.uint8)
     out = value.new_empty(*query.shape[:-1], value.shape[-1])

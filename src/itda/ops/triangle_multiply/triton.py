@@ -2,7 +2,8 @@
 
 Forward only. A program multiplies a few channels' tiles at once, so that what lies side by side in
 memory is read together and no tensor is transposed. Strides are honoured: inputs with channels
-first are read as they are, too. Sums are float32; float32 inputs are multiplied without tf32.
+first are read as they are, too, though there `matmul` has plain matrices already. Sums are float32;
+float32 inputs are multiplied without tf32.
 
 cuEquivariance has no backend for this op: its `triangle_multiplicative_update` spans the norms,
 gates and projections around the product, which here belong to the layer that calls the op.
