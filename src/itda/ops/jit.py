@@ -27,7 +27,7 @@ def rounded(block, dtype: tl.constexpr, widen: tl.constexpr):
     """Round a block to a dtype, for `tl.dot` or to be stored.
 
     Triton's interpreter cuts bfloat16 off instead of rounding it, and `tl.dot` multiplies its bit
-    patterns there (triton-lang/triton issue 11584). So with `widen` the numbers are rounded to
+    patterns there, which upstream knows. So with `widen` the numbers are rounded to
     bfloat16, to nearest even as a GPU does, and stay float32.
     """
     if not widen:
