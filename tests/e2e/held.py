@@ -48,12 +48,12 @@ def hold_events() -> None:
 def hold_puts() -> None:
     write, rename = store.write_entry, store._rename
 
-    def written(folder, key, files, *, stage, version) -> None:
+    def written(folder, key, files, *, stage, **how) -> None:
         if stage in PLACE:
             name, content = next(iter(files.items()))
             (folder / name).write_bytes(content[: len(content) // 2])
         hold_at("put", stage)
-        write(folder, key, files, stage=stage, version=version)
+        write(folder, key, files, stage=stage, **how)
 
     def renamed(source, target) -> None:
         rename(source, target)

@@ -16,6 +16,9 @@ from itda.engine.workplace import workplace
 
 Value = TypeVar("Value")
 
+SYNCED_FROM_SECONDS = 1.0
+"""A result that took less is not worth waiting for the disk: a power cut may cost it."""
+
 
 class Stage(NamedTuple):
     """A kind of stage.
@@ -102,8 +105,10 @@ class Stages:
         """
 
         def work(progress: Progress) -> tuple[Value, str]:
+            began = time.perf_counter()
             value = compute(progress)
-            return value, self.keep(job, stage, inputs, value, codec)
+            seconds = time.perf_counter() - began
+            return value, self.keep(job, stage, inputs, value, codec, seconds=seconds)
 
         return (yield from self._find_or(job, stage, inputs, work, codec))
 
@@ -167,14 +172,24 @@ class Stages:
         inputs: Mapping[str, object],
         value: Value,
         codec: Codec[Value],
+        *,
+        seconds: float = SYNCED_FROM_SECONDS,
     ) -> str:
-        """Put a result in the store; returns a warning where that cannot be done, else nothing."""
+        """Put a result, which took so many seconds, in the store.
+
+        Returns:
+            A warning where that cannot be done; else nothing.
+        """
         if self.store is None:
             return ""
         files = codec.encode(value)
         try:
             self.store.put(
-                self._key(job, stage, inputs), files, stage=stage.name, version=stage.version
+                self._key(job, stage, inputs),
+                files,
+                stage=stage.name,
+                version=stage.version,
+                sync=seconds >= SYNCED_FROM_SECONDS,
             )
         except OSError as error:
             return (

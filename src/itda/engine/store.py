@@ -30,7 +30,7 @@ from itda.errors import InputError
 __all__ = ["DamagedEntryError", "Pruned", "Store", "digest_of", "digest_of_file"]
 
 ABANDONED_AFTER_SECONDS = 24 * 3600.0
-COUNTED_EVERY_SECONDS = 24 * 3600.0
+COUNTED_EVERY_SECONDS = 30 * 24 * 3600.0
 
 _FILLED_AFTER_PRUNING = 0.9
 _GROWTH_UNTIL_NEXT_TRY = 0.02
@@ -74,7 +74,7 @@ class Store:
     """A folder of stage results that several processes may share.
 
     An entry is a folder of files with a manifest of their sizes and digests. It is written beside
-    its place, synced, and renamed into it, so that a reader finds all of it or none; each read
+    its place and renamed into it, so that a reader finds all of it or none; each read
     compares every byte with the manifest.
 
     When a `put` takes the store past its limit, the entries that were not used for longest go. One
@@ -132,7 +132,13 @@ class Store:
             raise
 
     def put(
-        self, key: str, files: Mapping[str, bytes], *, stage: str = "", version: int = 0
+        self,
+        key: str,
+        files: Mapping[str, bytes],
+        *,
+        stage: str = "",
+        version: int = 0,
+        sync: bool = True,
     ) -> None:
         """Keep an entry; one that is there already stays.
 
@@ -141,6 +147,8 @@ class Store:
             files: Content by name.
             stage: The stage that it is the result of, for people.
             version: The stage's version, for people.
+            sync: Whether to wait until it is on the disk. Otherwise a power cut soon after may
+                cost it, which the next `get` sees.
 
         Raises:
             OSError: The folder cannot be written or the disk is full; nothing is left behind.
@@ -150,7 +158,7 @@ class Store:
         waiting.mkdir(parents=True)
         came = 0
         try:
-            write_entry(waiting, key, files, stage=stage, version=version)
+            write_entry(waiting, key, files, stage=stage, version=version, sync=sync)
             size = bytes_on_disk(waiting)
             place.parent.mkdir(parents=True, exist_ok=True)
             with tally(self.folder, alone=False):
@@ -160,6 +168,8 @@ class Store:
                 with contextlib.suppress(FileExistsError):
                     _rename(waiting, place)
                     came = size
+                    if sync:
+                        sync_folder(place.parent)
         finally:
             shutil.rmtree(waiting, ignore_errors=True)
             self._sweep()
@@ -307,4 +317,3 @@ def _rename(source: Path, target: Path) -> None:
         if target.exists():
             raise FileExistsError(target) from None
         raise
-    sync_folder(target.parent)

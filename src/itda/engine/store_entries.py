@@ -97,15 +97,15 @@ def bytes_on_disk(folder: Path) -> int:
 
 
 def write_entry(
-    folder: Path, key: str, files: Mapping[str, bytes], *, stage: str, version: int
+    folder: Path, key: str, files: Mapping[str, bytes], *, stage: str, version: int, sync: bool
 ) -> None:
-    """Write an entry's files and then its manifest, all of them synced.
+    """Write an entry's files and then its manifest; wait for the disk where `sync` says so.
 
     Raises:
         OSError: They cannot be written.
     """
     for name, content in files.items():
-        _write_synced(folder / name, content)
+        _write(folder / name, content, sync=sync)
     manifest = {
         "format": FORMAT,
         "key": key,
@@ -118,8 +118,9 @@ def write_entry(
             for name, content in files.items()
         },
     }
-    _write_synced(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
-    sync_folder(folder)
+    _write(folder / MANIFEST, json.dumps(manifest, indent=1).encode(), sync=sync)
+    if sync:
+        sync_folder(folder)
 
 
 def read_entry(folder: Path, key: str) -> dict[str, bytes]:
@@ -156,11 +157,12 @@ def _read_verified(path: Path, *, size: int, sha256: str) -> bytes:
     return content
 
 
-def _write_synced(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes, *, sync: bool) -> None:
     with path.open("wb") as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _folders(folder: Path) -> Iterator[Path]:
