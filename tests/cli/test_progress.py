@@ -141,6 +141,21 @@ class TestBar:
         stage(view, "validity", "job_3")
         assert bar.shown.startswith("2 jobs")
 
+    def test_two_batches_at_once_say_what_most_jobs_are_at(self) -> None:
+        bar = FakeBar()
+        view = BarView(COSTS, bar)
+        begin(view, *NAMES[:7])
+        stage(view, "predict", *NAMES[:7])
+        seen = set()
+        for _ in range(3):
+            for name in NAMES[:4]:
+                further(view, "predict", 0.75, name, message="geometry")
+            for name in NAMES[4:7]:
+                further(view, "predict", 0.4, name, message="network")
+                seen.add(bar.fields["stage"])
+        assert all(doing.startswith("geometry ") for doing in seen)
+        assert bar.shown == "7 jobs, 0 of 20 done | geometry 60%"
+
     def test_one_job(self) -> None:
         bar = FakeBar()
         view = BarView(COSTS, bar)

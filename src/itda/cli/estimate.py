@@ -95,6 +95,23 @@ class _Piece:
         return (self.fraction - (self.first_fraction or 0.0)) * self.units
 
 
+@dataclass
+class _Sum:
+    """Work of a kind that is waiting."""
+
+    units: float = 0.0
+    pieces: int = 0
+
+    def add(self, units: Sequence[float]) -> None:
+        self.units += sum(units)
+        self.pieces += len(units)
+
+    def remove(self, units: Sequence[float]) -> None:
+        self.pieces -= len(units)
+        # Exactly nothing where nothing is left, whatever was lost in adding up.
+        self.units = max(self.units - sum(units), 0.0) if self.pieces else 0.0
+
+
 class Estimate:
     """Learns from the events of a run how long each kind of stage takes.
 
@@ -119,10 +136,12 @@ class Estimate:
         self._clock = clock
         self._then = clock()
         self._ahead, self._predicted = _in_seconds(costs, seconds or {})
-        self._total: defaultdict[str, float] = defaultdict(float)
+        # Sums beside the pieces themselves, as events are many and jobs may be.
+        self._waiting: defaultdict[str, _Sum] = defaultdict(_Sum)
         for stages in self._ahead.values():
-            for kind, units in stages.items():
-                self._total[kind] += sum(units)
+            for kind, pieces in stages.items():
+                self._waiting[kind].add(pieces)
+        self._total = {kind: waiting.units for kind, waiting in self._waiting.items()}
         self._measured_units: defaultdict[str, float] = defaultdict(float)
         self._measured_seconds: defaultdict[str, float] = defaultdict(float)
         self._flying: dict[tuple[str, str], list[_Piece]] = {}
@@ -146,7 +165,8 @@ class Estimate:
             case StageFinished():
                 self._finish(event)
             case JobFinished() | JobFailed():
-                self._ahead.pop(event.job, None)
+                for kind, units in self._ahead.pop(event.job, {}).items():
+                    self._waiting[kind].remove(units)
                 for key in [key for key in self._flying if key[0] == event.job]:
                     del self._flying[key]
 
@@ -198,12 +218,14 @@ class Estimate:
 
     def _start(self, job: str, stage: str) -> None:
         stages = self._ahead.get(job, {})
-        if stage == "predict":
+        if stage == "predict" and self._waiting["weights"].pieces:
             # They are ready by now, whether or not a stage of theirs was seen.
             for others in self._ahead.values():
-                others["weights"] = []
+                self._waiting["weights"].remove(others.pop("weights", []))
         ahead = stages.get(stage, [])
         piece = _Piece(ahead.pop(0), known=True) if ahead else _Piece(1.0, known=False)
+        if piece.known:
+            self._waiting[stage].remove([piece.units])
         self._flying.setdefault((job, stage), []).append(piece)
         kinds = {kind for _, kind in self._flying}
         self._overlapped = self._overlapped or ("predict" in kinds and bool(kinds & SEARCHES))
@@ -238,12 +260,11 @@ class Estimate:
                 yield from pieces
 
     def _left(self) -> dict[str, float]:
-        left: defaultdict[str, float] = defaultdict(float)
-        for stages in self._ahead.values():
-            for kind, units in stages.items():
-                left[kind] += sum(units)
+        left = {kind: waiting.units for kind, waiting in self._waiting.items()}
         for (_, kind), pieces in self._flying.items():
-            left[kind] += sum(one.units * (1.0 - one.fraction) for one in pieces if one.known)
+            for piece in pieces:
+                if piece.known:
+                    left[kind] = left.get(kind, 0.0) + piece.units * (1.0 - piece.fraction)
         return left
 
     def _rate(self, kind: str) -> float | None:
@@ -256,7 +277,7 @@ class Estimate:
             seconds += sum(piece.seconds for piece in pieces)
         if kind in self._predicted:
             # So that the first small piece does not decide.
-            trust = _TRUST_IN_PREDICTION * self._total[kind]
+            trust = _TRUST_IN_PREDICTION * self._total.get(kind, 0.0)
             units, seconds = units + trust, seconds + trust
         return seconds / units if units > 0 else None
 

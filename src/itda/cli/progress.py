@@ -6,6 +6,7 @@ import contextlib
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,7 @@ class View:
         self._estimate = Estimate(costs, seconds)
         self._spoke = time.monotonic()
         self._places: dict[str, str] = {}
-        self._said: dict[str, str] = {}
+        self._said: dict[tuple[str, str], str] = {}
         self._total = 0
         self._ended = 0
 
@@ -68,9 +69,10 @@ class View:
                 self._places[event.job] = f"[{event.position}/{event.total}] {event.job}"
                 self.started(event)
             case StageProgress():
-                self._said[event.stage] = event.message
+                self._said[event.stage, event.job] = event.message
                 self.progressed(event)
             case StageFinished():
+                self._said.pop((event.stage, event.job), None)
                 self.stage_finished(event)
             case JobWarned():
                 print_warning(f"{event.job}: {event.message}")
@@ -109,7 +111,7 @@ class View:
         doing = "" if stage == "predict" else f"{stage} "
         line = (
             f"{self._who(jobs)}: {doing}{self._estimate.stage_fraction(stage):.0%} "
-            f"{self._said.get(stage, '')}"
+            f"{self._doing(stage, jobs)}"
         ).rstrip()
         left = self._left(stage)
         self._say(f"{line}, {left}" if left else line)
@@ -117,6 +119,11 @@ class View:
     def _shown_stage(self, stage: str) -> str:
         """Return the stage to speak of: the model goes before what runs beside it."""
         return "predict" if self._estimate.jobs_in("predict") else stage
+
+    def _doing(self, stage: str, jobs: Sequence[str]) -> str:
+        """Return what most of the jobs are at, by their own words."""
+        said = Counter(self._said.get((stage, job), "") for job in jobs)
+        return said.most_common(1)[0][0]
 
     def _who(self, jobs: Sequence[str]) -> str:
         """Return a name for the jobs of which there is talk."""
@@ -126,6 +133,8 @@ class View:
         return self._places.get(job, job)
 
     def _end(self, job: str) -> str:
+        for key in [key for key in self._said if key[1] == job]:
+            del self._said[key]
         if job in self._places:
             self._ended += 1
         return self._places.pop(job, job)
@@ -177,7 +186,7 @@ class BarView(View):
             return  # over at once, for one job of a batch after the other
         stage = self._shown_stage(stage)
         jobs = self._estimate.jobs_in(stage) or [job]
-        doing = self._said.get(stage) or stage
+        doing = self._doing(stage, jobs) or stage
         if stage != "predict" and doing != stage:
             doing = f"{stage}: {doing}"
         who = _shortened(self._who(jobs))
