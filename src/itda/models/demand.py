@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-FORMULAS = 1
+FORMULAS = 2
 """Version of what all families ask for; constants that were fitted to another one are not used."""
 
 DeviceKind = Literal["cpu", "cuda", "mps"]
@@ -15,6 +15,9 @@ Precision = Literal["float32", "bfloat16", "float16"]
 
 PAIRS_AT_ONCE = 2048
 """As in `itda.nn.rows`, which imports PyTorch."""
+
+SPEED_OF_THREADS = 0.75
+"""So many threads are so many times as fast, to this power, as one."""
 
 NUMBER_BYTES: Mapping[str, int] = {"float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -33,6 +36,7 @@ class Load:
         frugal: Whether speed is given up for memory: fewer samples and pairs at a time, weights
             that are fetched as they are needed.
         device: Kind of device.
+        cores: Of the processor, where that is the device; 1 elsewhere.
         dtype: Number format of the parts of a network that may be computed in half precision; None
             for float32.
     """
@@ -45,6 +49,7 @@ class Load:
     recycles: int | None = None
     frugal: bool = False
     device: DeviceKind = "cpu"
+    cores: int = 1
     dtype: Precision | None = None
 
     @property
@@ -91,6 +96,7 @@ class Work:
     - `moved`: bytes that are read or written where nothing is multiplied by a matrix;
     - `calls`: operations that are started, each with a cost of its own whatever its size;
     - `streamed`: bytes of weights that are read from a file during the fold;
+    - `jobs`: structures that are read in and written out;
     - `refine_steps` and `refine_atoms`: steps of the refinement of a geometry, and atoms moved in
       each.
     """
@@ -104,6 +110,11 @@ class Work:
     def product(self, vectors: float, weights: float, *, half: bool = False) -> None:
         """Add the product of some vectors with a matrix of so many weights."""
         self.sums["half_products" if half else "products"] += 2 * vectors * weights
+
+    def join(self, other: Work, times: float = 1.0) -> None:
+        """Add all of another, a number of times."""
+        for kind, amount in other.sums.items():
+            self.sums[kind] += times * amount
 
     def scaled(self, times: float) -> Mapping[str, float]:
         """Give all sums, a number of times."""
@@ -125,8 +136,8 @@ class Pairs:
     stretch: int
 
     @classmethod
-    def of(cls, load: Load, *, batch: int, tokens: int) -> Pairs:
-        """Give the sizes on the device of a load."""
+    def of(cls, load: Load, *, tokens: int, batch: int = 1) -> Pairs:
+        """Give the sizes on the device of a load, for jobs that are padded to so many tokens."""
         few = load.device == "cpu" or load.frugal
         return cls(batch, tokens, PAIRS_AT_ONCE if few else 128 * PAIRS_AT_ONCE)
 

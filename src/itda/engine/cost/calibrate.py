@@ -17,6 +17,7 @@ from itda.engine.cost import calibration
 from itda.engine.cost.constants import Constants
 from itda.engine.cost.devices import Device, describe
 from itda.engine.cost.fit import FEWEST, Errors, Measured, errors, fit, left_out
+from itda.engine.cost.loads import on_device
 from itda.engine.cost.measure import Answer, Case, ExhaustedError, measure
 from itda.engine.device import resolve_device
 from itda.errors import ItdaError
@@ -193,7 +194,7 @@ def _calibrate_one(
         notebook.add(case, answer)
         if answer.seconds > LONGEST_SECONDS / 2:
             too_long = _size(case)
-        load = dataclasses.replace(case.load, device=device.kind, dtype=device.half)
+        load = on_device(case.load, device)
         points.append(
             Measured(
                 demand=family.demand(load, sizes) if sizes else family.demand(load),

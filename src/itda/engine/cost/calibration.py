@@ -17,13 +17,13 @@ from itda.engine.atomic import write_json
 from itda.engine.cost.constants import Constants, Figures
 from itda.engine.cost.devices import Device
 from itda.errors import OutputError
-from itda.models.demand import FORMULAS
+from itda.models.demand import FORMULAS, SPEED_OF_THREADS
 from itda.storage import user_data_folder
 
 Origin = Literal["measured here", "measured elsewhere", "derived"]
 
-SHARE_OF_THREADS = 0.75
-"""Twice the threads are 2 to this power times as fast, where nothing was measured with them."""
+ONE_THREAD = {"refine_steps", "refine_atoms", "jobs", "streamed"}
+"""Kinds of work that more threads do not make faster."""
 
 
 @dataclass(frozen=True)
@@ -163,9 +163,12 @@ def shipped(family: str, device: Device, learned: float = 1.0) -> Calibration:
 
 
 def _with_threads(constants: Constants, ratio: float) -> Constants:
-    faster = ratio**SHARE_OF_THREADS
+    faster = ratio**SPEED_OF_THREADS
     data = constants.to_dict()
-    data["seconds"] = {kind: value / faster for kind, value in data["seconds"].items()}
+    data["seconds"] = {
+        kind: value if kind in ONE_THREAD else value / faster
+        for kind, value in data["seconds"].items()
+    }
     return Constants.from_dict(data)
 
 

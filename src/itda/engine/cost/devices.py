@@ -24,13 +24,15 @@ class Device:
     Attributes:
         kind: Of device.
         name: As its maker calls it.
-        threads: That compute on a processor; 1 on others.
+        threads: That compute one thing together on a processor; 1 on others.
+        cores: Things that are computed side by side; 1 on others.
         half: Number format that is fast beside float32; None where there is none.
     """
 
     kind: DeviceKind
     name: str
     threads: int
+    cores: int
     half: Precision | None
 
     @property
@@ -38,7 +40,11 @@ class Device:
         """Its name, with threads where they matter."""
         if self.kind != "cpu":
             return self.name
-        return f"{self.name}, {self.threads} thread{'s' if self.threads > 1 else ''}"
+        threads, cores = (
+            f"{count} {word}{'s' if count > 1 else ''}"
+            for count, word in ((self.threads, "thread"), (self.cores, "core"))
+        )
+        return f"{self.name}, {threads}" + (f", {cores}" if self.cores != self.threads else "")
 
     @property
     def slug(self) -> str:
@@ -53,13 +59,13 @@ def describe(device: str) -> Device:
         device: `cpu`, `cuda:0` or `mps`; PyTorch is asked about all but the first.
     """
     if device == "cpu":
-        return Device("cpu", processor_name(), thread_count(), _processor_half())
+        return Device("cpu", processor_name(), thread_count(), usable_cores(), _processor_half())
     if device.startswith("cuda"):
         import torch
 
         half: Precision = "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
-        return Device("cuda", torch.cuda.get_device_name(device), 1, half)
-    return Device("mps", f"Apple {platform.machine()}", 1, "float16")
+        return Device("cuda", torch.cuda.get_device_name(device), 1, 1, half)
+    return Device("mps", f"Apple {platform.machine()}", 1, 1, "float16")
 
 
 def thread_count() -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+from itda.engine.cost.devices import Device
 from itda.job.model import Job
 from itda.models.demand import Load
 
@@ -33,3 +36,10 @@ def load_of(
 def residues_of(job: Job) -> int:
     """Count the residues of all chains; anything without a sequence counts as one."""
     return sum(getattr(entity, "length", 1) for _, entity in job.chains)
+
+
+def on_device(load: Load, device: Device) -> Load:
+    """Say of a load where it is folded, which a family's demand depends on."""
+    return dataclasses.replace(
+        load, device=device.kind, cores=device.cores, dtype=load.dtype or device.half
+    )

@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from itda.errors import InputError, ItdaError
 from itda.job.model import Job
+from itda.machine import usable_cores
 from itda.models.demand import Load
 
 if TYPE_CHECKING:
     from itda.models.family import Family, Model
+    from itda.structure.prediction import Prediction
 
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"
 REPEATED_SECONDS = 2.0
@@ -136,7 +138,6 @@ def main() -> None:
     case = Case.from_json(sys.stdin.read())
     if case.address_limit is not None:
         resource.setrlimit(resource.RLIMIT_AS, (case.address_limit, case.address_limit))
-    # What the engine's process holds besides.
     try:
         answer: Mapping[str, Any] = dataclasses.asdict(_fold(case))
     except Exception as error:
@@ -173,7 +174,7 @@ def _fold(case: Case) -> Answer:
     _forget_peak(case.device)
     seconds: list[float] = []
     for _ in range(max(1, case.repeats)):
-        taken, predictions = _timed(lambda: run(model, jobs, case))
+        taken, predictions = _timed(lambda: run(model, jobs, case.recycles))
         seconds.append(taken)
         for prediction in predictions:
             check_validity(prediction.atoms)
@@ -192,25 +193,21 @@ def _fold(case: Case) -> Answer:
     )
 
 
-def run(model: Model, jobs: Sequence[Job], case: Case) -> list[Any]:
+def run(model: Model, jobs: Sequence[Job], recycles: int | None) -> list[Prediction]:
     """Fold all jobs, together where the model can."""
-    together = getattr(model, "predict_batch", None)
-    options: dict[str, Any] = {"seed": 0, "samples": case.samples, "recycles": case.recycles}
-    if len(jobs) > 1 and together is not None:
-        found = together(jobs, evidence=[{} for _ in jobs], progress=None, **options)
-        return [prediction for of_job in found for prediction in of_job]
-    return [
-        prediction
-        for job in jobs
-        for prediction in model.predict(job, evidence={}, progress=None, **options)
-    ]
+    from itda.models.family import Order
+
+    orders = [Order(job=job, seed=0, evidence={}) for job in jobs]
+    finish = model.begin(orders, recycles=recycles, progress=None)
+    return [prediction for of_job in finish(None) for prediction in of_job]
 
 
-def _timed(work: Callable[[], list[Any]]) -> tuple[float, list[Any]]:
-    """Time on the clock; with one thread that of the thread, which others do not lengthen."""
+def _timed(work: Callable[[], list[Prediction]]) -> tuple[float, list[Prediction]]:
+    """Time on the clock; with one core that of the process, which others do not lengthen."""
     import torch
 
-    clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
+    alone = usable_cores() == 1 and not torch.cuda.is_initialized()
+    clock = time.process_time if alone else time.perf_counter
     began = clock()
     found = work()
     if torch.cuda.is_initialized():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from itda.engine.cost import calibration
 from itda.engine.cost.devices import describe
+from itda.engine.cost.loads import on_device
 from itda.engine.cost.memory import Room, bytes_shown, room
 from itda.errors import CapabilityError, OutputError
 from itda.hub.weights import read_card
@@ -211,9 +212,7 @@ class Predictor:
         self._speed = math.exp(known + SPEED_SHARE * (ratio - known))
 
     def _demand(self, load: Load) -> Demand:
-        whole = dataclasses.replace(
-            load, device=self.described.kind, dtype=load.dtype or self.described.half
-        )
+        whole = on_device(load, self.described)
         # A family of published sizes need not know of others.
         return self.family.demand(whole, self.sizes) if self.sizes else self.family.demand(whole)
 

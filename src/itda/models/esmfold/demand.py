@@ -44,7 +44,7 @@ def demand(load: Load, sizes: Mapping[str, Any] | None = None) -> Demand:
 
 
 def _of_one(load: Load, config: EsmFoldConfig, residues: int, tokens: int) -> Demand:
-    pairs = Pairs.of(dataclasses.replace(load, tokens=(tokens,)), batch=1, tokens=tokens)
+    pairs = Pairs.of(dataclasses.replace(load, tokens=(tokens,)), tokens=tokens)
     streamed = load.device == "cpu" or load.frugal
     layers = STREAMED_LAYERS if streamed else config.language_layers
     layer = layer_parameters(config)
@@ -107,8 +107,8 @@ def _live_bytes(load: Load, config: EsmFoldConfig, pairs: Pairs, residues: int) 
         * (8 * config.language_channels + 2 * config.language_hidden)
         * load.number_bytes
     )
-    confidence = pairs.count * 4 * channels + residues**2 * 12
-    confidence += pairs.rows * residues * (4 * channels + 3 * 8 * BINS)
+    confidence = pairs.count * 4 * channels + residues**2 * 8
+    confidence += pairs.rows * residues * 4 * (channels + 3 * BINS)
     return int(max(trunk, language, confidence))
 
 
@@ -136,10 +136,8 @@ def _work(
         config.value_points,
     ).add_to(structure, pairs)
     work = Work()
-    for kind, amount in block.sums.items():
-        work.add(kind, (recycles + 1) * config.blocks * amount)
-    for kind, amount in structure.sums.items():
-        work.add(kind, (recycles + 1) * config.structure_steps * amount)
+    work.join(block, (recycles + 1) * config.blocks)
+    work.join(structure, (recycles + 1) * config.structure_steps)
     layers, layer = config.language_layers, layer_parameters(config)
     work.product(pairs.singles, layers * layer, half=load.number_bytes == 2)
     work.add("pair_products", 4 * layers * config.language_channels * pairs.count)
@@ -148,6 +146,7 @@ def _work(
     if streamed:
         work.add("streamed", 2.0 * layers * layer)
     work.product(pairs.count, channels * BINS)
-    work.add("moved", pairs.count * BINS * (2 * 4 + 6 * 8))
-    work.add("calls", pairs.stretches * 30)
+    work.add("moved", pairs.count * BINS * 4 * 6)
+    work.add("calls", pairs.stretches * 12)
+    work.add("jobs", 1)
     return work.scaled(1)

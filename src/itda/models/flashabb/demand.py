@@ -8,6 +8,9 @@ from typing import Any
 from itda.models.demand import Demand, Load, Work
 from itda.models.flashabb.config import FlashAbbConfig
 
+AT_ONCE = 16
+"""Antibodies in one row, as in `itda.models.flashabb.predict`, which imports PyTorch."""
+
 
 def demand(load: Load, sizes: Mapping[str, Any] | None = None) -> Demand:
     """Give what a load asks for.
@@ -45,13 +48,16 @@ def parameters(config: FlashAbbConfig) -> int:
 
 
 def _live_bytes(load: Load, config: FlashAbbConfig) -> int:
-    residues = sum(load.tokens)
-    # Of all residues: what is read, what is gathered in parts and joined, the transition.
-    row = _projected(config) * 3 + _gathered(config) * 3 + 8 * config.channels
-    # Of one antibody: scores and weights; sums by position, turned, and their index.
-    pairs = config.heads * load.longest * (2 * load.longest + 2 * config.position_bins)
-    placement = residues * 8 * 12 * 4
-    return int(4 * (max(residues * row + pairs, placement)))
+    residues = sum(sorted(load.tokens, reverse=True)[:AT_ONCE])
+    # While all of a row is gathered: what was read, the parts and what they are joined to.
+    gathering = residues * (2 * _projected(config) + 3.6 * _gathered(config))
+    # While the last antibody attends: what is read, what is gathered, scores and weights, sums by
+    # position.
+    attending = residues * (1.5 * _projected(config) + _gathered(config))
+    attending += config.heads * load.longest * (2 * load.longest + 2 * config.position_bins)
+    # Each result: positions, and confidence in bins before it is read.
+    results = sum(load.tokens) * 14 * 3
+    return int(4 * (max(gathering, attending) + results))
 
 
 def _work(load: Load, config: FlashAbbConfig) -> Mapping[str, float]:
@@ -64,11 +70,12 @@ def _work(load: Load, config: FlashAbbConfig) -> Mapping[str, float]:
     width += config.head_channels + 3 * config.value_points
     work.add("pair_products", 2 * config.blocks * config.heads * pairs * width)
     work.add("moved", 4 * config.blocks * config.heads * pairs * 6)
-    work.add(
-        "moved",
-        4 * config.blocks * residues * (4 * _projected(config) + 6 * _gathered(config)),
-    )
+    row = 4 * _projected(config) + 6 * _gathered(config)
+    work.add("moved", 4 * config.blocks * residues * row)
     work.add("moved", 4 * residues * 40 * channels)
-    # Each antibody has attention of its own; the rest is called once for all.
-    work.add("calls", config.blocks * (80 + 40 * load.jobs) + 200 + 60 * load.jobs)
+    # Each antibody has attention of its own; the rest is called once for a row.
+    rows = -(-load.jobs // AT_ONCE)
+    work.add("calls", config.blocks * (80 * rows + 40 * load.jobs) + 200 * rows)
+    # Its chains are told apart beforehand, and its atoms are named afterwards.
+    work.add("jobs", load.jobs)
     return work.scaled(1)

@@ -9,6 +9,7 @@ from typing import Any
 
 from itda.hub.weights import WeightsCard
 from itda.models.demand import (
+    SPEED_OF_THREADS,
     Demand,
     Load,
     Pairs,
@@ -23,31 +24,69 @@ from itda.models.demand import (
 from itda.models.mini.config import MiniConfig
 
 BINS = 64
-"""Of the distogram and of the aligned error."""
+"""Of the aligned error."""
 
 ATOMS_OF_A_RESIDUE = 7.8
 """Heavy atoms, on average over proteins."""
 
 REFINE_STEPS = 400
-
 MOST_TEMPLATES = 4
+
+ONE_THREAD_TOKENS_MOST = 256
+PADDED_PAIRS_MOST = 16 * 256**2
+PADDING_MOST = 0.25
+"""As in `itda.models.together`, and the number of steps as in `geometry.refine`: both import much."""
+
+BLOCK_PAIRS, RECYCLED_PAIRS = 6, 7
+"""Arrays of the size of the pair representation that live at once: the first one, the one that a
+block was given and the one that it makes, the two edges of a triangle and their product; after the
+first pass also the one of the pass before."""
+
+SINGLES = 12
+"""Likewise of the single representation."""
+
+REFINED_BYTES, SEARCHED_BYTES = 16e3, 35e3
+"""Of a residue: while the geometry of all is refined, and while neighbours in a chain are found."""
 
 
 def demand(load: Load, sizes: Mapping[str, Any] | None = None) -> Demand:
     """Give what a load asks for.
 
     Args:
-        load: The jobs.
+        load: The jobs. On a processor small ones run side by side, one on a core; on other devices
+            jobs of like length are padded to one.
         sizes: Of the network, as on the card of its weights; those of the shipped weights unless
             told.
     """
     config = MiniConfig.model_validate(sizes) if sizes is not None else _shipped()
-    pairs = Pairs.of(load, batch=load.jobs, tokens=load.longest)
-    templates = min(load.templates, MOST_TEMPLATES) if config.template_channels else 0
+    parts = _parts(load)
+    live = [_live_bytes(load, config, part) for part in parts]
+    work = Work()
+    if load.device == "cpu":
+        small = sorted(
+            (one for one, part in zip(live, parts, strict=True) if _is_small(part)), reverse=True
+        )
+        large = [one for one, part in zip(live, parts, strict=True) if not _is_small(part)]
+        network = max([sum(small[: load.cores]), *large])
+        slower = _side_by_side(load)
+    else:
+        network, slower = max(live), 1.0
+    for part in parts:
+        network_work = _network(load, config, part)
+        work.join(network_work, slower if _is_small(part) else 1.0)
+    results = load.samples * sum(tokens**2 for tokens in load.tokens) * 4
+    residues = load.samples * sum(load.tokens)
+    refinement = residues * REFINED_BYTES + load.longest * SEARCHED_BYTES
+    if load.device != "cpu":
+        # Both are in the memory of the processor.
+        results, refinement = 0, 0.0
+    work.add("refine_steps", REFINE_STEPS)
+    work.add("refine_atoms", REFINE_STEPS * ATOMS_OF_A_RESIDUE * residues)
+    work.add("jobs", load.samples * load.jobs)
     return Demand(
         weights_bytes=4 * parameters(config),
-        live_bytes=_live_bytes(load, config, pairs, templates),
-        work=_work(load, config, pairs, templates),
+        live_bytes=int(results + max(network, refinement)),
+        work=work.scaled(1),
     )
 
 
@@ -60,57 +99,84 @@ def _shipped() -> MiniConfig:
 def parameters(config: MiniConfig) -> int:
     """Count the numbers of a network, but for biases and norms."""
     single, pair, inside = config.single_channels, config.pair_channels, config.structure_channels
-    block = 2 * single * pair + 2 * pair**2 + 2 * 6 * pair**2 + 12 * pair**2 / 2
-    block += 5 * single**2 + 12 * single**2 + 2 * (5 if config.pair_heads else 0) * pair**2
+    block = 2 * single * pair + 2 * pair**2  # single to pair
+    block += 2 * 6 * pair**2 + 6 * pair**2 + (2 * 5 * pair**2 if config.pair_heads else 0)
+    block += 5 * single**2 + 12 * single**2 + pair * config.single_heads
     attention = config.structure_heads * (3 * 16 + 3 * 16 + 16 + 32 + pair) * inside
     structure = single * inside + attention + 3 * inside**2
-    structure += 2 * (single * inside + 5 * inside**2)
-    embedding = 42 * single * config.stem_kernel + 42 * single + 2 * single * pair
-    heads = 2 * pair * BINS + inside * config.confidence_channels + 2 * single * 20
-    return int(config.blocks * block + structure + embedding + heads)
+    structure += (1 + (config.structure_start == "torsions")) * (single * inside + 5 * inside**2)
+    embedding = 42 * single * (config.stem_kernel + 1) + 2 * single * pair
+    heads = 2 * pair * BINS + inside * config.confidence_channels + config.confidence_channels**2
+    inner = config.template_channels
+    return int(config.blocks * block + structure + embedding + heads + 5 * inner**2)
 
 
-def _live_bytes(load: Load, config: MiniConfig, pairs: Pairs, templates: int) -> int:
-    channels, number = config.pair_channels, 4
+def _parts(load: Load) -> list[Pairs]:
+    """Give the batches that go through the network, as `itda.models.together` makes them."""
+    if load.device == "cpu":
+        return [Pairs.of(load, tokens=tokens) for tokens in load.tokens]
+    parts: list[list[int]] = []
+    for tokens in sorted(load.tokens, reverse=True):
+        if parts:
+            padded = (len(parts[-1]) + 1) * parts[-1][0] ** 2
+            pairs = sum(other**2 for other in parts[-1]) + tokens**2
+            if padded <= PADDED_PAIRS_MOST and pairs >= (1 - PADDING_MOST) * padded:
+                parts[-1].append(tokens)
+                continue
+        parts.append([tokens])
+    return [Pairs.of(load, tokens=part[0], batch=len(part)) for part in parts]
+
+
+def _is_small(part: Pairs) -> bool:
+    return part.tokens <= ONE_THREAD_TOKENS_MOST
+
+
+def _side_by_side(load: Load) -> float:
+    """Say how much longer small jobs take than if each had all threads to itself."""
+    work = [tokens**2 for tokens in load.tokens if tokens <= ONE_THREAD_TOKENS_MOST]
+    if not work:
+        return 1.0
+    spent = max(max(work), sum(work) / load.cores) / sum(work)
+    return float(spent * load.cores**SPEED_OF_THREADS)
+
+
+def _live_bytes(load: Load, config: MiniConfig, pairs: Pairs) -> float:
+    channels = config.pair_channels
     recycles = config.recycles if load.recycles is None else load.recycles
-    first_and_last = (2 + (recycles > 0)) * channels
-    triangles = first_and_last + channels + 3 * channels
-    points = first_and_last + channels + 5 * config.structure_heads
-    embedding = 3 * channels + (6 * config.template_channels if templates else 0)
-    heads = 3 * channels + 3 * BINS
-    a_pair = number * max(triangles, points, embedding, heads)
-    singles = pairs.singles * 4 * (40 * config.single_channels)
-    # Afterwards one job at a time: probabilities in double precision, beside all logits.
-    confidence = pairs.count * number * 2 * BINS + load.longest**2 * 16 * BINS
-    # All distances between atoms, and what is compared with them.
-    atoms = (ATOMS_OF_A_RESIDUE * load.longest) ** 2
-    refinement = pairs.count * number * 2 * BINS + atoms * 10
-    return int(max(pairs.count * a_pair + singles, confidence, refinement))
+    trunk = (RECYCLED_PAIRS if recycles else BLOCK_PAIRS) * channels
+    # Scores, distances, weights, and what they are made of, beside the pair and its norm.
+    points = (3 if recycles else 2) * channels + 5 * config.structure_heads
+    templates = 3 * channels + 7 * config.template_channels if _templates(load, config) else 0
+    singles = pairs.singles * SINGLES * config.single_channels
+    return 4.0 * (pairs.count * max(trunk, points, templates) + singles)
 
 
-def _work(load: Load, config: MiniConfig, pairs: Pairs, templates: int) -> Mapping[str, float]:
+def _templates(load: Load, config: MiniConfig) -> int:
+    return min(load.templates, MOST_TEMPLATES) if config.template_channels else 0
+
+
+def _network(load: Load, config: MiniConfig, pairs: Pairs) -> Work:
     recycles = config.recycles if load.recycles is None else load.recycles
     single, channels = config.single_channels, config.pair_channels
-    work = Work()
-    for _ in range(recycles + 1):
-        for _ in range(config.blocks):
-            single_to_pair(work, pairs, single, channels, channels)
-            for _ in range(2):
-                triangle_multiplication(work, pairs, channels)
-            for _ in range(2 if config.pair_heads else 0):
-                triangle_attention(work, pairs, channels, config.pair_heads)
-            pair_transition(work, pairs, channels, 2, gated=True)
-            single_attention(
-                work, pairs, single, channels, config.single_heads, factor=4, gated=True
-            )
-        attention = PointAttention(config.structure_channels, channels, config.structure_heads)
-        for _ in range(config.structure_steps):
-            attention.add_to(work, pairs)
-    work.product(pairs.count, 2 * channels * BINS)
-    inner = config.template_channels
+    block, structure, work = Work(), Work(), Work()
+    single_to_pair(block, pairs, single, channels, channels)
+    for _ in range(2):
+        triangle_multiplication(block, pairs, channels)
+    for _ in range(2 if config.pair_heads else 0):
+        triangle_attention(block, pairs, channels, config.pair_heads)
+    pair_transition(block, pairs, channels, 2, gated=True)
+    single_attention(block, pairs, single, channels, config.single_heads, factor=4, gated=True)
+    PointAttention(config.structure_channels, channels, config.structure_heads).add_to(
+        structure, pairs
+    )
+    # Without recycling all samples come from one pass of the trunk.
+    passes = (recycles + 1) * (load.samples if recycles else 1)
+    work.join(block, passes * config.blocks)
+    work.join(structure, (recycles + 1) * load.samples * config.structure_steps)
+    inner, templates = config.template_channels, _templates(load, config)
     work.product(pairs.count * templates, 4 * inner**2)
     work.add("moved", 4 * pairs.count * templates * 30 * inner)
-    work.add("moved", pairs.count * BINS * (3 * 4 + 8 * 8))
-    work.add("refine_steps", REFINE_STEPS * load.jobs)
-    work.add("refine_atoms", REFINE_STEPS * ATOMS_OF_A_RESIDUE * sum(load.tokens))
-    return work.scaled(load.samples)
+    work.product(load.samples * pairs.count, channels * BINS)
+    work.add("moved", load.samples * pairs.count * BINS * 4 * 6)
+    work.add("calls", load.samples * (300 + pairs.stretches * 12))
+    return work
