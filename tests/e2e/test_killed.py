@@ -92,17 +92,18 @@ class Runs:
             text=True,
         )
 
-    def end(self, process: subprocess.Popen[str], seen: str = "") -> Ended:
+    def end(self, process: subprocess.Popen[str]) -> Ended:
         out, _ = process.communicate(timeout=PATIENCE_SECONDS)
-        lines = (seen + out).splitlines()
-        events = [json.loads(line) for line in lines if line.startswith("{")]
+        lines = out.splitlines()
+        # The last one may be half written.
+        events = [json.loads(line) for line in lines if line.endswith("}")]
         return Ended(process.returncode, events, (self.folder / "errors").read_text())
 
     def run(self) -> Ended:
         return self.end(self.start())
 
-    def kill_at(self, place: str) -> Ended:
-        """Run until a place, and kill it there."""
+    def stop_at(self, place: str, sent: signal.Signals) -> Ended:
+        """Run until a place, and send a signal there."""
         before = self.logged().count("held")
         process = self.start(place)
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -110,8 +111,12 @@ class Runs:
             assert process.poll() is None, (place, (self.folder / "errors").read_text())
             assert time.monotonic() < deadline, place
             time.sleep(0.02)
-        process.kill()
-        ended = self.end(process)
+        process.send_signal(sent)
+        return self.end(process)
+
+    def kill_at(self, place: str) -> Ended:
+        """Run until a place, and kill it there."""
+        ended = self.stop_at(place, signal.SIGKILL)
         assert ended.status == -signal.SIGKILL
         return ended
 
@@ -225,20 +230,26 @@ def test_killed_at_each_stage_in_turn(start, whole) -> None:
 
 
 @pytest.mark.slow
+def test_killed_between_the_jobs_of_a_run(tmp_path) -> None:
+    killed, whole = (Runs(tmp_path / name) for name in ("killed", "whole"))
+    for runs in (killed, whole):
+        records = [f">protein_{start}\n{SEQUENCE[start : start + 20]}\n" for start in (0, 20, 40)]
+        (runs.folder / "x.fa").write_text("".join(records))
+    assert killed.kill_at("event job_finished").events[-1]["event"] == "job_finished"
+    assert killed.run().status == whole.run().status == 0
+    for runs in (killed, whole):
+        puts = Counter(line for line in runs.logged() if line.startswith("put"))
+        assert puts == {"put predict": 3, "put validity": 3}
+    assert killed.files() == whole.files()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sent", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "SIGINT"]
 )
 def test_told_to_stop(start, whole, sent, status) -> None:
     runs = start("stopped")
-    process = runs.start()
-    assert process.stdout is not None
-    seen = ""
-    for line in process.stdout:
-        seen += line
-        if '"stage_progress"' in line and '"predict"' in line:
-            process.send_signal(sent)
-            break
-    ended = runs.end(process, seen)
+    ended = runs.stop_at("event stage_progress predict", sent)
     assert ended.status == status
     assert ended.events[-1]["event"] == "run_finished"
     assert ended.events[-1]["status"] == "interrupted"
