@@ -21,7 +21,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from record import ROOT, write_record
+from itda.bench.record import SOURCE as ROOT
+from itda.bench.record import write_record
 
 ITDA = str(Path(sys.executable).with_name("itda"))
 UBIQUITIN = Path(str(files("itda"))) / "data" / "examples" / "ubiquitin.fasta"

@@ -24,7 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import ROOT, write_record
+
+from itda.bench.record import SOURCE as ROOT
+from itda.bench.record import write_record
 
 RECYCLES = 1
 SIDES = ("reference", "float32", "auto")

@@ -23,7 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import ROOT, write_record
+
+from itda.bench.record import SOURCE as ROOT
+from itda.bench.record import write_record
 
 BATCH = 16
 REPEATS = 7

@@ -16,7 +16,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from record import ROOT, write_record
+from itda.bench.record import SOURCE as ROOT
+from itda.bench.record import write_record
 
 KINDS = {"H": "heavy", "K": "light", "L": "light", **dict.fromkeys("ABGD", "receptor")}
 SHORTEST_SEGMENT = 86

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import ROOT, write_record
 
+from itda.bench.record import SOURCE as ROOT
+from itda.bench.record import write_record
 from itda.search.databases.registry import Databases
 
 SHORTEST, LONGEST = 60, 500

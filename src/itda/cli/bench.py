@@ -71,6 +71,80 @@ def rivals(
 
 
 @app.command()
+def ops(
+    tokens: Tokens = "64,128,256,384,512",
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    repeats: Annotated[int, typer.Option(min=1, help="Of each measurement.")] = 5,
+    compile_reference: Annotated[
+        bool, typer.Option("--compile", help="Measure torch.compile too; compiling takes minutes.")
+    ] = False,
+    output: Output = None,
+) -> None:
+    """Measure each op's backends and the families' trunk blocks at AlphaFold 3's sizes."""
+    from itda.bench.ops import measure
+    from itda.errors import InputError
+
+    for name, value, known in (
+        ("--device", device, ("cpu", "cuda")),
+        ("--dtype", dtype, ("float32", "bfloat16", "float16")),
+    ):
+        if value not in known:
+            raise InputError(f"{name} {value}: there is no such", hint=f"one of {', '.join(known)}")
+    found = measure(
+        tokens=_sizes(tokens),
+        device=device,
+        dtype=dtype,
+        repeats=repeats,
+        compile_reference=compile_reference,
+        report=_reporter(),
+    )
+    _write(f"ops_{device}_{dtype}", found, output)
+
+
+@app.command()
+def fold(
+    family: Annotated[str, typer.Argument(metavar="FAMILY", help="Of `itda models`.")] = "mini",
+    tokens: Tokens = "50,100,150,200,300,400",
+    repeats: Annotated[int, typer.Option(min=1, help="Of each command.")] = 3,
+    weights: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="As `itda fold --weights` takes it.")
+    ] = None,
+    output: Output = None,
+) -> None:
+    """Measure whole `itda fold` commands by length, beside the same with plain reference ops."""
+    from itda.bench.fold import measure
+
+    found = measure(
+        family, tokens=_sizes(tokens), repeats=repeats, weights=weights, report=_reporter()
+    )
+    _write(f"fold_{family}", found, output)
+
+
+@app.command()
+def report(
+    results: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the files of results are.")
+    ] = RESULTS,
+    output: Annotated[Path, typer.Option(metavar="FILE", help="The page.")] = Path(
+        "docs/benchmarks.md"
+    ),
+) -> None:
+    """Write the page of benchmarks from the files of results."""
+    from itda.bench.report import page, read_results
+    from itda.engine.atomic import write_bytes
+    from itda.errors import InputError
+
+    found = read_results(results)
+    if not found:
+        raise InputError(
+            f"{results} has no results of `itda bench`", hint="run `itda bench rivals` first"
+        )
+    write_bytes(output, page(found).encode())
+    typer.echo(f"written to {output}")
+
+
+@app.command()
 def calibrate(
     families: Annotated[
         str, typer.Argument(metavar="FAMILY,...|all", help="Model families to fit.")

@@ -159,7 +159,8 @@ class TriangleMultiplication(nn.Module):
         # Item by item: a product with a batch copies what stands in columns.
         for item, columns in zip(projected, centred.to(dtype), strict=True):
             torch.mm(columns.t(), weight.t(), out=item)
-        return projected.mul_(width[..., None]).add_(shift).unflatten(1, product.shape[2:])
+        out: Tensor = projected.mul_(width[..., None]).add_(shift).unflatten(1, product.shape[2:])
+        return out
 
     def _edges(
         self,
