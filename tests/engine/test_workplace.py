@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from itda.engine.store import Store
-from itda.engine.workplace import ABANDONED_AFTER_SECONDS, workplace
+from itda.engine.workplace import ABANDONED_AFTER_SECONDS, clear_work, workplace
 
 KEY = "a" * 64
 
@@ -136,3 +136,14 @@ def test_abandoned_folders_are_swept_unless_they_are_in_use(store: Store) -> Non
             os.utime(work / name, (old, old))
         with workplace(store, KEY, silent):
             assert {path.name for path in work.iterdir() if path.is_dir()} == {"used", "new", KEY}
+
+
+def test_cleared_but_for_what_is_in_use(store: Store) -> None:
+    work = store.folder / "work"
+    for name in ("b" * 64, "thesis"):
+        (work / name).mkdir(parents=True)
+    with workplace(store, KEY, silent):
+        assert clear_work(store) == (1, 1)
+        assert {path.name for path in work.iterdir() if path.is_dir()} == {KEY, "thesis"}
+    assert clear_work(store) == (1, 0)
+    assert clear_work(Store(store.folder / "nowhere")) == (0, 0)
