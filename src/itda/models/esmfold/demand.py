@@ -92,16 +92,15 @@ def trunk_parameters(config: EsmFoldConfig) -> int:
 def _live_bytes(load: Load, config: EsmFoldConfig, pairs: Pairs, residues: int) -> int:
     channels, single = config.pair_channels, config.single_channels
     single_heads = single // config.single_head_channels
-    recycles = config.recycles if load.recycles is None else load.recycles
-    stretch = pairs.stretch_vectors * 4 * channels * 12
-    before = channels * (recycles > 0)
-    a_pair = max(
-        4 * (before + channels + 3 * channels),  # a triangle's two edges and their product
-        4 * (before + channels + 4 * single_heads),  # bias and mask of attention over residues
-        4 * (before + channels + 2 * config.structure_pair_channels + 5 * config.structure_heads),
-        4 * 2 * channels + 4 * 8,  # start of a pass: old and new pairs, bins and offsets
+    stretch = pairs.stretch_vectors * channels * 2
+    # The pair representation, which is changed in place, and beside it:
+    a_pair = channels + max(
+        3 * channels,  # the two edges of a triangle and their product
+        4 * single_heads,  # bias and mask of attention over residues
+        2 * config.structure_pair_channels + 5 * config.structure_heads,
+        channels + 4,  # the start of a pass, with bins and offsets in eight bytes
     )
-    trunk = pairs.count * a_pair + stretch + pairs.singles * 4 * 24 * single
+    trunk = 4 * (pairs.count * a_pair + stretch + pairs.singles * 6 * single)
     language = (
         pairs.singles
         * (8 * config.language_channels + 2 * config.language_hidden)

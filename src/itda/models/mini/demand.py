@@ -35,7 +35,7 @@ MOST_TEMPLATES = 4
 ONE_THREAD_TOKENS_MOST = 256
 PADDED_PAIRS_MOST = 16 * 256**2
 PADDING_MOST = 0.25
-"""As in `itda.models.together`, and the number of steps as in `geometry.refine`: both import much."""
+"""As in `itda.models.together`, which imports PyTorch."""
 
 BLOCK_PAIRS, RECYCLED_PAIRS = 6, 7
 """Arrays of the size of the pair representation that live at once: the first one, the one that a
