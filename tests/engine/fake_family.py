@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -21,7 +21,8 @@ from itda.chem.residues import RESTYPE_1_TO_3
 from itda.errors import CapabilityError, WeightsError
 from itda.job.model import Job
 from itda.models import registry
-from itda.models.family import Capabilities
+from itda.models.demand import Demand, Load
+from itda.models.family import Capabilities, Finish, Order, Progress
 from itda.models.refusals import refuse_unsupported
 from itda.search.evidence import Evidence
 from itda.structure.prediction import Prediction, Provenance
@@ -49,13 +50,22 @@ class FakeFamily:
         constraints=False,
     )
 
-    def __init__(self) -> None:
+    def __init__(self, *, batches: bool = False) -> None:
         self.models: list[FakeModel] = []
+        self.batches = batches
 
     def check(self, job: Job) -> None:
         refuse_unsupported(job, self)
 
-    def load(self, weights: Path | None, device: str) -> FakeModel:
+    def demand(self, load: Load) -> Demand:
+        return Demand(
+            weights_bytes=0,
+            live_bytes=load.longest,
+            work={"products": 1.0},
+            batches=self.batches,
+        )
+
+    def load(self, weights: Path | None, device: str, *, frugal: bool = False) -> FakeModel:
         if weights is not None and weights.read_bytes() != b"good":
             raise WeightsError(f"{weights}: was truncated or altered", hint="copy it again")
         self.models.append(FakeModel(device))
@@ -81,7 +91,7 @@ class PairFamily(FakeFamily):
             FakeFamily.capabilities, max_chains=2, inputs=frozenset(), outputs=frozenset(given)
         )
 
-    def load(self, weights: Path | None, device: str) -> FakeModel:
+    def load(self, weights: Path | None, device: str, *, frugal: bool = False) -> FakeModel:
         model = super().load(weights, device)
         model.pae = self.pae
         return model
@@ -94,18 +104,22 @@ class FakeModel:
         self.device = device
         self.pae = True
         self.folded: list[str] = []
+        self.batches: list[list[str]] = []
         self.evidence: dict[str, Mapping[str, Evidence]] = {}
 
-    def predict(
-        self,
-        job: Job,
-        *,
-        evidence: Mapping[str, Evidence],
-        seed: int,
-        samples: int,
-        recycles: int | None,
-        progress: Callable[[float, str], None] | None,
-    ) -> list[Prediction]:
+    def begin(
+        self, orders: Sequence[Order], *, recycles: int | None, progress: Progress | None
+    ) -> Finish:
+        self.batches.append([order.job.name for order in orders])
+        for order in orders:
+            self._run(order.job, progress)
+
+        def finish(_progress: Progress | None) -> list[list[Prediction]]:
+            return [self._finish(order) for order in orders]
+
+        return finish
+
+    def _run(self, job: Job, progress: Progress | None) -> None:
         if job.name.startswith("crash"):
             raise ZeroDivisionError("nobody expected this")
         if job.name.startswith("exhausted"):
@@ -116,16 +130,22 @@ class FakeModel:
             if job.name.startswith("slow"):
                 time.sleep(0.5)
             if job.name.startswith("interrupted") and step == 2:
+                time.sleep(0.5)  # what came before is written by then
                 signal.raise_signal(signal.SIGINT)
                 # The next report of progress after the signal was seen ends this.
                 for _ in range(600):
                     time.sleep(0.05)
                     if progress is not None:
                         progress(step / 4, "waiting to be stopped")
+
+    def _finish(self, order: Order) -> list[Prediction]:
+        job, evidence = order.job, order.evidence
+        if job.name.startswith("unfinished"):
+            raise ZeroDivisionError("nobody expected this at the end")
         self.folded.append(job.name)
         self.evidence[job.name] = evidence
         inputs = {key: value for one in evidence.values() for key, value in one.provenance.items()}
-        return [self._fold(job, seed, sample, inputs) for sample in range(samples)]
+        return [self._fold(job, order.seed, sample, inputs) for sample in range(job.samples)]
 
     def _fold(self, job: Job, seed: int, sample: int, inputs: Mapping[str, str]) -> Prediction:
         prediction = helix(job, seed, sample, self.device, inputs)

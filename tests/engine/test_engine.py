@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from itda.engine import crew, run
 from itda.engine.codec import FORMAT
 from itda.engine.engine import Engine
 from itda.engine.events import (
@@ -37,7 +38,8 @@ def kinds(events):
     return [type(event) for event in events if not isinstance(event, StageProgress)]
 
 
-def test_events_tell_the_whole_story(engine, family, job) -> None:
+def test_events_tell_the_whole_story(engine, family, job, monkeypatch) -> None:
+    monkeypatch.setattr(crew, "TELL_EVERY_SECONDS", 0.0)
     events = list(engine.run([job]))
     stage = [StageStarted, StageFinished]
     assert kinds(events) == [JobStarted, *stage, *stage, JobFinished]
@@ -46,7 +48,9 @@ def test_events_tell_the_whole_story(engine, family, job) -> None:
         "validity",
     ]
     progress = [e for e in events if isinstance(e, StageProgress) and e.stage == "predict"]
-    assert [event.fraction for event in progress] == [0, 0.25, 0.5, 0.75]
+    # The network is the first part of the stage.
+    told = [event.fraction / run.NETWORK_SHARE for event in progress]
+    np.testing.assert_allclose(told, [0, 0.25, 0.5, 0.75])
     assert progress[1].message == "pass 2 of 4"
     assert all(event.job == "helix" for event in events)
     times = [event.time for event in events]
@@ -157,7 +161,7 @@ def test_one_failure_leaves_the_others(engine, family) -> None:
     assert [result.name for result in results(events)] == ["first", "second", "third"]
     crash, exhausted = [event for event in events if isinstance(event, JobFailed)]
     assert crash.job == "crash" and not crash.expected and not crash.refused
-    assert "ZeroDivisionError" in crash.traceback and "predict" in crash.traceback
+    assert "ZeroDivisionError" in crash.traceback and "begin" in crash.traceback
     assert exhausted.expected and isinstance(exhausted.error, CapabilityError)
     assert "13 residues" in str(exhausted.error)
 
@@ -178,8 +182,9 @@ def test_only_refusals_load_nothing(engine, family) -> None:
 def test_bad_weights_stop_the_run(engine, family, job, tmp_path) -> None:
     weights = tmp_path / "weights"
     weights.write_bytes(b"bad")
-    with pytest.raises(WeightsError, match="altered"):
+    with pytest.raises(WeightsError, match="weights"):
         list(engine.run([job], weights=weights))
+    assert family.folded == []
 
 
 def test_device_that_is_not_there_is_refused(store, family, job) -> None:

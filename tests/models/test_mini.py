@@ -10,13 +10,13 @@ from itda.chem.residues import RESTYPES
 from itda.confidence.validity import check_validity
 from itda.errors import CapabilityError, InputError, WeightsError
 from itda.features import Features, ProfileFeatures, TemplateFeatures, TokenFeatures
+from itda.features.batch import stack
 from itda.hub import weights as hub_weights
 from itda.job.model import Job
+from itda.models.family import Order, predict
 from itda.models.mini import FAMILY
 from itda.models.mini.config import MiniConfig
 from itda.models.mini.modeling import Mini
-from itda.models.mini.refine import refine
-from itda.nn.chain import build_chain
 from itda.search.alignments.formats import parse_alignment
 from itda.search.evidence import Evidence
 from itda.search.templates.template import Template
@@ -78,7 +78,7 @@ def features(sequence, profile=None):
 
 
 def test_prediction_keeps_names_numbers_and_order(model):
-    (prediction,) = model.predict(job(numbering=41))
+    (prediction,) = predict(model, job(numbering=41))
     atoms = prediction.atoms
     assert set(atoms.chain_id) == {"Q"}
     assert sorted(set(atoms.res_id.tolist())) == list(range(41, 41 + len(SEQUENCE)))
@@ -92,12 +92,12 @@ def test_prediction_keeps_names_numbers_and_order(model):
 
 
 def test_same_input_same_output_and_samples_differ(model):
-    first, second = model.predict(job(), samples=2, seed=3)
-    again, other = model.predict(job(), samples=2, seed=3)
+    first, second = predict(model, job().replace(samples=2), seed=3)
+    again, other = predict(model, job().replace(samples=2), seed=3)
     np.testing.assert_array_equal(first.atoms.coord, again.atoms.coord)
     np.testing.assert_array_equal(second.atoms.coord, other.atoms.coord)
     assert np.abs(first.atoms.coord - second.atoms.coord).max() > 1e-3
-    (reseeded,) = model.predict(job(), seed=4)
+    (reseeded,) = predict(model, job(), seed=4)
     np.testing.assert_array_equal(first.atoms.coord, reseeded.atoms.coord)
 
 
@@ -107,15 +107,15 @@ def aligned(*rows, sequence=SEQUENCE):
 
 
 def test_an_alignment_is_used_and_beside_a_profile_refused(model, tmp_path):
-    (plain,) = model.predict(job())
-    (with_row,) = model.predict(job(), evidence=aligned(SEQUENCE.replace("K", "R")))
+    (plain,) = predict(model, job())
+    (with_row,) = predict(model, job(), evidence=aligned(SEQUENCE.replace("K", "R")))
     assert np.abs(plain.plddt - with_row.plddt).max() > 0
-    (alone,) = model.predict(job(), evidence=aligned())
+    (alone,) = predict(model, job(), evidence=aligned())
     np.testing.assert_array_equal(alone.plddt, plain.plddt, err_msg="a query alone says nothing")
     table = tmp_path / "q.tsv"
     table.write_text("\t".join(RESTYPES) + "\n" + ("\t".join(["0.05"] * 20) + "\n") * len(SEQUENCE))
     with pytest.raises(InputError, match="both an alignment and a profile"):
-        model.predict(job(profile=str(table)), evidence=aligned(SEQUENCE))
+        predict(model, job(profile=str(table)), evidence=aligned(SEQUENCE))
 
 
 def template_of_itself(shift=0.0):
@@ -137,9 +137,9 @@ def test_a_template_is_followed_wherever_it_lies(model):
         return prediction.atoms.coord[prediction.atoms.atom_name == "CA"]
 
     template = template_of_itself()
-    (plain,) = model.predict(job())
-    (after,) = model.predict(job(), evidence={"Q": Evidence(templates=(template,))})
-    (far,) = model.predict(job(), evidence={"Q": Evidence(templates=(template_of_itself(300),))})
+    (plain,) = predict(model, job())
+    (after,) = predict(model, job(), evidence={"Q": Evidence(templates=(template,))})
+    (far,) = predict(model, job(), evidence={"Q": Evidence(templates=(template_of_itself(300),))})
     true = template.coordinates[:, 1]
     assert lddt(ca(after), true).score > lddt(ca(plain), true).score + 0.1
     assert lddt(ca(far), ca(after)).score > 0.97
@@ -166,24 +166,14 @@ def test_weights_without_templates_say_so(tmp_path):
     hub_weights.save(tmp_path / "w.safetensors", Mini(config).state_dict(), card=card)
     old = FAMILY.load(tmp_path / "w.safetensors", "cpu")
     with pytest.raises(CapabilityError, match="weights old know no templates"):
-        old.predict(job(), evidence={"Q": Evidence(templates=(template_of_itself(),))})
+        predict(old, job(), evidence={"Q": Evidence(templates=(template_of_itself(),))})
 
 
 def test_one_chain_in_a_padded_batch_is_the_chain_alone(model):
     network = model.network
     long, short = features("ACDEFGHIKLMNPQRSTVWY"), features("MKTAYIAKQR")
-    pad = torch.nn.functional.pad
-    both = Features(
-        TokenFeatures(
-            torch.cat([long.tokens.restype, pad(short.tokens.restype, (0, 10))]),
-            torch.cat([long.tokens.residue_index, pad(short.tokens.residue_index, (0, 10))]),
-            torch.cat([long.tokens.mask, pad(short.tokens.mask, (0, 10))]),
-        ),
-        ProfileFeatures.absent(2, 20),
-        TemplateFeatures.absent(2, 20),
-    )
     with torch.no_grad():
-        together, alone = network(both, recycles=1), network(short, recycles=1)
+        together, alone = network(stack([long, short]), recycles=1), network(short, recycles=1)
     torch.testing.assert_close(together.atoms[1, :10], alone.atoms[0], atol=2e-3, rtol=1e-3)
     torch.testing.assert_close(
         together.pae_logits[1, :10, :10], alone.pae_logits[0], atol=1e-3, rtol=1e-3
@@ -278,7 +268,7 @@ def test_altered_truncated_or_foreign_weights_are_refused(weights, tmp_path):
     ["MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQ", "GPPGPSWTNAYCHMRLLKEEIDPPVFGQCK"],
 )
 def test_shipped_weights_give_ideal_bonds_and_l_residues(sequence):
-    (prediction,) = FAMILY.load(None, "cpu").predict(job(sequence))
+    (prediction,) = predict(FAMILY.load(None, "cpu"), job(sequence))
     report = check_validity(prediction.atoms).to_dict()
     assert report["bonds"]["within_tolerance"] >= 0.99
     assert not report["d_residues"]
@@ -286,13 +276,41 @@ def test_shipped_weights_give_ideal_bonds_and_l_residues(sequence):
     assert report["clashes"] is not None
 
 
-def test_refinement_hardly_moves_what_is_ideal_already():
-    restype = torch.zeros(12, dtype=torch.long)
-    angles = torch.tensor([-57.0, -47.0]).deg2rad().expand(1, 12, 2)
-    torsions = torch.stack([angles.sin(), angles.cos()], dim=-1)
-    frames = build_chain(torsions, torch.ones(1, 12, dtype=torch.bool))
-    carbonyl = torch.tensor(-47.0 + 180).deg2rad()
-    side = torch.stack([carbonyl.sin(), carbonyl.cos()]).expand(12, 5, 2)
-    single = type(frames)(frames.rotation[0], frames.translation[0])
-    refined = refine(restype, single, side)
-    assert refined.moved_angstrom < 0.15
+def orders(*sequences, seed=3, samples=2):
+    return [
+        Order(job=job(sequence).replace(samples=samples), seed=seed + place, evidence={})
+        for place, sequence in enumerate(sequences)
+    ]
+
+
+def test_a_result_does_not_depend_on_its_batch(model):
+    asked = orders("MKTAYIAKQRQISFVK", SEQUENCE, "ACDEFGHIKLMNPQRSTVWYPGA", "MKTAYIAKQR")
+    asked[1] = replace(asked[1], evidence={"Q": Evidence(templates=(template_of_itself(),))})
+    together = model.begin(asked)(None)
+    backwards = model.begin(asked[::-1])(None)[::-1]
+    for order, found, again in zip(asked, together, backwards, strict=True):
+        (alone,) = model.begin([order])(None)
+        assert len(alone) == order.job.samples
+        for first, second, third in zip(alone, found, again, strict=True):
+            for other in (second, third):
+                np.testing.assert_array_equal(first.atoms.coord, other.atoms.coord)
+                np.testing.assert_array_equal(first.pae, other.pae)
+                np.testing.assert_array_equal(first.plddt, other.plddt)
+                assert first.ptm == other.ptm
+
+
+def test_a_padded_batch_gives_the_samples_of_each_chain_alone(model):
+    """As they go through a GPU."""
+    several = [features(sequence) for sequence in ("MKTAYIAKQR", SEQUENCE, "ACDEFGHIKLMNPQR")]
+    seeds, samples = [3, 4, 5], [2, 1, 3]
+    together = model.run(several, seeds=seeds, samples=samples)
+    assert [len(chain) for chain in together] == samples
+    for one, seed, count, beside in zip(several, seeds, samples, together, strict=True):
+        (alone,) = model.run([one], seeds=[seed], samples=[count])
+        for first, second in zip(alone, beside, strict=True):
+            np.testing.assert_allclose(first.chain.translation, second.chain.translation, atol=2e-3)
+            np.testing.assert_allclose(first.pae, second.pae, atol=2e-3)
+            assert first.ptm == pytest.approx(second.ptm, abs=1e-4)
+    (reseeded,) = model.run([several[0]], seeds=[9], samples=[2])
+    drawn = together[0][1].chain.translation
+    assert np.abs(reseeded[1].chain.translation - drawn).max() > 1e-3

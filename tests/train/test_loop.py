@@ -11,6 +11,7 @@ import torch
 import yaml
 
 from itda.errors import DataError
+from itda.models.family import predict
 from itda.models.mini import FAMILY
 from itda.train.checkpoint import Checkpoints
 from itda.train.export import export_weights
@@ -177,7 +178,7 @@ def test_exported_weights_fold(uninterrupted, tmp_path):
     assert card.training["steps"] == 14
     assert card.training["training_clusters"] == 8
     model = FAMILY.load(tmp_path / "tiny.safetensors", "cpu")
-    (prediction,) = model.predict(Job.from_sequence("tiny", "MKTAYIAKQRQISF"))
+    (prediction,) = predict(model, Job.from_sequence("tiny", "MKTAYIAKQRQISF"))
     assert prediction.atoms.array_length() > 80
 
 

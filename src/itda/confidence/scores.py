@@ -71,7 +71,18 @@ def tm_expected_by_row(
     Returns:
         0 to 1; pTM is the largest over all rows.
     """
+    _, gain = tm_of_bins(probabilities.shape[-1], residues=residues, bin_angstrom=bin_angstrom)
+    return np.asarray((probabilities @ gain).mean(axis=1))
+
+
+def tm_of_bins(bins: int, *, residues: int, bin_angstrom: float) -> Float[np.ndarray, "2 bin"]:
+    """Return the error at the centre of each bin, angstrom, and what it adds to a TM-score, 0 to 1.
+
+    Args:
+        bins: Equal ones, from 0 upwards.
+        residues: Of the whole structure, which the scale of the score depends on.
+        bin_angstrom: Width of a bin.
+    """
     scale = 1.24 * np.cbrt(max(residues, 19) - 15) - 1.8
-    centres = (np.arange(probabilities.shape[-1]) + 0.5) * bin_angstrom
-    expected = probabilities @ (1.0 / (1.0 + (centres / scale) ** 2))
-    return np.asarray(expected.mean(axis=1))
+    centres = (np.arange(bins) + 0.5) * bin_angstrom
+    return np.stack([centres, 1.0 / (1.0 + (centres / scale) ** 2)])

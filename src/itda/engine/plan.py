@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ class Settings:
         samples: Replaces the samples that jobs name.
         recycles: How often the trunk sees its own output; None for the family's choice.
         searches: What is searched for each job before it is folded.
+        deterministic: Whether the same input gives the same bits each time, at a cost in speed.
     """
 
     family: Family
@@ -40,6 +42,7 @@ class Settings:
     samples: int | None = None
     recycles: int | None = None
     searches: Searches = field(default_factory=Searches)
+    deterministic: bool = False
 
     @functools.cached_property
     def weights_digest(self) -> str:
@@ -79,12 +82,14 @@ class Request:
         input_digest: Hash of the job without seeds and samples, and of the files it names but for
             alignments and templates.
         digest: Hash of all that was asked for.
+        frugal: Whether it fits into memory only where speed is given up for it.
     """
 
     job: Job
     position: int
     input_digest: str
     digest: str
+    frugal: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,7 @@ def make_plan(
     *,
     places: Sequence[int] | None = None,
     total: int | None = None,
+    admission: Callable[[], Callable[[Job], bool]] | None = None,
 ) -> Plan:
     """Check every job against what the family can do.
 
@@ -118,6 +124,8 @@ def make_plan(
         settings: What holds for all of them.
         places: Place of each job in an input that has more records than jobs; 1, 2, … unless told.
         total: How many records the input has; as many as there are jobs unless told.
+        admission: Gives, once there is a job to admit, what refuses those that do not fit into
+            memory, and says whether one fits only frugally.
 
     Raises:
         WeightsError: The weights file cannot be read.
@@ -151,7 +159,25 @@ def make_plan(
             refusals.append((position, failure))
         else:
             taken[collision_key(job.name)] = job.name
+    if admission is not None and requests:
+        requests, unfitting = _admitted(requests, admission())
+        refusals = sorted([*refusals, *unfitting], key=lambda refusal: refusal[0])
     return Plan(settings, tuple(requests), tuple(refusals), len(jobs) if total is None else total)
+
+
+def _admitted(
+    requests: Iterable[Request], admit: Callable[[Job], bool]
+) -> tuple[list[Request], list[tuple[int, JobFailed]]]:
+    """Return the requests that fit into memory, and the refusals of the others."""
+    admitted: list[Request] = []
+    refusals: list[tuple[int, JobFailed]] = []
+    for request in requests:
+        try:
+            admitted.append(dataclasses.replace(request, frugal=admit(request.job)))
+        except ItdaError as error:
+            refusal = JobFailed(job=request.job.name, error=error, refused=True)
+            refusals.append((request.position, refusal))
+    return admitted, refusals
 
 
 def refuse_recycles(family: Family, recycles: int | None) -> None:
@@ -202,4 +228,6 @@ def _request(
     }
     if searches_key:
         asked["searches"] = searches_key
+    if settings.deterministic:
+        asked["deterministic"] = True
     return Request(job, position, without_evidence(once).digest(), digest_of(asked))

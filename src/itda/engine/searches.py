@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from itda.search.templates.template import Template
 
 
+DEFAULT_TEMPLATES = 4
+
+
 @dataclass(frozen=True)
 class FoundTemplates:
     """What a search for templates gave.
@@ -86,6 +89,11 @@ class Searches:
         """
         sources = {"alignments": self.alignments, "templates": self.templates}
         return {name: dict(source.key()) for name, source in sources.items() if source is not None}
+
+    @property
+    def most_templates(self) -> int:
+        """Most templates that a search gives a chain, unless it is told; 0 where none is made."""
+        return 0 if self.templates is None else DEFAULT_TEMPLATES
 
     def titles(self) -> dict[str, str | None]:
         """What is searched, for people; None where nothing is."""

@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-FORMULAS = 2
+FORMULAS = 3
 """Version of what all families ask for; constants that were fitted to another one are not used."""
 
 DeviceKind = Literal["cpu", "cuda", "mps"]
 Precision = Literal["float32", "bfloat16", "float16"]
 
-PAIRS_AT_ONCE = 2048
-"""As in `itda.nn.rows`, which imports PyTorch."""
+PAIRS_AT_ONCE = 1024
+GPU_STRETCH = 256
+"""Pairs at a time, and how many times that on a GPU; as in `itda.nn.rows`."""
 
 SPEED_OF_THREADS = 0.75
 """So many threads are so many times as fast, to this power, as one."""
@@ -139,7 +140,7 @@ class Pairs:
     def of(cls, load: Load, *, tokens: int, batch: int = 1) -> Pairs:
         """Give the sizes on the device of a load, for jobs that are padded to so many tokens."""
         few = load.device == "cpu" or load.frugal
-        return cls(batch, tokens, PAIRS_AT_ONCE if few else 128 * PAIRS_AT_ONCE)
+        return cls(batch, tokens, PAIRS_AT_ONCE if few else GPU_STRETCH * PAIRS_AT_ONCE)
 
     @property
     def singles(self) -> int:
@@ -165,6 +166,14 @@ class Pairs:
     def stretch_vectors(self) -> int:
         """Vectors of a stretch."""
         return self.rows * self.singles
+
+    def triangle_arrays(self) -> float:
+        """Arrays that a triangle update holds beside the pair, in vectors of its channels.
+
+        The two edges and, while they are made, what a stretch is projected to; or the edges, their
+        product, and what a stretch of it is read with.
+        """
+        return self.count * 2 + max(4 * self.stretch_vectors, self.count + 2 * self.stretch_vectors)
 
 
 def triangle_multiplication(work: Work, pairs: Pairs, channels: int) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from itda.job.model import Job
@@ -65,6 +66,30 @@ class Capabilities:
         }
 
 
+Progress = Callable[[float, str], None]
+"""Called with the fraction done, 0 to 1, and what is being done; may raise to stop the work."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """One job with one seed, as a model is asked to fold it.
+
+    Attributes:
+        job: What to fold; the family has checked it.
+        seed: Start of the random numbers.
+        evidence: Alignment and templates of each protein chain by its id. They are read from here,
+            also where the job names the files that they came from.
+    """
+
+    job: Job
+    seed: int
+    evidence: Mapping[str, Evidence]
+
+
+Finish = Callable[[Progress | None], "list[list[Prediction]]"]
+"""What is left to do on the processor after the network: for each order, a prediction a sample."""
+
+
 class Model(Protocol):
     """Weights on a device, ready to predict."""
 
@@ -78,31 +103,59 @@ class Model(Protocol):
         """Where it runs, such as "cpu" or "cuda:0"."""
         ...
 
-    def predict(
-        self,
-        job: Job,
-        *,
-        evidence: Mapping[str, Evidence],
-        seed: int,
-        samples: int,
-        recycles: int | None,
-        progress: Callable[[float, str], None] | None,
-    ) -> list[Prediction]:
-        """Fold a job that the family has checked.
+    def begin(
+        self, orders: Sequence[Order], *, recycles: int | None, progress: Progress | None
+    ) -> Finish:
+        """Run the network for several orders at once.
+
+        What becomes of an order does not depend on the others. While what is returned finishes
+        them, in another thread, the network can take the next.
 
         Args:
-            job: What to fold.
-            evidence: Alignment and templates of each protein chain by its id. They are read from
-                here, also where the job names the files that they came from.
-            seed: Start of the random numbers.
-            samples: Structures to make.
+            orders: At least one.
             recycles: Passes of the trunk after the first; the family's own number where it is None.
-            progress: Called with the fraction done, 0 to 1, and what is being done.
+            progress: Told how far the network is.
 
         Returns:
-            One prediction for each sample.
+            Finishes the predictions, in the order of `orders`; holds no more than that needs.
         """
         ...
+
+
+def predict(
+    model: Model,
+    job: Job,
+    *,
+    evidence: Mapping[str, Evidence] = MappingProxyType({}),
+    seed: int = 0,
+    recycles: int | None = None,
+    progress: Progress | None = None,
+) -> list[Prediction]:
+    """Fold one job from beginning to end: one prediction for each of its samples.
+
+    Args:
+        model: Of a family that has checked the job.
+        job: What to fold.
+        evidence: By chain id.
+        seed: Start of the random numbers.
+        recycles: Passes of the trunk after the first; the family's own number where it is None.
+        progress: Told how far it is.
+    """
+    order = Order(job=job, seed=seed, evidence=evidence)
+    finish = model.begin([order], recycles=recycles, progress=part_of(progress, 0.0, 0.5))
+    (predictions,) = finish(part_of(progress, 0.5, 1.0))
+    part_of(progress, 0.0, 1.0)(1.0, "done")
+    return predictions
+
+
+def part_of(progress: Progress | None, first: float, last: float) -> Progress:
+    """Return what reports a part of a longer work, from one fraction of it to another."""
+
+    def report(fraction: float, message: str) -> None:
+        if progress is not None:
+            progress(first + (last - first) * fraction, message)
+
+    return report
 
 
 @runtime_checkable
@@ -164,12 +217,13 @@ class Family(Protocol):
         """
         ...
 
-    def load(self, weights: Path | None, device: str) -> Model:
+    def load(self, weights: Path | None, device: str, *, frugal: bool = False) -> Model:
         """Load weights to a device.
 
         Args:
             weights: A file; the weights of `weight_set` where it is None.
             device: "cpu", "cuda", "cuda:1" or "mps".
+            frugal: Whether weights that need not be on the device are fetched as they are needed.
 
         Raises:
             WeightsError: The file is missing, truncated, altered or of another shape.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +19,8 @@ from itda.chem.literature import AtomPlacement
 from itda.nn.chain import build_chain, hang_chain
 from itda.nn.linear import linear
 from itda.nn.rigid import Rigid
+
+Drop = Callable[[Float[Tensor, "batch token channel"]], Float[Tensor, "batch token channel"]]
 
 NANOMETRE = 10.0
 """Angstroms in the unit of length inside the module (AlphaFold 2 SI, algorithm 20)."""
@@ -190,8 +193,14 @@ class StructureModule(nn.Module):
         pair: Float[Tensor, "batch token token pair_channel"],
         mask: Bool[Tensor, "batch token"],
         anchors: Anchors | None = None,
+        drop: Drop | None = None,
     ) -> StructureOutput:
-        """Fold; inputs are taken to float32 and autocast is off, since bf16 distorts structures."""
+        """Fold; inputs are taken to float32 and autocast is off, since bf16 distorts structures.
+
+        `drop` takes the place of the module's own dropout, so that a sample can be drawn without
+        changing the module, which others may be using.
+        """
+        drop = drop or self.dropout
         with torch.autocast(single.device.type, enabled=False):
             start = self.norm_single(single.float())
             pair = self.norm_pair(pair.float())
@@ -209,8 +218,8 @@ class StructureModule(nn.Module):
                 x = x + self._mark(anchors)
             trajectory = []
             for step in range(self.steps):
-                x = self.norm_attention(self.dropout(x + self.attention(x, pair, frames, mask)))
-                x = self.norm_transition(self.dropout(x + self.transition(x)))
+                x = self.norm_attention(drop(x + self.attention(x, pair, frames, mask)))
+                x = self.norm_transition(drop(x + self.transition(x)))
                 frames = frames.compose(Rigid.from_update(self._move(x, anchors)))
                 trajectory.append(frames.scale_translation(NANOMETRE))
                 if step < self.steps - 1:

@@ -8,6 +8,7 @@ from itda.job.model import Job
 from itda.models.esmfold import FAMILY
 from itda.models.esmfold.features import encode_chains
 from itda.models.esmfold.predict import EsmFoldModel
+from itda.models.family import predict
 
 HEAVY, LIGHT = "MQIFVKTLTGKXI", "TLEVEPSDTIENVK"
 
@@ -27,7 +28,7 @@ def job(numbering=None):
 
 @pytest.fixture(scope="module")
 def prediction(model):
-    (found,) = model.predict(job(numbering=40), seed=7)
+    (found,) = predict(model, job(numbering=40), seed=7)
     return found
 
 
@@ -97,17 +98,20 @@ def test_weights_that_were_altered_or_are_of_another_family_are_refused(weights,
 
 
 def test_it_is_deterministic_and_recycles_matter(model):
-    (first,) = model.predict(job(), seed=1, recycles=1)
-    (again,) = model.predict(job(), seed=2, recycles=1)
-    (other,) = model.predict(job(), seed=1, recycles=0)
+    (first,) = predict(model, job(), seed=1, recycles=1)
+    (again,) = predict(model, job(), seed=2, recycles=1)
+    (other,) = predict(model, job(), seed=1, recycles=0)
     np.testing.assert_array_equal(first.atoms.coord, again.atoms.coord)
     assert np.abs(first.atoms.coord - other.atoms.coord).max() > 1e-3
 
 
 def test_progress_goes_from_0_to_1(model):
     told = []
-    model.predict(
-        job(), recycles=1, progress=lambda fraction, message: told.append((fraction, message))
+    predict(
+        model,
+        job(),
+        recycles=1,
+        progress=lambda fraction, message: told.append((fraction, message)),
     )
     fractions = [fraction for fraction, _ in told]
     assert fractions == sorted(fractions)
@@ -117,7 +121,7 @@ def test_progress_goes_from_0_to_1(model):
 
 def test_half_precision_of_the_language_model_is_near(model, weights):
     half = EsmFoldModel(weights, "cpu", language_dtype=torch.bfloat16)
-    (rough,) = half.predict(job(), recycles=0)
-    (exact,) = model.predict(job(), recycles=0)
+    (rough,) = predict(half, job(), recycles=0)
+    (exact,) = predict(model, job(), recycles=0)
     assert rough.provenance.dtype["language_model"] == "bfloat16"
     assert 0 < np.abs(rough.plddt - exact.plddt).max() < 2.0

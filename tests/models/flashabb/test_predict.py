@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from itda.job.model import Job
+from itda.models.family import predict
 from itda.parity.flashabb import HEAVY, LIGHT
 
 
@@ -15,7 +16,7 @@ def job(*chains, name="ab"):
 
 @pytest.fixture(scope="module")
 def prediction(model):
-    (found,) = model.predict(job(("H", HEAVY, 1), ("L", LIGHT, 1)))
+    (found,) = predict(model, job(("H", HEAVY, 1), ("L", LIGHT, 1)))
     return found
 
 
@@ -37,7 +38,7 @@ def test_only_what_the_family_gives_is_there(prediction):
 
 
 def test_the_order_and_names_of_chains_are_those_of_the_job(model, prediction):
-    (turned,) = model.predict(job(("x", LIGHT, 201), ("Q", HEAVY, 5)))
+    (turned,) = predict(model, job(("x", LIGHT, 201), ("Q", HEAVY, 5)))
     assert list(dict.fromkeys(turned.atoms.chain_id)) == ["x", "Q"]
     assert turned.atoms.res_id[0] == 201
     light, heavy = (turned.atoms[turned.atoms.chain_id == chain] for chain in "xQ")
@@ -59,7 +60,7 @@ def test_a_result_does_not_depend_on_what_it_was_computed_with(model):
 
 
 def test_an_unknown_residue_has_a_backbone_and_its_name(model):
-    (found,) = model.predict(job(("H", HEAVY[:50] + "X" + HEAVY[51:], 1), ("L", LIGHT, 1)))
+    (found,) = predict(model, job(("H", HEAVY[:50] + "X" + HEAVY[51:], 1), ("L", LIGHT, 1)))
     unknown = found.atoms[found.atoms.res_name == "UNK"]
     assert unknown.atom_name.tolist() == ["N", "CA", "C", "O"]
     assert unknown.res_id[0] == 51

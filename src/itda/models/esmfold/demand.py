@@ -92,15 +92,15 @@ def trunk_parameters(config: EsmFoldConfig) -> int:
 def _live_bytes(load: Load, config: EsmFoldConfig, pairs: Pairs, residues: int) -> int:
     channels, single = config.pair_channels, config.single_channels
     single_heads = single // config.single_head_channels
-    stretch = pairs.stretch_vectors * channels * 2
     # The pair representation, which is changed in place, and beside it:
-    a_pair = channels + max(
-        3 * channels,  # the two edges of a triangle and their product
-        4 * single_heads,  # bias and mask of attention over residues
-        2 * config.structure_pair_channels + 5 * config.structure_heads,
-        channels + 4,  # the start of a pass, with bins and offsets in eight bytes
+    beside = max(
+        channels * pairs.triangle_arrays(),
+        pairs.count * 4 * single_heads,  # bias and mask of attention over residues
+        pairs.count * (2 * config.structure_pair_channels + 5 * config.structure_heads),
+        pairs.count * (channels + 4),  # the start of a pass, with bins and offsets of eight bytes
+        pairs.stretch_vectors * 8 * channels,  # attention among edges, the transition
     )
-    trunk = 4 * (pairs.count * a_pair + stretch + pairs.singles * 6 * single)
+    trunk = 4 * (pairs.count * channels + beside + pairs.singles * 6 * single)
     language = (
         pairs.singles
         * (8 * config.language_channels + 2 * config.language_hidden)

@@ -63,12 +63,13 @@ class EsmFoldFamily:
 
         return demand(load, sizes)
 
-    def load(self, weights: Path | None, device: str) -> EsmFoldModel:
+    def load(self, weights: Path | None, device: str, *, frugal: bool = False) -> EsmFoldModel:
         """Read weights and make the network ready.
 
         Args:
             weights: A converted safetensors file with its card; None for those of the weight set.
             device: Such as `cpu` or `cuda:0`.
+            frugal: Whether the language model stays in its file, whatever the device.
 
         Raises:
             WeightsError: The weights are not on this machine, truncated or altered.
@@ -79,7 +80,7 @@ class EsmFoldFamily:
         from itda.models.esmfold.predict import EsmFoldModel
 
         path = weights or ensure(get_weight_set(self.weight_set), self.converter)
-        return EsmFoldModel(path, device)
+        return EsmFoldModel(path, device, streamed=frugal)
 
 
 FAMILY = EsmFoldFamily()

@@ -22,7 +22,12 @@ from itda.nn.structure_module import AtomBuilder
 
 
 def load_network(
-    weights: Path, card: WeightsCard, device: str, *, language_dtype: torch.dtype | None = None
+    weights: Path,
+    card: WeightsCard,
+    device: str,
+    *,
+    language_dtype: torch.dtype | None = None,
+    streamed: bool = False,
 ) -> tuple[EsmFold, Iterable[nn.Module]]:
     """Build the network and the layers of its language model.
 
@@ -34,6 +39,7 @@ def load_network(
         card: Theirs.
         device: Such as `cpu` or `cuda:0`.
         language_dtype: Number format of the language model; None for what suits the device.
+        streamed: Whether the layers stay in the file, whatever the device.
 
     Raises:
         WeightsError: The tensors do not fit the sizes on their card.
@@ -54,7 +60,7 @@ def load_network(
     # The embedding and the last norm compute as the layers do; rotary frequencies stay exact.
     network.language_model.embedding.to(dtype)
     network.language_model.norm.to(dtype)
-    streamed = StreamedLayers(
+    layers = StreamedLayers(
         weights,
         LAYER_PREFIX,
         config.language_layers,
@@ -62,9 +68,9 @@ def load_network(
         dtype=dtype,
         device=device,
     )
-    if device == "cpu":
-        return network, streamed
-    return network, streamed.resident()
+    if device == "cpu" or streamed:
+        return network, layers
+    return network, layers.resident()
 
 
 def _without_memory(sizes: Mapping[str, Any]) -> EsmFold:

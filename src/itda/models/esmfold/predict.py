@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
-from torch import Tensor
+from jaxtyping import Float
 
 from itda.chem.residues import ATOM37_INDEX
-from itda.confidence.scores import expected_aligned_error, tm_expected_by_row
 from itda.hub.weights import verify_for
-from itda.job.model import Job
 from itda.models.atom_array import atom_array, atoms_of_residues, protein_chains, sequence_digests
 from itda.models.esmfold.features import encode_chains
 from itda.models.esmfold.loading import load_network
-from itda.models.esmfold.modeling import PAE_BIN_ANGSTROM, EsmFoldOutput
+from itda.models.esmfold.modeling import PAE_BIN_ANGSTROM
+from itda.models.family import Finish, Order, Progress, part_of
 from itda.models.provenance import provenance_of
-from itda.nn.rows import row_slices
+from itda.nn.aligned_error import aligned_error
 from itda.ops.attention.interface import choose_backend as attention_backend
 from itda.ops.triangle_multiply.interface import choose_backend as triangle_multiply_backend
-from itda.search.evidence import Evidence
 from itda.structure.prediction import Prediction, Provenance
 
-Progress = Callable[[float, str], None]
+
+class _Folded(NamedTuple):
+    atoms: Float[np.ndarray, "residue 14 3"]
+    plddt: Float[np.ndarray, "residue 37"]
+    pae: Float[np.ndarray, "residue residue"]
+    ptm: float
 
 
 class EsmFoldModel:
@@ -36,6 +38,7 @@ class EsmFoldModel:
         weights: A converted safetensors file with its card.
         device: Such as `cpu` or `cuda:0`.
         language_dtype: Number format of the language model; None for what suits the device.
+        streamed: Whether the language model stays in its file, as it does on a CPU.
 
     Raises:
         WeightsError: They are not whole, belong to another family, or do not fit the sizes on their
@@ -43,41 +46,56 @@ class EsmFoldModel:
     """
 
     def __init__(
-        self, weights: Path, device: str, *, language_dtype: torch.dtype | None = None
+        self,
+        weights: Path,
+        device: str,
+        *,
+        language_dtype: torch.dtype | None = None,
+        streamed: bool = False,
     ) -> None:
         self.card = verify_for(weights, family="esmfold")
         self.weights_digest = f"sha256:{self.card.sha256}"
         self.device = device
         self.network, self.layers = load_network(
-            weights, self.card, device, language_dtype=language_dtype
+            weights, self.card, device, language_dtype=language_dtype, streamed=streamed
         )
 
-    def predict(
+    def begin(
         self,
-        job: Job,
+        orders: Sequence[Order],
         *,
-        evidence: Mapping[str, Evidence] = MappingProxyType({}),
-        seed: int = 0,
-        samples: int = 1,
         recycles: int | None = None,
         progress: Progress | None = None,
-    ) -> list[Prediction]:
-        """Fold the chains of a job together.
+    ) -> Finish:
+        """Run the network on jobs, one after the other: each fills a machine.
 
         The network is deterministic: the seed changes nothing, and the family's check lets jobs of
         one sample through only.
 
         Args:
-            job: One protein chain or several.
-            evidence: Nothing is read from it.
-            seed: Written into the result.
-            samples: 1.
+            orders: Jobs of one protein chain or several, folded together.
             recycles: Passes beyond the first; None for what the weights were trained with.
             progress: Called with the fraction done and what is being done.
         """
-        report = progress or (lambda _fraction, _message: None)
-        assert samples == 1
-        chains = protein_chains(job)
+        passes = self.network.config.recycles if recycles is None else recycles
+        folded = [
+            self._fold(
+                order, passes, part_of(progress, place / len(orders), (place + 1) / len(orders))
+            )
+            for place, order in enumerate(orders)
+        ]
+
+        def finish(progress: Progress | None) -> list[list[Prediction]]:
+            part_of(progress, 0.0, 1.0)(0.0, "atoms")
+            return [
+                [self._prediction(order, one, passes)]
+                for order, one in zip(orders, folded, strict=True)
+            ]
+
+        return finish
+
+    def _fold(self, order: Order, passes: int, report: Progress) -> _Folded:
+        chains = protein_chains(order.job)
         features = encode_chains([entity.sequence for _, entity in chains])
         restype, index, kept = (
             torch.from_numpy(array)[None].to(self.device)
@@ -88,48 +106,36 @@ class EsmFoldModel:
             index,
             torch.ones_like(kept),
             self.layers,
-            recycles=recycles,
+            recycles=passes,
             report=lambda fraction, message: report(0.95 * fraction, message),
         )
         report(0.95, "confidence")
-        pae, ptm = self._aligned_error(output, features.kept)
-        residues = output.lddt[0].float().cpu().numpy()[features.kept] * 100
-        passes = self.network.config.recycles if recycles is None else recycles
-        prediction = Prediction(
-            name=job.name,
-            atoms=atom_array(
-                chains,
-                output.atoms[0].float().cpu().numpy()[features.kept],
-                _of_atom14("".join(entity.sequence for _, entity in chains), residues),
-            ),
-            plddt=residues[:, ATOM37_INDEX["CA"]],
-            pae=pae,
-            ptm=ptm,
-            sample=0,
-            seed=seed,
-            provenance=self._provenance(sequence_digests(chains), seed, passes),
+        pae, ptm = aligned_error(
+            output.pair,
+            self.network.pae_logits,
+            bin_angstrom=PAE_BIN_ANGSTROM,
+            tokens=torch.nonzero(kept[0]).flatten(),
         )
-        report(1.0, "done")
-        return [prediction]
+        return _Folded(
+            output.atoms[0].float().cpu().numpy()[features.kept],
+            output.lddt[0].float().cpu().numpy()[features.kept] * 100,
+            pae,
+            ptm,
+        )
 
-    def _aligned_error(
-        self, output: EsmFoldOutput, kept: Bool[np.ndarray, "token"]
-    ) -> tuple[Float[np.ndarray, "residue residue"], float]:
-        """Give PAE and pTM of the residues, a few rows at a time; linkers have no part."""
-        residues = int(kept.sum())
-        columns = torch.from_numpy(kept).to(output.pair.device)
-        pae, expected = [], []
-        with torch.no_grad():
-            for rows in row_slices(output.pair):
-                part = output.pair[:, rows][0][columns[rows]][:, columns]
-                probabilities = _softmax(self.network.pae_logits(part[None])[0])
-                pae.append(expected_aligned_error(probabilities, bin_angstrom=PAE_BIN_ANGSTROM))
-                expected.append(
-                    tm_expected_by_row(
-                        probabilities, residues=residues, bin_angstrom=PAE_BIN_ANGSTROM
-                    )
-                )
-        return np.concatenate(pae).astype(np.float32), float(np.concatenate(expected).max())
+    def _prediction(self, order: Order, folded: _Folded, passes: int) -> Prediction:
+        chains = protein_chains(order.job)
+        sequence = "".join(entity.sequence for _, entity in chains)
+        return Prediction(
+            name=order.job.name,
+            atoms=atom_array(chains, folded.atoms, _of_atom14(sequence, folded.plddt)),
+            plddt=folded.plddt[:, ATOM37_INDEX["CA"]],
+            pae=folded.pae,
+            ptm=folded.ptm,
+            sample=0,
+            seed=order.seed,
+            provenance=self._provenance(sequence_digests(chains), order.seed, passes),
+        )
 
     def _provenance(self, inputs: Mapping[str, str], seed: int, passes: int) -> Provenance:
         config = self.network.config
@@ -147,10 +153,6 @@ class EsmFoldModel:
             },
             dtype={"language_model": language, "trunk": "float32", "structure": "float32"},
         )
-
-
-def _softmax(logits: Float[Tensor, "*shape bin"]) -> Float[np.ndarray, "*shape bin"]:
-    return torch.softmax(logits.double(), dim=-1).cpu().numpy()
 
 
 def _of_atom14(

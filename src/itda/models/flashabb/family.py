@@ -76,12 +76,13 @@ class FlashAbbFamily:
 
         return demand(load, sizes)
 
-    def load(self, weights: Path | None, device: str) -> FlashAbbModel:
+    def load(self, weights: Path | None, device: str, *, frugal: bool = False) -> FlashAbbModel:
         """Read weights and make the network ready.
 
         Args:
             weights: A converted safetensors file with its card; None for those of the weight set.
             device: Such as `cpu` or `cuda:0`.
+            frugal: Changes nothing; the weights are small.
 
         Raises:
             WeightsError: The weights are not on this machine, truncated or altered.

@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from itda.confidence.scores import expected_plddt
 from itda.hub.weights import WeightsCard
-from itda.job.model import Job
 from itda.models.atom_array import atom_array, protein_chains, sequence_digests
+from itda.models.family import Finish, Order, Progress, part_of
 from itda.models.fitting import fitted
 from itda.models.flashabb.chains import sort_chains
 from itda.models.flashabb.config import FlashAbbConfig
 from itda.models.flashabb.features import AntibodyFeatures
 from itda.models.flashabb.modeling import FlashAbb, FlashAbbOutput
 from itda.models.provenance import provenance_of
-from itda.search.evidence import Evidence
 from itda.structure.prediction import Prediction, Provenance
 
-Progress = Callable[[float, str], None]
+AT_ONCE = 16
+"""Antibodies in one row; more are not faster."""
+
+
+@dataclass(frozen=True)
+class _Antibody:
+    """The sequences of a job, heavy chain first."""
+
+    heavy: str
+    light: str
+    light_first: bool
+
+    @staticmethod
+    def of(order: Order) -> _Antibody:
+        sequences = [(name, entity.sequence) for name, entity in protein_chains(order.job)]
+        first, second = sort_chains(sequences, job=order.job.name)
+        return _Antibody(sequences[first][1], sequences[second][1], first > second)
+
+
+class _Folded(NamedTuple):
+    atoms: Float[np.ndarray, "residue 14 3"]
+    plddt: Float[np.ndarray, "residue"]
 
 
 class FlashAbbModel:
@@ -46,55 +68,68 @@ class FlashAbbModel:
         )
         self.network.eval().to(device)
 
-    def predict(
+    def begin(
         self,
-        job: Job,
+        orders: Sequence[Order],
         *,
-        evidence: Mapping[str, Evidence] = MappingProxyType({}),
-        seed: int = 0,
-        samples: int = 1,
         recycles: int | None = None,
         progress: Progress | None = None,
-    ) -> list[Prediction]:
-        """Fold a heavy and a light chain, in either order.
+    ) -> Finish:
+        """Run the network on heavy and light chains, in either order.
 
         The network is deterministic: the seed changes nothing, and the family's check lets jobs of
-        one sample through only.
+        one sample through only. Nothing is recycled. Antibodies stand one after the other in a row,
+        without padding.
 
         Args:
-            job: The variable domains, one chain each.
-            evidence: Nothing is read from it.
-            seed: Written into the result.
-            samples: 1.
+            orders: The variable domains, one chain each.
             recycles: Nothing is recycled.
             progress: Called with the fraction done and what is being done.
         """
-        report = progress or (lambda _fraction, _message: None)
-        assert samples == 1
-        chains = protein_chains(job)
-        sequences = [(name, entity.sequence) for name, entity in chains]
-        heavy, light = (sequences[place][1] for place in sort_chains(sequences, job=job.name))
-        report(0.0, "network")
-        output = self.run([(heavy, light)])
-        report(0.9, "confidence")
+        report = part_of(progress, 0.0, 1.0)
+        antibodies = [_Antibody.of(order) for order in orders]
+        folded: list[_Folded] = []
+        for first in range(0, len(antibodies), AT_ONCE):
+            report(first / len(antibodies), "network")
+            part = antibodies[first : first + AT_ONCE]
+            output = self.run([(one.heavy, one.light) for one in part])
+            lengths = [len(one.heavy) + len(one.light) for one in part]
+            atoms = output.atoms.cpu().numpy()
+            plddt = expected_plddt(output.lddt_logits.double().softmax(-1).cpu().numpy())
+            ends = np.cumsum(lengths)[:-1]
+            folded += [
+                _Folded(*one)
+                for one in zip(
+                    np.split(atoms, ends), np.split(plddt.astype(np.float32), ends), strict=True
+                )
+            ]
+
+        def finish(progress: Progress | None) -> list[list[Prediction]]:
+            part_of(progress, 0.0, 1.0)(0.0, "confidence")
+            return [
+                [self._prediction(order, antibody, one)]
+                for order, antibody, one in zip(orders, antibodies, folded, strict=True)
+            ]
+
+        return finish
+
+    def _prediction(self, order: Order, antibody: _Antibody, folded: _Folded) -> Prediction:
         # The network has the heavy chain first; the job's order goes out.
-        back = np.arange(len(heavy) + len(light))
-        if sequences[0][1] is light:
-            back = np.roll(back, len(light))
-        logits = output.lddt_logits.double().softmax(-1).cpu().numpy()
-        plddt = expected_plddt(logits).astype(np.float32)[back]
-        prediction = Prediction(
-            name=job.name,
-            atoms=atom_array(chains, output.atoms.cpu().numpy()[back], plddt),
+        back = np.arange(len(folded.plddt))
+        if antibody.light_first:
+            back = np.roll(back, len(antibody.light))
+        chains = protein_chains(order.job)
+        plddt = folded.plddt[back]
+        return Prediction(
+            name=order.job.name,
+            atoms=atom_array(chains, folded.atoms[back], plddt),
             plddt=plddt,
             pae=None,
             ptm=None,
             sample=0,
-            seed=seed,
-            provenance=self._provenance(sequence_digests(chains), seed),
+            seed=order.seed,
+            provenance=self._provenance(sequence_digests(chains), order.seed),
         )
-        report(1.0, "done")
-        return [prediction]
 
     def run(self, antibodies: Sequence[tuple[str, str]]) -> FlashAbbOutput:
         """Run the network on pairs of heavy and light sequence, one after the other in a row."""

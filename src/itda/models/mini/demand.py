@@ -37,10 +37,9 @@ PADDED_PAIRS_MOST = 16 * 256**2
 PADDING_MOST = 0.25
 """As in `itda.models.together`, which imports PyTorch."""
 
-BLOCK_PAIRS, RECYCLED_PAIRS = 6, 7
+PAIRS_HELD, RECYCLED_PAIRS_HELD = 3, 4
 """Arrays of the size of the pair representation that live at once: the first one, the one that a
-block was given and the one that it makes, the two edges of a triangle and their product; after the
-first pass also the one of the pass before."""
+block was given and the one that it makes; after the first pass also the one of the pass before."""
 
 SINGLES = 12
 """Likewise of the single representation."""
@@ -60,17 +59,17 @@ def demand(load: Load, sizes: Mapping[str, Any] | None = None) -> Demand:
     """
     config = MiniConfig.model_validate(sizes) if sizes is not None else _shipped()
     parts = _parts(load)
-    live = [_live_bytes(load, config, part) for part in parts]
+    alive = [_live_bytes(load, config, part) for part in parts]
     work = Work()
     if load.device == "cpu":
         small = sorted(
-            (one for one, part in zip(live, parts, strict=True) if _is_small(part)), reverse=True
+            (one for one, part in zip(alive, parts, strict=True) if _is_small(part)), reverse=True
         )
-        large = [one for one, part in zip(live, parts, strict=True) if not _is_small(part)]
+        large = [one for one, part in zip(alive, parts, strict=True) if not _is_small(part)]
         network = max([sum(small[: load.cores]), *large])
         slower = _side_by_side(load)
     else:
-        network, slower = max(live), 1.0
+        network, slower = max(alive), 1.0
     for part in parts:
         network_work = _network(load, config, part)
         work.join(network_work, slower if _is_small(part) else 1.0)
@@ -83,9 +82,11 @@ def demand(load: Load, sizes: Mapping[str, Any] | None = None) -> Demand:
     work.add("refine_steps", REFINE_STEPS)
     work.add("refine_atoms", REFINE_STEPS * ATOMS_OF_A_RESIDUE * residues)
     work.add("jobs", load.samples * load.jobs)
+    # Of several jobs, one batch is refined while the next is in the network.
+    live = network + refinement if load.jobs > 1 else max(network, refinement)
     return Demand(
         weights_bytes=4 * parameters(config),
-        live_bytes=int(results + max(network, refinement)),
+        live_bytes=int(results + live),
         work=work.scaled(1),
     )
 
@@ -143,12 +144,14 @@ def _side_by_side(load: Load) -> float:
 def _live_bytes(load: Load, config: MiniConfig, pairs: Pairs) -> float:
     channels = config.pair_channels
     recycles = config.recycles if load.recycles is None else load.recycles
-    trunk = (RECYCLED_PAIRS if recycles else BLOCK_PAIRS) * channels
+    held = RECYCLED_PAIRS_HELD if recycles else PAIRS_HELD
+    trunk = channels * (held * pairs.count + pairs.triangle_arrays())
     # Scores, distances, weights, and what they are made of, beside the pair and its norm.
-    points = (3 if recycles else 2) * channels + 5 * config.structure_heads
-    templates = 3 * channels + 7 * config.template_channels if _templates(load, config) else 0
+    points = pairs.count * ((3 if recycles else 2) * channels + 5 * config.structure_heads)
+    inner = 7 * config.template_channels if _templates(load, config) else 0
+    templates = pairs.count * (3 * channels + inner)
     singles = pairs.singles * SINGLES * config.single_channels
-    return 4.0 * (pairs.count * max(trunk, points, templates) + singles)
+    return 4.0 * (max(trunk, points, templates) + singles)
 
 
 def _templates(load: Load, config: MiniConfig) -> int:

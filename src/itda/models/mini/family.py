@@ -66,12 +66,13 @@ class MiniFamily:
 
         return demand(load, sizes)
 
-    def load(self, weights: Path | None, device: str) -> MiniModel:
+    def load(self, weights: Path | None, device: str, *, frugal: bool = False) -> MiniModel:
         """Read weights and make the network ready.
 
         Args:
             weights: A safetensors file with its card; None for the weights that come with Itda.
             device: Such as `cpu` or `cuda:0`.
+            frugal: Changes nothing; the weights are small.
 
         Raises:
             WeightsError: The weights are missing, truncated or altered.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +16,13 @@ from itda.models.mini.config import MiniConfig
 from itda.nn.linear import linear
 from itda.nn.pair_stack import PairStackBlock
 from itda.nn.rigid import Rigid, pairwise_distance
-from itda.nn.structure_module import Anchors, AtomBuilder, StructureModule, StructureOutput
+from itda.nn.structure_module import (
+    Anchors,
+    AtomBuilder,
+    Drop,
+    StructureModule,
+    StructureOutput,
+)
 from itda.nn.template_embedding import TemplateEmbedding, backbone_frames
 
 RELATIVE_POSITION_CLIP = 32
@@ -50,6 +57,16 @@ class MiniOutput:
     distogram_logits: Float[Tensor, "batch token token 64"]
     profile_logits: Float[Tensor, "batch token 20"]
     dssp_logits: Float[Tensor, "batch token 8"]
+
+
+@dataclass(frozen=True)
+class Representation:
+    """What the trunk has found, before atoms are placed."""
+
+    single: Float[Tensor, "batch token channel"]
+    pair: Float[Tensor, "batch token token pair_channel"]
+    mask: Bool[Tensor, "batch token"]
+    anchors: Anchors | None
 
 
 class InputEmbedding(nn.Module):
@@ -159,8 +176,27 @@ class Mini(nn.Module):
         )
 
     def forward(self, features: Features, *, recycles: int = 0) -> MiniOutput:
-        """Run `recycles + 1` passes; gradients flow through the last only."""
-        tokens = features.tokens
+        """Run `recycles + 1` passes and all heads; gradients flow through the last pass only."""
+        of = self.represent(features, recycles=recycles)
+        return self.heads(of.single, of.pair, self.place(of), features.tokens.restype)
+
+    def represent(
+        self,
+        features: Features,
+        *,
+        recycles: int = 0,
+        drop: Drop | None = None,
+        report: Callable[[float], None] = lambda _fraction: None,
+    ) -> Representation:
+        """Run `recycles + 1` passes up to the last structure; gradients flow through the last only.
+
+        Args:
+            features: Of one chain, or of several that are padded to one length.
+            recycles: Passes beyond the first.
+            drop: Dropout of the structures between passes; see `StructureModule`.
+            report: Called with the fraction done.
+        """
+        mask = features.tokens.mask
         first_single, first_pair = self.embedding(features)
         anchors = None
         if features.templates.mask.shape[1] and self.templates is not None:
@@ -168,30 +204,26 @@ class Mini(nn.Module):
             first_single, first_pair = first_single + from_single, first_pair + from_pair
             anchors = _anchors(features.templates)
         single, pair = first_single, first_pair
-        ca = torch.zeros(*tokens.mask.shape, 3, device=tokens.mask.device)
+        passes = (recycles + 1) * len(self.blocks)
+        ca = torch.zeros(*mask.shape, 3, device=mask.device)
         for recycle in range(recycles + 1):
             last = recycle == recycles
             with torch.set_grad_enabled(last and torch.is_grad_enabled()):
                 if recycle:
                     added_single, added_pair = self.recycling(single, pair, ca)
                     single, pair = first_single + added_single, first_pair + added_pair
-                single, pair = self.trunk(single, pair, tokens.mask)
-                structure = self.structure(single, pair, tokens.mask, anchors)
-                ca = structure.frames.translation.detach()
-        return self.heads(single, pair, structure, tokens.restype)
+                for number, block in enumerate(self.blocks):
+                    report((recycle * len(self.blocks) + number) / passes)
+                    single, pair = block(single, pair, mask)
+                if not last:
+                    structure = self.structure(single, pair, mask, anchors, drop)
+                    ca = structure.frames.translation.detach()
+        return Representation(single, pair, mask, anchors)
 
-    def trunk(
-        self,
-        single: Float[Tensor, "batch token channel"],
-        pair: Float[Tensor, "batch token token pair_channel"],
-        mask: Bool[Tensor, "batch token"],
-    ) -> tuple[
-        Float[Tensor, "batch token channel"], Float[Tensor, "batch token token pair_channel"]
-    ]:
-        """Run all blocks."""
-        for block in self.blocks:
-            single, pair = block(single, pair, mask)
-        return single, pair
+    def place(self, of: Representation, *, drop: Drop | None = None) -> StructureOutput:
+        """Run the structure module; see `StructureModule` for `drop`."""
+        structure: StructureOutput = self.structure(of.single, of.pair, of.mask, of.anchors, drop)
+        return structure
 
     def heads(
         self,

@@ -1,39 +1,40 @@
-"""From a job to predictions: features, network, refinement, confidence."""
+"""From jobs to predictions: features, network, geometry, confidence."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from itda.confidence.scores import expected_aligned_error, expected_plddt, predicted_tm_score
+from itda.confidence.scores import expected_plddt
 from itda.errors import CapabilityError, InputError
 from itda.features import Features, ProfileFeatures, TemplateFeatures, TokenFeatures
+from itda.features.batch import stack
 from itda.features.profile import read_profile
 from itda.hub.weights import WeightsCard
 from itda.job.entities import Protein
-from itda.job.model import Job
 from itda.models.atom_array import atom_array, protein_chains
+from itda.models.family import Finish, Order, Progress, part_of
 from itda.models.fitting import fitted
 from itda.models.mini.config import MiniConfig
-from itda.models.mini.modeling import PAE_BIN_ANGSTROM, Mini, MiniOutput
-from itda.models.mini.refine import STEPS as REFINE_STEPS
-from itda.models.mini.refine import refine
+from itda.models.mini.geometry import STEPS as REFINE_STEPS
+from itda.models.mini.geometry import RefinedStructure, UnrefinedChain, refine
+from itda.models.mini.modeling import PAE_BIN_ANGSTROM, Mini, Representation
+from itda.models.mini.sampling import DrawnDropout
 from itda.models.provenance import provenance_of
-from itda.nn.rigid import Rigid
+from itda.models.together import together
+from itda.nn.aligned_error import aligned_error
 from itda.ops.attention.interface import choose_backend as attention_backend
 from itda.ops.triangle_multiply.interface import choose_backend as triangle_multiply_backend
 from itda.search.evidence import Evidence
 from itda.structure.prediction import Prediction, Provenance
-
-Progress = Callable[[float, str], None]
 
 MOST_TEMPLATES = 4
 """Templates that the weights were trained with at most."""
@@ -42,6 +43,23 @@ MOST_TEMPLATES = 4
 class _Inputs(NamedTuple):
     features: Features
     digests: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One sample of one chain as the network gives it.
+
+    Attributes:
+        chain: Frames and torsions, on the processor.
+        plddt: 0 to 100.
+        pae: Angstrom; row: residue aligned on.
+        ptm: 0 to 1.
+    """
+
+    chain: UnrefinedChain
+    plddt: Float[np.ndarray, "token"]
+    pae: Float[np.ndarray, "token token"]
+    ptm: float
 
 
 class MiniModel:
@@ -63,97 +81,172 @@ class MiniModel:
         self.network = fitted(card, tensors, lambda sizes: Mini(MiniConfig.model_validate(sizes)))
         self.network.eval().to(device)
 
-    def predict(
+    def begin(
         self,
-        job: Job,
+        orders: Sequence[Order],
         *,
-        evidence: Mapping[str, Evidence] = MappingProxyType({}),
-        seed: int = 0,
-        samples: int = 1,
         recycles: int | None = None,
         progress: Progress | None = None,
-    ) -> list[Prediction]:
-        """Fold one chain.
+    ) -> Finish:
+        """Run the network on chains; see `itda.models.family.Model`.
 
         Sample 0 is the network's answer and does not depend on the seed. Each further sample drops
         units of the structure module at random, as in training, drawn from seed and sample.
 
-        Args:
-            job: One protein chain.
-            evidence: By chain id: its alignment, read as a profile, and its templates.
-            seed: Of the random draws.
-            samples: Structures to give.
-            recycles: Passes beyond the first; None for what the weights were trained with.
-            progress: Called with the fraction done and what is being done.
-
         Raises:
-            InputError: The profile cannot be read or belongs to another sequence, or there is an
+            InputError: A profile cannot be read or belongs to another sequence, or there is an
                 alignment too.
             CapabilityError: There are templates, and the weights know none.
         """
-        report = progress or (lambda _fraction, _message: None)
-        chains = protein_chains(job)
-        ((chain_id, entity),) = chains
+        report = part_of(progress, 0.0, 1.0)
         report(0.0, "reading inputs")
-        inputs = read_inputs(entity, evidence.get(chain_id, Evidence()))
-        if inputs.features.templates.mask.shape[1] and self.network.templates is None:
-            raise CapabilityError(
-                f"job {job.name!r}, chain {chain_id}: the weights {self.card.name} know no "
-                "templates",
-                hint="fold without templates, or with the weights that come with Itda",
-            )
         passes = self.network.config.recycles if recycles is None else recycles
-        predictions = []
-        for sample in range(samples):
-            label = f"sample {sample + 1} of {samples}"
-            report(sample / samples, f"{label}: network")
-            output = self.run(inputs.features, recycles=passes, seed=seed, sample=sample)
+        inputs = [self._inputs(order) for order in orders]
+        placed = together(
+            [one.features for one in inputs],
+            lambda part, told: self.run(
+                [inputs[place].features for place in part],
+                recycles=passes,
+                seeds=[orders[place].seed for place in part],
+                samples=[orders[place].job.samples for place in part],
+                report=told,
+            ),
+            device=self.device,
+            progress=report,
+        )
 
-            def refined(fraction: float, sample: int = sample, label: str = label) -> None:
-                report((sample + 0.1 + 0.9 * fraction) / samples, f"{label}: geometry")
-
-            folded = finish(output, inputs.features, report=refined)
-            predictions.append(
-                Prediction(
-                    name=job.name,
-                    atoms=atom_array(chains, folded.atoms, folded.plddt, unknown="ALA"),
-                    plddt=folded.plddt,
-                    pae=folded.pae,
-                    ptm=folded.ptm,
-                    sample=sample,
-                    seed=seed,
-                    provenance=self._provenance(inputs, seed, passes),
+        def finish(progress: Progress | None) -> list[list[Prediction]]:
+            told = part_of(progress, 0.0, 1.0)
+            refined = iter(
+                refine(
+                    [one.chain for samples in placed for one in samples],
+                    report=lambda fraction: told(0.95 * fraction, "geometry"),
                 )
             )
-        report(1.0, "done")
-        return predictions
+            predictions = [
+                [
+                    self._prediction(order, sample, one, next(refined), read.digests, passes)
+                    for sample, one in enumerate(samples)
+                ]
+                for order, read, samples in zip(orders, inputs, placed, strict=True)
+            ]
+            told(1.0, "done")
+            return predictions
+
+        return finish
 
     def run(
         self,
-        features: Features,
+        features: Sequence[Features],
         *,
         recycles: int | None = None,
-        seed: int = 0,
-        sample: int = 0,
-    ) -> MiniOutput:
-        """Run the network alone; see `predict` for what seed and sample do."""
-        for module in self.network.structure.modules():
-            if isinstance(module, nn.Dropout):
-                module.train(sample > 0)
-        passes = self.network.config.recycles if recycles is None else recycles
-        state = np.random.SeedSequence([seed, sample]).generate_state(1)[0]
-        with torch.random.fork_rng(), torch.no_grad():
-            torch.manual_seed(int(state))
-            output: MiniOutput = self.network(features.to(self.device), recycles=passes)
-        return output
+        seeds: Sequence[int] | None = None,
+        samples: Sequence[int] | None = None,
+        report: Callable[[float], None] = lambda _fraction: None,
+    ) -> list[list[Placed]]:
+        """Run the network alone, on all at once; see `begin` for what seed and sample do.
 
-    def _provenance(self, inputs: _Inputs, seed: int, passes: int) -> Provenance:
+        Args:
+            features: Of each chain.
+            recycles: Passes beyond the first; None for what the weights were trained with.
+            seeds: Of each chain; 0 unless told.
+            samples: Structures of each chain; 1 unless told.
+            report: Called with the fraction done.
+        """
+        passes = self.network.config.recycles if recycles is None else recycles
+        seeds, samples = seeds or [0] * len(features), samples or [1] * len(features)
+        lengths = [one.tokens.mask.shape[1] for one in features]
+        batch = (features[0] if len(features) == 1 else stack(features)).to(self.device)
+        most = max(samples)
+        placed: list[list[Placed]] = [[] for _ in features]
+        with torch.no_grad():
+            of: Representation | None = None
+            for sample in range(most):
+                drop = (
+                    DrawnDropout(
+                        [(seed, sample) for seed in seeds],
+                        lengths,
+                        self.network.structure.dropout.p,
+                    )
+                    if sample
+                    else None
+                )
+                if of is None or passes:
+                    of = self.network.represent(
+                        batch,
+                        recycles=passes,
+                        drop=drop,
+                        report=functools.partial(_part, report, sample, most),
+                    )
+                drawn = self._place(of, batch, lengths, drop)
+                for chain, one, wanted in zip(placed, drawn, samples, strict=True):
+                    if sample < wanted:
+                        chain.append(one)
+        return placed
+
+    def _place(
+        self,
+        of: Representation,
+        batch: Features,
+        lengths: Sequence[int],
+        drop: DrawnDropout | None,
+    ) -> list[Placed]:
+        structure = self.network.place(of, drop=drop)
+        lddt = self.network.lddt(structure.single)
+        placed = []
+        for item, tokens in enumerate(lengths):
+            pae, ptm = aligned_error(
+                of.pair[item : item + 1, :tokens, :tokens],
+                lambda rows: self.network.pae(self.network.norm_pair(rows)),
+                bin_angstrom=PAE_BIN_ANGSTROM,
+            )
+            arrays = (
+                batch.tokens.restype, structure.frames.rotation, structure.frames.translation,
+                structure.torsions,
+            )  # fmt: skip
+            chain = UnrefinedChain(*(array[item, :tokens].cpu().numpy() for array in arrays))
+            plddt = expected_plddt(_probabilities(lddt[item, :tokens])).astype(np.float32)
+            placed.append(Placed(chain, plddt, pae, ptm))
+        return placed
+
+    def _inputs(self, order: Order) -> _Inputs:
+        ((chain_id, entity),) = protein_chains(order.job)
+        inputs = read_inputs(entity, order.evidence.get(chain_id, Evidence()))
+        if inputs.features.templates.mask.shape[1] and self.network.templates is None:
+            raise CapabilityError(
+                f"job {order.job.name!r}, chain {chain_id}: the weights {self.card.name} know no "
+                "templates",
+                hint="fold without templates, or with the weights that come with Itda",
+            )
+        return inputs
+
+    def _prediction(
+        self,
+        order: Order,
+        sample: int,
+        placed: Placed,
+        refined: RefinedStructure,
+        inputs: Mapping[str, str],
+        passes: int,
+    ) -> Prediction:
+        return Prediction(
+            name=order.job.name,
+            atoms=atom_array(protein_chains(order.job), refined.atoms, placed.plddt, unknown="ALA"),
+            plddt=placed.plddt,
+            pae=placed.pae,
+            ptm=placed.ptm,
+            sample=sample,
+            seed=order.seed,
+            provenance=self._provenance(inputs, order.seed, passes),
+        )
+
+    def _provenance(self, inputs: Mapping[str, str], seed: int, passes: int) -> Provenance:
         config = self.network.config
         return provenance_of(
             self.card,
             seed=seed,
             recycles=passes,
-            inputs=inputs.digests,
+            inputs=inputs,
             device=self.device,
             kernels={
                 "attention": attention_backend(config.single_channels // config.single_heads),
@@ -190,50 +283,16 @@ def read_inputs(entity: Protein, evidence: Evidence) -> _Inputs:
     return _Inputs(Features(tokens, profile, templates), digests)
 
 
-@dataclass(frozen=True)
-class FoldedChain:
-    """One chain with ideal geometry, and its confidence.
-
-    Attributes:
-        atoms: Atom14 positions, angstrom.
-        plddt: 0 to 100.
-        pae: Angstrom; row: residue aligned on.
-        ptm: 0 to 1.
-        moved_angstrom: How far refinement moved CA atoms, root mean square.
-    """
-
-    atoms: Float[np.ndarray, "token 14 3"]
-    plddt: Float[np.ndarray, "token"]
-    pae: Float[np.ndarray, "token token"]
-    ptm: float
-    moved_angstrom: float
+def refined_chain(
+    placed: Placed, *, refine_steps: int = REFINE_STEPS
+) -> Float[np.ndarray, "token 14 3"]:
+    """Give the atoms of one chain after some steps of refinement, angstrom."""
+    (refined,) = refine([placed.chain], steps=refine_steps)
+    return refined.atoms
 
 
-def finish(
-    output: MiniOutput,
-    features: Features,
-    *,
-    refine_steps: int = REFINE_STEPS,
-    report: Callable[[float], None] = lambda _fraction: None,
-) -> FoldedChain:
-    """Refine the geometry of the first chain of a batch and read its confidence."""
-    frames = output.structure.frames
-    refined = refine(
-        features.tokens.restype[0].to(output.atoms.device),
-        Rigid(frames.rotation[0], frames.translation[0]),
-        output.structure.torsions[0],
-        steps=refine_steps,
-        report=report,
-    )
-    pae_bins = _probabilities(output.pae_logits[0])
-    pae = expected_aligned_error(pae_bins, bin_angstrom=PAE_BIN_ANGSTROM)
-    return FoldedChain(
-        atoms=refined.atoms.cpu().numpy(),
-        plddt=expected_plddt(_probabilities(output.lddt_logits[0])).astype(np.float32),
-        pae=pae.astype(np.float32),
-        ptm=predicted_tm_score(pae_bins, bin_angstrom=PAE_BIN_ANGSTROM),
-        moved_angstrom=refined.moved_angstrom,
-    )
+def _part(report: Callable[[float], None], sample: int, most: int, fraction: float) -> None:
+    report((sample + 0.9 * fraction) / most)
 
 
 def _probabilities(logits: Float[Tensor, "*shape bin"]) -> Float[np.ndarray, "*shape bin"]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from itda.errors import DataError
 from itda.features import Features, ProfileFeatures, TemplateFeatures, TokenFeatures
-from itda.models.mini.predict import MiniModel, finish
+from itda.models.mini.predict import MiniModel, refined_chain
 from itda.structure.chains.chain import CA_INDEX, Chain
 from itda.structure.chains.dataset import ChainDataset
 from itda.train.evaluation.baselines import random_fold, secondary_structure_only
@@ -145,6 +145,5 @@ def _features(chain: Chain, *, with_profile: bool) -> Features | None:
 
 
 def _fold(model: MiniModel, features: Features, refine_steps: int) -> tuple[np.ndarray, np.ndarray]:
-    output = model.run(features)
-    folded = finish(output, features, refine_steps=refine_steps)
-    return folded.atoms[:, 1], folded.plddt
+    ((placed,),) = model.run([features])
+    return refined_chain(placed, refine_steps=refine_steps)[:, 1], placed.plddt

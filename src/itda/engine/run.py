@@ -1,0 +1,487 @@
+"""One run of many jobs: what they need is searched, the model folds, results are finished, at once.
+
+Three threads hand work on: one gathers alignments and templates, one runs the model on batches, one
+finishes what the model gave. So the model does not wait for a search or for geometry, and the jobs
+of a run share one set of loaded weights.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import queue
+import threading
+import time
+import traceback
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import itda
+from itda.confidence.validity import check_validity
+from itda.engine.codec import decode_predictions, encode_predictions
+from itda.engine.cost.loads import load_of
+from itda.engine.crew import POLL_SECONDS, Crew
+from itda.engine.device import release_memory
+from itda.engine.events import (
+    Event,
+    JobFailed,
+    JobFinished,
+    JobStarted,
+    JobWarned,
+    StageFinished,
+    StageProgress,
+    StageStarted,
+)
+from itda.engine.exhausted import is_exhausted
+from itda.engine.gather import PROVENANCE, Gathered, gather
+from itda.engine.loaded import Loaded, without_frames
+from itda.engine.plan import Plan, Request
+from itda.engine.result import Result, ranked
+from itda.engine.schedule import Schedule, Waiting
+from itda.engine.stages import Codec, Stage, Stages
+from itda.errors import ItdaError
+from itda.models.family import Finish, Order, Progress, part_of
+from itda.structure.prediction import Prediction
+
+if TYPE_CHECKING:
+    from itda.engine.cost.predictor import Predictor
+    from itda.models.demand import Load
+
+PREDICT = Stage("predict", 6)
+VALIDITY = Stage("validity", 1)
+
+GATHERED_MOST = 128
+"""Jobs that wait for the model with all they need, before searches wait for them."""
+NETWORK_SHARE = 0.7
+"""Of the stage `predict`, in what is told of its progress; the rest is geometry and confidence."""
+
+
+@dataclass(eq=False)
+class _Job:
+    """A job on its way.
+
+    Attributes:
+        request: What was asked for.
+        began: When its first stage began; 0 before.
+        predictions: By seed, as they are done.
+        computed: Whether anything had to be computed.
+        failed: Whether it ended without a result.
+    """
+
+    request: Request
+    began: float = 0.0
+    predictions: dict[int, list[Prediction]] = field(default_factory=dict)
+    computed: bool = False
+    failed: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.request.job.name
+
+
+@dataclass(eq=False)
+class _Fold:
+    """One job with one seed.
+
+    Attributes:
+        job: Whose it is.
+        gathered: What is known of its chains.
+        seed: Of the random numbers.
+        inputs: All that the result depends on, as JSON values.
+        load: What it asks of the machine.
+        alone: Whether it must not share a batch, since one that it shared failed.
+        began: When the stage began; 0 before.
+    """
+
+    job: _Job
+    gathered: Gathered
+    seed: int
+    inputs: Mapping[str, object]
+    load: Load
+    alone: bool = False
+    began: float = 0.0
+
+    @property
+    def key(self) -> str:
+        """Equal for folds that give the same result."""
+        return json.dumps(self.inputs, sort_keys=True)
+
+
+@dataclass(frozen=True)
+class _Unfinished:
+    folds: Sequence[_Fold]
+    finish: Finish
+    cached: bool = False
+
+
+class Run:
+    """The jobs of a plan, on one model.
+
+    Args:
+        plan: What is asked for.
+        loaded: The model.
+        stages: Keeps results.
+        predictor: Tells what fits.
+    """
+
+    def __init__(self, plan: Plan, loaded: Loaded, stages: Stages, predictor: Predictor) -> None:
+        self.plan = plan
+        self.loaded = loaded
+        self.stages = stages
+        self.predictor = predictor
+        self.crew = Crew()
+        self._schedule: Schedule[_Fold] = Schedule(self._most_at_once)
+        self._unfinished: queue.Queue[_Unfinished | None] = queue.Queue(maxsize=2)
+        self._changed = threading.Condition()
+        self._gathering = True
+        self._in_flight: dict[str, list[_Fold]] = {}
+
+    def events(self) -> Iterator[Event]:
+        """Do all of it and yield what happens."""
+        self.crew.hire("gather", self._gather_all)
+        self.crew.hire("fold", self._fold_all)
+        self.crew.hire("finish", self._finish_all)
+        yield from self.crew.events()
+
+    def _gather_all(self) -> None:
+        try:
+            for request in self.plan.requests:
+                job = _Job(request)
+                self._wait(lambda: len(self._schedule) < GATHERED_MOST)
+                try:
+                    for fold in self._gather(job):
+                        self._look_up(fold)
+                except Exception as error:
+                    self._fail(job, error)
+        finally:
+            with self._changed:
+                self._gathering = False
+                self._changed.notify_all()
+
+    def _gather(self, job: _Job) -> list[_Fold]:
+        settings, model = self.plan.settings, self.loaded.model
+        request = job.request
+        gathering = gather(request.job, settings.searches, settings.searches_key, self.stages)
+        found: list[Gathered] = []
+
+        def events() -> Iterator[Event]:
+            found.append((yield from gathering))
+
+        self.crew.tell_all(self._started(job, events()))
+        (gathered,) = found
+        job.computed = not gathered.cached
+        load = load_of(
+            request.job,
+            recycles=settings.recycles,
+            templates=max((len(e.templates) for e in gathered.evidence.values()), default=0),
+            frugal=request.frugal,
+        )
+        return [
+            _Fold(
+                job,
+                gathered,
+                seed,
+                {
+                    "job": request.input_digest,
+                    "evidence": gathered.key,
+                    "seed": seed,
+                    "samples": request.job.samples,
+                    "recycles": settings.recycles,
+                    "family": settings.family.name,
+                    "weights": model.weights_digest,
+                    "device": model.device,
+                    "itda": itda.__version__,
+                    **({"deterministic": True} if settings.deterministic else {}),
+                },
+                load,
+            )
+            for seed in request.job.seeds
+        ]
+
+    def _started(self, job: _Job, events: Iterator[Event]) -> Iterator[Event]:
+        """Say that a job has begun before the first of its events."""
+        for event in events:
+            if not job.began:
+                yield self._start(job)
+            yield event
+
+    def _start(self, job: _Job) -> Event:
+        job.began = time.perf_counter()
+        return JobStarted(job=job.name, position=job.request.position, total=self.plan.total)
+
+    def _look_up(self, fold: _Fold) -> None:
+        """Take a fold's result from the store; else let it wait for the model."""
+        found, problem = self.stages.find(fold.job.name, PREDICT, fold.inputs, _codec(fold))
+        if problem:
+            self.crew.tell(JobWarned(job=fold.job.name, message=problem))
+        if found is not None:
+            (predictions,) = found
+            self._begin_stage([fold])
+            done = _Unfinished([fold], lambda _progress: [predictions], cached=True)
+            self.crew.put(self._unfinished, done)
+            return
+        with self._changed:
+            twins = self._in_flight.get(fold.key)
+            if twins is not None:
+                twins.append(fold)
+                return
+            self._in_flight[fold.key] = []
+            self._add(fold)
+
+    def _add(self, fold: _Fold) -> None:
+        with self._changed:
+            self._schedule.add(
+                Waiting(
+                    fold,
+                    tokens=fold.load.longest,
+                    seconds=self.predictor.cost(fold.load).seconds,
+                    kind=_kind(fold.load),
+                    alone=fold.alone,
+                )
+            )
+            self._changed.notify_all()
+
+    def _most_at_once(self, folds: Sequence[_Fold]) -> int:
+        tokens = [fold.load.longest for fold in folds]
+        return self.predictor.largest_batch(tokens, folds[0].load)
+
+    def _fold_all(self) -> None:
+        while True:
+            self._wait(lambda: len(self._schedule) > 0 or not (self._gathering or self._in_flight))
+            with self._changed:
+                batch = self._schedule.next_batch()
+                self._changed.notify_all()
+            if not batch:
+                break
+            self._begin_stage(batch)
+            self._run_model(batch)
+        self.crew.put(self._unfinished, None)
+
+    def _begin_stage(self, folds: Sequence[_Fold]) -> None:
+        for fold in folds:
+            if not fold.job.began:
+                self.crew.tell(self._start(fold.job))
+            if not fold.began:
+                fold.began = time.perf_counter()
+                self.crew.tell(StageStarted(job=fold.job.name, stage=PREDICT.name))
+
+    def _run_model(self, folds: Sequence[_Fold]) -> None:
+        """Run the model on a batch; on a part of it, or with less memory, where it fails."""
+        from itda.nn.rows import frugally
+
+        orders = [
+            Order(job=fold.job.request.job, seed=fold.seed, evidence=fold.gathered.evidence)
+            for fold in folds
+        ]
+        try:
+            with frugally(folds[0].load.frugal):
+                finish = self.loaded.model.begin(
+                    orders,
+                    recycles=self.plan.settings.recycles,
+                    progress=self._progress(folds, 0.0, NETWORK_SHARE),
+                )
+        except Exception as error:
+            self._recover(folds, error)
+            return
+        self.crew.put(self._unfinished, _Unfinished(folds, finish))
+
+    def _recover(self, folds: Sequence[_Fold], error: Exception) -> None:
+        """Try a batch that failed in parts, and one fold that ran out of memory with less of it."""
+        exhausted = is_exhausted(error)
+        if exhausted:
+            self.predictor.learn_exhausted(_batch(folds))
+            without_frames(error)
+            release_memory()
+        first = folds[0]
+        if len(folds) > 1:
+            half = (len(folds) + 1) // 2
+            step = half if exhausted else 1
+            for start in range(0, len(folds), step):
+                self._run_model(folds[start : start + step])
+        elif exhausted and not first.load.frugal:
+            message = "memory ran out; folded again with less of it, which takes longer"
+            self.crew.tell(JobWarned(job=first.job.name, message=message))
+            first.load = dataclasses.replace(first.load, frugal=True)
+            self.loaded.become_frugal()
+            self._run_model([first])
+        elif exhausted:
+            self._give_up(first, self.predictor.refusal(first.load, name=first.job.name))
+        else:
+            self._give_up(first, error)
+
+    def _progress(self, folds: Sequence[_Fold], first: float, last: float) -> Progress:
+        def events(fraction: float, message: str) -> list[Event]:
+            return [
+                StageProgress(
+                    job=fold.job.name, stage=PREDICT.name, fraction=fraction, message=message
+                )
+                for fold in folds
+            ]
+
+        return part_of(self.crew.progress(events), first, last)
+
+    def _finish_all(self) -> None:
+        while (unfinished := self.crew.get(self._unfinished)) is not None:
+            folds = unfinished.folds
+            try:
+                found = unfinished.finish(self._progress(folds, NETWORK_SHARE, 1.0))
+            except Exception as error:
+                if len(folds) == 1:
+                    exhausted = is_exhausted(error)
+                    self._give_up(
+                        folds[0],
+                        self.predictor.refusal(folds[0].load, name=folds[0].job.name)
+                        if exhausted
+                        else error,
+                    )
+                    continue
+                for fold in folds:
+                    fold.alone = True
+                    self._add(fold)
+                continue
+            for fold, predictions in zip(folds, found, strict=True):
+                try:
+                    self._settle(fold, predictions, cached=unfinished.cached)
+                except Exception as error:
+                    self._give_up(fold, error)
+
+    def _settle(self, fold: _Fold, predictions: list[Prediction], *, cached: bool) -> None:
+        """Keep the predictions of one seed, and end the job where they were the last."""
+        job, asked = fold.job, fold.job.request.job.samples
+        if len(predictions) != asked:
+            raise RuntimeError(f"{len(predictions)} predictions for {asked} samples")
+        if not cached:
+            job.computed = True
+            problem = self.stages.keep(job.name, PREDICT, fold.inputs, predictions, _codec(fold))
+            if problem:
+                self.crew.tell(JobWarned(job=job.name, message=problem))
+        seconds = time.perf_counter() - fold.began
+        self.crew.tell(
+            StageFinished(job=job.name, stage=PREDICT.name, cached=cached, seconds=seconds)
+        )
+        self._let_twins_go(fold)
+        found = [_with_inputs(prediction, fold.gathered.inputs) for prediction in predictions]
+        job.predictions[fold.seed] = self._validated(fold, found)
+        if len(job.predictions) < len(job.request.job.seeds) or job.failed:
+            return
+        every = [one for seed in job.request.job.seeds for one in job.predictions[seed]]
+        self.stages.release(job.name)
+        self.crew.tell(
+            JobFinished(
+                job=job.name,
+                result=Result(
+                    job=job.request.job,
+                    predictions=ranked(every),
+                    digest=job.request.digest,
+                    cached=not job.computed,
+                    seconds=time.perf_counter() - job.began,
+                ),
+            )
+        )
+
+    def _validated(self, fold: _Fold, predictions: list[Prediction]) -> list[Prediction]:
+        def compute(progress: Progress) -> list[dict[str, Any]]:
+            reports = []
+            for index, prediction in enumerate(predictions):
+                progress(index / len(predictions), "")
+                reports.append(_validity_report(prediction))
+            return reports
+
+        reports: list[list[dict[str, Any]]] = []
+
+        def events() -> Iterator[Event]:
+            found, _ = yield from self.stages.find_or_compute(
+                fold.job.name,
+                VALIDITY,
+                {"predict": PREDICT.version, **fold.inputs},
+                compute,
+                _REPORTS,
+            )
+            reports.append(found)
+
+        self.crew.tell_all(events())
+        return [
+            dataclasses.replace(prediction, validity=report)
+            for prediction, report in zip(predictions, reports[0], strict=True)
+        ]
+
+    def _let_twins_go(self, fold: _Fold) -> None:
+        """Look up what waited for the same result; one that is not kept is computed again."""
+        with self._changed:
+            twins = self._in_flight.pop(fold.key, [])
+            for twin in twins:
+                # Before anyone sees that nothing is in flight.
+                self._in_flight.setdefault(twin.key, [])
+        for twin in twins:
+            with self._changed:
+                self._in_flight.pop(twin.key, None)
+            self._look_up(twin)
+        with self._changed:
+            self._changed.notify_all()
+
+    def _give_up(self, fold: _Fold, error: Exception) -> None:
+        self._fail(fold.job, error)
+        self._let_twins_go(fold)
+
+    def _fail(self, job: _Job, error: Exception) -> None:
+        """Tell that a job cannot be done, once."""
+        if job.failed:
+            return
+        job.failed = True
+        trace = "" if isinstance(error, ItdaError) else "".join(traceback.format_exception(error))
+        self.stages.release(job.name)
+        if not job.began:
+            self.crew.tell(self._start(job))
+        self.crew.tell(JobFailed(job=job.name, error=without_frames(error), traceback=trace))
+
+    def _wait(self, until: Callable[[], bool]) -> None:
+        with self._changed:
+            while not until():
+                self.crew.check()
+                self._changed.wait(POLL_SECONDS)
+
+
+def _batch(folds: Sequence[_Fold]) -> Load:
+    tokens = tuple(fold.load.longest for fold in folds)
+    return dataclasses.replace(folds[0].load, tokens=tokens)
+
+
+def _kind(load: Load) -> Hashable:
+    """Folds of which all but the tokens is alike share a batch."""
+    return dataclasses.replace(load, tokens=(), chains=1)
+
+
+def _codec(fold: _Fold) -> Codec[list[Prediction]]:
+    decode = functools.partial(decode_predictions, name=fold.job.name)
+    return Codec(encode_predictions, decode)
+
+
+def _with_inputs(prediction: Prediction, inputs: Mapping[str, str]) -> Prediction:
+    """Say in the provenance where this run's evidence came from.
+
+    It may not be what was kept with the prediction: the same alignment can come from a file today
+    and have come from a search yesterday.
+    """
+    provenance = prediction.provenance
+    own = {
+        name: value
+        for name, value in provenance.inputs.items()
+        if name.rpartition(".")[2] not in PROVENANCE
+    }
+    return dataclasses.replace(
+        prediction, provenance=dataclasses.replace(provenance, inputs=own | dict(inputs))
+    )
+
+
+def _validity_report(prediction: Prediction) -> dict[str, Any]:
+    """Return the report with lists for tuples, so that a found one equals a computed one."""
+    report: dict[str, Any] = json.loads(json.dumps(check_validity(prediction.atoms).to_dict()))
+    return report
+
+
+_REPORTS: Codec[list[dict[str, Any]]] = Codec(
+    lambda value: {"validity.json": json.dumps(value).encode()},
+    lambda files: json.loads(files["validity.json"]),
+)
