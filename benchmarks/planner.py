@@ -147,8 +147,7 @@ def draw(count: int, enforced: int, seed: int) -> list[dict[str, Any]]:
         ]
         if jobs > 1:
             largest = min(largest, 320)
-        limit = between(SIZES = {"mini": (24, 700), "flashabb": (190, 300), "esmfold": (24, 420)}
-SMALLEST_LIMIT, LARGEST_LIMIT)
+        limit = between(SMALLEST_LIMIT, LARGEST_LIMIT)
         draws.append(
             {
                 "family": family,
