@@ -1,7 +1,9 @@
 import pytest
 import torch
 
+from itda.nn import pair_stack
 from itda.nn.pair_stack import PairStackBlock, TriangleAttention, TriangleMultiplication
+from itda.ops import routing
 
 
 def randomise(module):
@@ -80,6 +82,23 @@ def test_triangle_attention_as_the_paper_writes_it():
                 expected[i, j, h] = torch.softmax(scores, 0) @ value[i, :, h]
     written = module.project_out(expected.flatten(-2) * gate)
     torch.testing.assert_close(got[0], written, atol=1e-4, rtol=1e-4)
+
+
+def test_what_the_routing_names_is_used(monkeypatch):
+    block = randomise(PairStackBlock(12, 8, 3, pair_heads=2))
+    given = inputs(9)
+    asked = []
+    kept = pair_stack.gated_transition
+    monkeypatch.setattr(
+        pair_stack, "gated_transition", lambda *a, **k: asked.append(1) or kept(*a, **k)
+    )
+    plain = block(*given)
+    assert not asked
+    with routing.override("reference"):
+        routed = block(*given)
+    assert len(asked) == 2
+    for got, expected in zip(routed, plain, strict=True):
+        torch.testing.assert_close(got, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_dropout_acts_in_training_only():

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from itda.cli.offline import go_offline
 from itda.cli.output import print_error, print_hint, print_problem, print_warning, write_log
+from itda.cli.progress_style import ProgressStyle
 from itda.cli.signals import stopped_by_signals
 from itda.errors import ItdaError, OutputError
 
@@ -124,6 +126,24 @@ def fold(
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps; auto takes the fastest.")
     ] = "auto",
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AMOUNT", help="Take no more memory than this, such as 8G. (default: all)"
+        ),
+    ] = None,
+    at_once: Annotated[
+        int | None,
+        typer.Option(min=1, help="Most records that are folded in one batch. (default: what fits)"),
+    ] = None,
+    deterministic: Annotated[
+        bool,
+        typer.Option("--deterministic", help="The same bits each time, at some cost in speed."),
+    ] = False,
+    offline: Annotated[
+        bool,
+        typer.Option("--offline", help="Use no network: refuse at once what would need it."),
+    ] = False,
     weights: Annotated[
         str | None,
         typer.Option(
@@ -140,13 +160,23 @@ def fold(
             metavar="DIR", help="Where work is kept for later runs. (default: your cache)"
         ),
     ] = None,
+    progress: Annotated[
+        ProgressStyle,
+        typer.Option(
+            help="How the run is shown: a bar, lines, JSON lines on standard output, or only "
+            "problems; auto is a bar on a terminal."
+        ),
+    ] = ProgressStyle.AUTO,
     json_events: Annotated[
-        bool, typer.Option("--json", help="Write what happens to standard output, as JSON lines.")
+        bool, typer.Option("--json", help="The same as --progress json.")
     ] = False,
 ) -> None:
     """Fold proteins.
 
     Chains that are folded together stand in one record with colons between them: HEAVY:LIGHT.
+
+    Small records are folded in batches, with the same results as alone. `itda plan` says beforehand
+    what each record needs; one that does not fit into memory is refused before anything is folded.
 
     Writes for each record NAME.cif, NAME.confidence.json, NAME.html and, where the model predicts
     it, NAME.pae.npz; and for the run summary.json and summary.tsv. The same command again goes on
@@ -157,19 +187,23 @@ def fold(
     from itda.cli.estimate import costs_of
     from itda.cli.progress import choose_view
     from itda.engine.attach import attach
+    from itda.engine.cost.memory import parse_bytes
     from itda.engine.engine import Engine
     from itda.engine.events import JobFailed
     from itda.engine.folder import OutputFolder
     from itda.engine.paths import stage_folder
-    from itda.engine.plan import Settings, make_plan
+    from itda.engine.plan import Settings
     from itda.engine.search_options import SearchOptions, choose_searches, split_msa
     from itda.engine.store import Store
     from itda.engine.weights import choose_weights
     from itda.job.read import read_jobs
     from itda.models.registry import get_family
 
+    style = ProgressStyle.JSON if json_events else progress
     family = get_family(model)
     search, alignments = split_msa(msa)
+    if offline:
+        go_offline(search)
     searches = choose_searches(
         SearchOptions(
             msa=search,
@@ -189,9 +223,24 @@ def fold(
         missing.update(errors)
     rejected, places = _inputs(batch, missing)
     jobs = [job for job in jobs if job.name not in missing]
-    plan = make_plan(
+    settings = Settings(
+        family,
+        choose_weights(weights, family),
+        seed,
+        samples,
+        recycles,
+        searches,
+        deterministic=deterministic,
+    )
+    engine = Engine(
+        Store(cache or stage_folder()),
+        device,
+        memory=None if memory is None else parse_bytes(memory),
+        at_once=at_once,
+    )
+    plan = engine.plan(
         jobs,
-        Settings(family, choose_weights(weights, family), seed, samples, recycles, searches),
+        settings,
         places=[places[job.name] for job in jobs],
         total=len(batch.jobs) + len(batch.rejected),
     )
@@ -209,12 +258,12 @@ def fold(
         )
     with (
         stopped_by_signals() as terminated,
-        choose_view(costs_of(plan), json_lines=json_events) as view,
+        choose_view(costs_of(plan), style=style, seconds=engine.seconds(plan)) as view,
     ):
         folder.prepare()
         for name, place, error in rejected:
             view.show(JobFailed(job=name or f"record {place}", error=error, refused=True))
-        status = _run(Engine(Store(cache or stage_folder()), device), plan, folder, view)
+        status = _run(engine, plan, folder, view)
         exit_status = _exit_status(status, folder.done, plan.total)
         if terminated:
             exit_status = RUN_TERMINATED
@@ -227,7 +276,7 @@ def fold(
                 "folder": str(folder.folder),
             }
         )
-    if not json_events:
+    if style not in (ProgressStyle.JSON, ProgressStyle.NONE):
         _print_results(folder, plan.total)
     if status == INTERRUPTED:
         print_problem(

@@ -14,7 +14,7 @@ from itda.engine.device import resolve_device
 from itda.engine.events import Event
 from itda.engine.loaded import Loaded
 from itda.engine.plan import Plan, Settings, make_plan
-from itda.engine.run import Run
+from itda.engine.run import PREDICT, Run
 from itda.engine.searches import Searches
 from itda.engine.stages import Stage, Stages
 from itda.engine.store import Store
@@ -34,14 +34,21 @@ class Engine:
         store: Where results of stages are kept; None keeps nothing.
         device: `auto` for the fastest device there is, else `cpu`, `cuda`, `cuda:1` or `mps`.
         memory: Bytes that folding may take; None for all that the device has.
+        at_once: Most jobs of a batch; None for as many as fit and are worth it.
     """
 
     def __init__(
-        self, store: Store | None, device: str = "auto", *, memory: int | None = None
+        self,
+        store: Store | None,
+        device: str = "auto",
+        *,
+        memory: int | None = None,
+        at_once: int | None = None,
     ) -> None:
         self.stages = Stages(store)
         self.device = device
         self.memory = memory
+        self.at_once = at_once
         self._predictors: dict[tuple[str, Path | None], Predictor] = {}
 
     def run(
@@ -116,6 +123,19 @@ class Engine:
             )
         return self._predictors[key]
 
+    def seconds(self, plan: Plan) -> dict[str, dict[str, float]]:
+        """What the model is predicted to take for each job, by its name and the stage."""
+        if not plan.requests:
+            return {}
+        settings, predictor = plan.settings, self.predictor(plan.settings)
+        return {
+            request.job.name: {
+                PREDICT.name: len(request.job.seeds)
+                * predictor.cost(load_of(request.job, recycles=settings.recycles)).seconds
+            }
+            for request in plan.requests
+        }
+
     def _admission(self, settings: Settings) -> Callable[[Job], bool]:
         predictor, most = self.predictor(settings), settings.searches.most_templates
 
@@ -134,7 +154,9 @@ class Engine:
         with deterministic(plan.settings.deterministic):
             loaded = yield from self._load(plan)
             try:
-                yield from Run(plan, loaded, self.stages, self.predictor(plan.settings)).events()
+                predictor = self.predictor(plan.settings)
+                run = Run(plan, loaded, self.stages, predictor, at_once=self.at_once)
+                yield from run.events()
             finally:
                 # The next run may bring another model, and two large ones may not fit.
                 loaded.release()

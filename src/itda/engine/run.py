@@ -124,14 +124,24 @@ class Run:
         loaded: The model.
         stages: Keeps results.
         predictor: Tells what fits.
+        at_once: Most jobs of a batch; None for as many as fit and are worth it.
     """
 
-    def __init__(self, plan: Plan, loaded: Loaded, stages: Stages, predictor: Predictor) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        loaded: Loaded,
+        stages: Stages,
+        predictor: Predictor,
+        *,
+        at_once: int | None = None,
+    ) -> None:
         self.plan = plan
         self.loaded = loaded
         self.stages = stages
         self.predictor = predictor
         self.crew = Crew()
+        self.at_once = at_once
         self._schedule: Schedule[_Fold] = Schedule(self._most_at_once)
         self._unfinished: queue.Queue[_Unfinished | None] = queue.Queue(maxsize=2)
         self._changed = threading.Condition()
@@ -245,7 +255,7 @@ class Run:
 
     def _most_at_once(self, folds: Sequence[_Fold]) -> int:
         tokens = [fold.load.longest for fold in folds]
-        return self.predictor.largest_batch(tokens, folds[0].load)
+        return self.predictor.largest_batch(tokens[: self.at_once], folds[0].load)
 
     def _fold_all(self) -> None:
         while True:
@@ -343,21 +353,30 @@ class Run:
                 continue
             for fold, predictions in zip(folds, found, strict=True):
                 try:
-                    self._settle(fold, predictions, cached=unfinished.cached)
+                    self._settle(fold, predictions, cached=unfinished.cached, of=len(folds))
                 except Exception as error:
                     self._give_up(fold, error)
 
-    def _settle(self, fold: _Fold, predictions: list[Prediction], *, cached: bool) -> None:
-        """Keep the predictions of one seed, and end the job where they were the last."""
+    def _settle(self, fold: _Fold, predictions: list[Prediction], *, cached: bool, of: int) -> None:
+        """Keep the predictions of one seed, and end the job where they were the last.
+
+        Args:
+            fold: Whose they are.
+            predictions: One for each sample.
+            cached: Whether they were found.
+            of: Folds of the batch, which share its time.
+        """
         job, asked = fold.job, fold.job.request.job.samples
         if len(predictions) != asked:
             raise RuntimeError(f"{len(predictions)} predictions for {asked} samples")
+        seconds = (time.perf_counter() - fold.began) / of
         if not cached:
             job.computed = True
-            problem = self.stages.keep(job.name, PREDICT, fold.inputs, predictions, _codec(fold))
+            problem = self.stages.keep(
+                job.name, PREDICT, fold.inputs, predictions, _codec(fold), seconds=seconds
+            )
             if problem:
                 self.crew.tell(JobWarned(job=job.name, message=problem))
-        seconds = time.perf_counter() - fold.began
         self.crew.tell(
             StageFinished(job=job.name, stage=PREDICT.name, cached=cached, seconds=seconds)
         )
@@ -367,7 +386,6 @@ class Run:
         if len(job.predictions) < len(job.request.job.seeds) or job.failed:
             return
         every = [one for seed in job.request.job.seeds for one in job.predictions[seed]]
-        self.stages.release(job.name)
         self.crew.tell(
             JobFinished(
                 job=job.name,
@@ -380,6 +398,7 @@ class Run:
                 ),
             )
         )
+        self.stages.release(job.name)
 
     def _validated(self, fold: _Fold, predictions: list[Prediction]) -> list[Prediction]:
         def compute(progress: Progress) -> list[dict[str, Any]]:

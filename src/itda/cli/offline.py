@@ -1,0 +1,26 @@
+"""Runs that must not touch a network."""
+
+from __future__ import annotations
+
+import os
+
+from itda.errors import InputError
+
+VARIABLE = "ITDA_OFFLINE"
+
+
+def go_offline(search: str | None) -> None:
+    """Let nothing of this process, or of those that it starts, use a network.
+
+    Args:
+        search: How alignments are searched, as `--msa` says it.
+
+    Raises:
+        InputError: The search is on a server.
+    """
+    if search is not None and search.startswith("server:"):
+        raise InputError(
+            f"--msa {search}: --offline forbids a server",
+            hint="search a database of `itda db list` with --msa mmseqs or --msa hmmer",
+        )
+    os.environ[VARIABLE] = "1"
