@@ -153,6 +153,19 @@ def test_what_ran_out_of_memory_does_not_fit_again(home):
     assert of(limit_bytes=asked.limit_bytes).fits(LOAD)
 
 
+def test_memory_that_another_program_took_spoils_no_later_run():
+    asked = of(limit_bytes=40 * of().cost(LOAD).bytes)
+    asked._room = (time.monotonic() + 1e6, Room(asked.limit_bytes, ""))
+    asked.learn_exhausted(LOAD)
+    # Not in this run, nor anything larger; smaller ones may.
+    assert not asked.fits(LOAD)
+    assert not asked.fits(dataclasses.replace(LOAD, tokens=(400,)))
+    assert asked.fits(dataclasses.replace(LOAD, tokens=(100,)))
+    # The next run takes it for twice as large, not for forty times.
+    assert of().cost(LOAD).bytes == pytest.approx(asked.cost(LOAD).bytes)
+    assert asked.cost(LOAD).bytes < 0.1 * asked.limit_bytes
+
+
 def test_what_is_learned_is_kept_even_where_nothing_can_be_written(home, monkeypatch):
     monkeypatch.setenv("ITDA_HOME", "/proc/no/such/folder")
     asked = of(limit_bytes=of().cost(LOAD).bytes)

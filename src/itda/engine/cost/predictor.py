@@ -27,7 +27,9 @@ Verdict = Literal["runs", "runs frugally", "runs in smaller batches"]
 ROOM_SECONDS = 1.0
 """How long an answer of the system about free memory is believed."""
 
-LEARNED_AT_MOST = 8.0
+LEARNED_AT_MOST = 2.0
+"""More than that is no fault of the constants, such as another program that took the memory."""
+
 SPEED_SHARE = 0.3
 """Weight of one more measured fold in the correction of speed."""
 
@@ -91,6 +93,7 @@ class Predictor:
         self.calibration = calibration.find(family.name, self.described, self.sizes)
         self._learned = self.calibration.learned
         self._speed: float | None = None
+        self._failed_bytes: float = math.inf
         self._clock = clock
         self._room: tuple[float, Room] | None = None
 
@@ -118,7 +121,8 @@ class Predictor:
 
     def fits(self, load: Load) -> bool:
         """Whether a load fits into the memory that there is."""
-        return self.cost(load).bytes <= self.room.bytes
+        needed = self.cost(load).bytes
+        return needed <= self.room.bytes and needed < self._failed_bytes
 
     def largest_tokens(self, load: Load) -> int:
         """Give the residues of the largest job that fits, with all else as in a load; 0 for none.
@@ -188,13 +192,15 @@ class Predictor:
     def learn_exhausted(self, load: Load) -> None:
         """Take note that memory ran out though a load was admitted.
 
-        From now on it does not fit, in later runs of this machine neither, until
+        In this run nothing of its size fits any more. Constants are raised so that it would not
+        have been admitted, up to twice what was measured, and kept for later runs until
         `itda bench calibrate` measures anew.
         """
         predicted = self.cost(load).bytes
         # At least a tenth more, since a device may have had less than it said.
         raised = max(1.1, 1.01 * self.room.bytes / max(1, predicted))
         self._learned = min(LEARNED_AT_MOST, self._learned * raised)
+        self._failed_bytes = min(self._failed_bytes, self.cost(load).bytes)
         key = calibration.sizes_key(self.family.name, self.sizes)
         try:
             calibration.store(self.described, learned={key: self._learned})
