@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 
@@ -59,6 +59,7 @@ def demand(load: Load, sizes: Mapping[str, Any] | None = None) -> Demand:
     """
     config = MiniConfig.model_validate(sizes) if sizes is not None else _shipped()
     parts = _parts(load)
+    passes = 1 + (config.recycles if load.recycles is None else load.recycles)
     alive = [_live_bytes(load, config, part) for part in parts]
     work = Work()
     if load.device == "cpu":
@@ -71,8 +72,8 @@ def demand(load: Load, sizes: Mapping[str, Any] | None = None) -> Demand:
     else:
         network, slower = max(alive), 1.0
     for part in parts:
-        network_work = _network(load, config, part)
-        work.join(network_work, slower if _is_small(part) else 1.0)
+        of_part = _network(config, part, passes, load.samples, _templates(load, config))
+        work.join(of_part, slower if _is_small(part) else 1.0)
     results = load.samples * sum(tokens**2 for tokens in load.tokens) * 4
     residues = load.samples * sum(load.tokens)
     refinement = residues * REFINED_BYTES + load.longest * SEARCHED_BYTES
@@ -158,8 +159,9 @@ def _templates(load: Load, config: MiniConfig) -> int:
     return min(load.templates, MOST_TEMPLATES) if config.template_channels else 0
 
 
-def _network(load: Load, config: MiniConfig, pairs: Pairs) -> Work:
-    recycles = config.recycles if load.recycles is None else load.recycles
+@lru_cache(maxsize=4096)
+def _network(config: MiniConfig, pairs: Pairs, passes: int, samples: int, templates: int) -> Work:
+    """Give the work of a batch; kept, since a run asks about the same lengths again and again."""
     single, channels = config.single_channels, config.pair_channels
     block, structure, work = Work(), Work(), Work()
     single_to_pair(block, pairs, single, channels, channels)
@@ -173,13 +175,13 @@ def _network(load: Load, config: MiniConfig, pairs: Pairs) -> Work:
         structure, pairs
     )
     # Without recycling all samples come from one pass of the trunk.
-    passes = (recycles + 1) * (load.samples if recycles else 1)
-    work.join(block, passes * config.blocks)
-    work.join(structure, (recycles + 1) * load.samples * config.structure_steps)
-    inner, templates = config.template_channels, _templates(load, config)
+    trunks = passes * (samples if passes > 1 else 1)
+    work.join(block, trunks * config.blocks)
+    work.join(structure, passes * samples * config.structure_steps)
+    inner = config.template_channels
     work.product(pairs.count * templates, 4 * inner**2)
     work.add("moved", 4 * pairs.count * templates * 30 * inner)
-    work.product(load.samples * pairs.count, channels * BINS)
-    work.add("moved", load.samples * pairs.count * BINS * 4 * 6)
-    work.add("calls", load.samples * (300 + pairs.stretches * 12))
+    work.product(samples * pairs.count, channels * BINS)
+    work.add("moved", samples * pairs.count * BINS * 4 * 6)
+    work.add("calls", samples * (300 + pairs.stretches * 12))
     return work
