@@ -185,7 +185,7 @@ def fold(
     Exit status: 0 all done, 1 none done, 2 some done, 130 stopped with Ctrl-C.
     """
     from itda.cli.estimate import costs_of
-    from itda.cli.progress import choose_view
+    from itda.cli.progress import choose_view, failures_told
     from itda.engine.attach import attach
     from itda.engine.cost.memory import parse_bytes
     from itda.engine.engine import Engine
@@ -200,62 +200,63 @@ def fold(
     from itda.models.registry import get_family
 
     style = ProgressStyle.JSON if json_events else progress
-    family = get_family(model)
-    search, alignments = split_msa(msa)
-    if offline:
-        go_offline(search)
-    searches = choose_searches(
-        SearchOptions(
-            msa=search,
-            databases=tuple(db or ()),
-            templates=templates,
-            max_template_date=max_template_date,
-            max_template_identity=max_template_identity,
-            template_count=template_count,
-            threads=threads,
-        ),
-        family,
-    )
-    batch = read_jobs(source, molecule=molecule.value, ambiguous=ambiguous.value)
-    jobs, missing = list(batch.jobs), dict[str, ItdaError]()
-    for field, path in (("msa", alignments), ("profile", profile)):
-        jobs, errors = attach(jobs, field, path)
-        missing.update(errors)
-    rejected, places = _inputs(batch, missing)
-    jobs = [job for job in jobs if job.name not in missing]
-    settings = Settings(
-        family,
-        choose_weights(weights, family),
-        seed,
-        samples,
-        recycles,
-        searches,
-        deterministic=deterministic,
-    )
-    engine = Engine(
-        Store(cache or stage_folder()),
-        device,
-        memory=None if memory is None else parse_bytes(memory),
-        at_once=at_once,
-    )
-    plan = engine.plan(
-        jobs,
-        settings,
-        places=[places[job.name] for job in jobs],
-        total=len(batch.jobs) + len(batch.rejected),
-    )
-    folder = OutputFolder(
-        out or default_folder(source),
-        plan,
-        rejected=rejected,
-        overwrite=overwrite,
-    )
-    for warning in batch.warnings:
-        print_warning(str(warning))
-    if search is not None and search.startswith("server:") and plan.requests:
-        print_warning(
-            f"the sequences leave this machine: they are sent to {searches.titles()['alignments']}"
+    with failures_told(style):
+        family = get_family(model)
+        search, alignments = split_msa(msa)
+        if offline:
+            go_offline(search)
+        searches = choose_searches(
+            SearchOptions(
+                msa=search,
+                databases=tuple(db or ()),
+                templates=templates,
+                max_template_date=max_template_date,
+                max_template_identity=max_template_identity,
+                template_count=template_count,
+                threads=threads,
+            ),
+            family,
         )
+        batch = read_jobs(source, molecule=molecule.value, ambiguous=ambiguous.value)
+        jobs, missing = list(batch.jobs), dict[str, ItdaError]()
+        for field, path in (("msa", alignments), ("profile", profile)):
+            jobs, errors = attach(jobs, field, path)
+            missing.update(errors)
+        rejected, places = _inputs(batch, missing)
+        jobs = [job for job in jobs if job.name not in missing]
+        settings = Settings(
+            family,
+            choose_weights(weights, family),
+            seed,
+            samples,
+            recycles,
+            searches,
+            deterministic=deterministic,
+        )
+        engine = Engine(
+            Store(cache or stage_folder()),
+            device,
+            memory=None if memory is None else parse_bytes(memory),
+            at_once=at_once,
+        )
+        plan = engine.plan(
+            jobs,
+            settings,
+            places=[places[job.name] for job in jobs],
+            total=len(batch.jobs) + len(batch.rejected),
+        )
+        folder = OutputFolder(
+            out or default_folder(source),
+            plan,
+            rejected=rejected,
+            overwrite=overwrite,
+        )
+        for warning in batch.warnings:
+            print_warning(str(warning))
+        if search is not None and search.startswith("server:") and plan.requests:
+            print_warning(
+                f"the sequences leave this machine: they are sent to {searches.titles()['alignments']}"
+            )
     with (
         stopped_by_signals() as terminated,
         choose_view(costs_of(plan), style=style, seconds=engine.seconds(plan)) as view,

@@ -267,11 +267,8 @@ def choose_view(
         style = ProgressStyle.BAR if sys.stderr.isatty() else ProgressStyle.LINES
     match style:
         case ProgressStyle.JSON:
-            try:
+            with failures_told(style):
                 yield JsonView(costs, seconds)
-            except ItdaError as error:
-                write_json_line({"event": "run_failed", "error": describe_error(error)})
-                raise
         case ProgressStyle.NONE:
             yield QuietView(costs, seconds)
         case ProgressStyle.LINES:
@@ -279,6 +276,17 @@ def choose_view(
         case _:
             with _bar() as bar:
                 yield BarView(costs, bar, seconds)
+
+
+@contextlib.contextmanager
+def failures_told(style: ProgressStyle) -> Iterator[None]:
+    """Let a program that reads JSON lines read what stopped a run as well."""
+    try:
+        yield
+    except ItdaError as error:
+        if style is ProgressStyle.JSON:
+            write_json_line({"event": "run_failed", "error": describe_error(error)})
+        raise
 
 
 def _bar() -> Progress:

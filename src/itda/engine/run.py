@@ -8,19 +8,14 @@ of a run share one set of loaded weights.
 from __future__ import annotations
 
 import dataclasses
-import functools
-import json
 import queue
 import threading
 import time
 import traceback
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import itda
-from itda.confidence.validity import check_validity
-from itda.engine.codec import decode_predictions, encode_predictions
 from itda.engine.cost.loads import load_of
 from itda.engine.crew import POLL_SECONDS, Crew
 from itda.engine.device import release_memory
@@ -35,19 +30,29 @@ from itda.engine.events import (
     StageStarted,
 )
 from itda.engine.exhausted import is_exhausted
-from itda.engine.gather import PROVENANCE, Gathered, gather
+from itda.engine.folds import (
+    VALIDITY_CODEC,
+    Fold,
+    Task,
+    Unfinished,
+    codec_of,
+    kind_of,
+    load_together,
+    validity_report,
+    with_inputs,
+)
+from itda.engine.gather import Gathered, gather
 from itda.engine.loaded import Loaded, without_frames
-from itda.engine.plan import Plan, Request
+from itda.engine.plan import Plan
 from itda.engine.result import Result, ranked
 from itda.engine.schedule import Schedule, Waiting
-from itda.engine.stages import Codec, Stage, Stages
+from itda.engine.stages import Stage, Stages
 from itda.errors import ItdaError
-from itda.models.family import Finish, Order, Progress, part_of
+from itda.models.family import Order, Progress, part_of
 from itda.structure.prediction import Prediction
 
 if TYPE_CHECKING:
     from itda.engine.cost.predictor import Predictor
-    from itda.models.demand import Load
 
 PREDICT = Stage("predict", 6)
 VALIDITY = Stage("validity", 1)
@@ -56,64 +61,6 @@ GATHERED_MOST = 128
 """Jobs that wait for the model with all they need, before searches wait for them."""
 NETWORK_SHARE = 0.7
 """Of the stage `predict`, in what is told of its progress; the rest is geometry and confidence."""
-
-
-@dataclass(eq=False)
-class _Job:
-    """A job on its way.
-
-    Attributes:
-        request: What was asked for.
-        began: When its first stage began; 0 before.
-        predictions: By seed, as they are done.
-        computed: Whether anything had to be computed.
-        failed: Whether it ended without a result.
-    """
-
-    request: Request
-    began: float = 0.0
-    predictions: dict[int, list[Prediction]] = field(default_factory=dict)
-    computed: bool = False
-    failed: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.request.job.name
-
-
-@dataclass(eq=False)
-class _Fold:
-    """One job with one seed.
-
-    Attributes:
-        job: Whose it is.
-        gathered: What is known of its chains.
-        seed: Of the random numbers.
-        inputs: All that the result depends on, as JSON values.
-        load: What it asks of the machine.
-        alone: Whether it must not share a batch, since one that it shared failed.
-        began: When the stage began; 0 before.
-    """
-
-    job: _Job
-    gathered: Gathered
-    seed: int
-    inputs: Mapping[str, object]
-    load: Load
-    alone: bool = False
-    began: float = 0.0
-
-    @property
-    def key(self) -> str:
-        """Equal for folds that give the same result."""
-        return json.dumps(self.inputs, sort_keys=True)
-
-
-@dataclass(frozen=True)
-class _Unfinished:
-    folds: Sequence[_Fold]
-    finish: Finish
-    cached: bool = False
 
 
 class Run:
@@ -142,11 +89,12 @@ class Run:
         self.predictor = predictor
         self.crew = Crew()
         self.at_once = at_once
-        self._schedule: Schedule[_Fold] = Schedule(self._most_at_once)
-        self._unfinished: queue.Queue[_Unfinished | None] = queue.Queue(maxsize=2)
+        self._schedule: Schedule[Fold] = Schedule(self._most_at_once)
+        self._unfinished: queue.Queue[Unfinished | None] = queue.Queue(maxsize=2)
         self._changed = threading.Condition()
         self._gathering = True
-        self._in_flight: dict[str, list[_Fold]] = {}
+        self._searching = False
+        self._in_flight: dict[str, list[Fold]] = {}
 
     def events(self) -> Iterator[Event]:
         """Do all of it and yield what happens."""
@@ -158,7 +106,7 @@ class Run:
     def _gather_all(self) -> None:
         try:
             for request in self.plan.requests:
-                job = _Job(request)
+                job = Task(request)
                 self._wait(lambda: len(self._schedule) < GATHERED_MOST)
                 try:
                     for fold in self._gather(job):
@@ -170,7 +118,7 @@ class Run:
                 self._gathering = False
                 self._changed.notify_all()
 
-    def _gather(self, job: _Job) -> list[_Fold]:
+    def _gather(self, job: Task) -> list[Fold]:
         settings, model = self.plan.settings, self.loaded.model
         request = job.request
         gathering = gather(request.job, settings.searches, settings.searches_key, self.stages)
@@ -180,6 +128,7 @@ class Run:
             found.append((yield from gathering))
 
         self.crew.tell_all(self._started(job, events()))
+        self._search(False)
         (gathered,) = found
         job.computed = not gathered.cached
         load = load_of(
@@ -189,7 +138,7 @@ class Run:
             frugal=request.frugal,
         )
         return [
-            _Fold(
+            Fold(
                 job,
                 gathered,
                 seed,
@@ -210,26 +159,32 @@ class Run:
             for seed in request.job.seeds
         ]
 
-    def _started(self, job: _Job, events: Iterator[Event]) -> Iterator[Event]:
+    def _started(self, job: Task, events: Iterator[Event]) -> Iterator[Event]:
         """Say that a job has begun before the first of its events."""
         for event in events:
             if not job.began:
+                self._search(True)
                 yield self._start(job)
             yield event
 
-    def _start(self, job: _Job) -> Event:
+    def _search(self, now: bool) -> None:
+        with self._changed:
+            self._searching = now
+            self._changed.notify_all()
+
+    def _start(self, job: Task) -> Event:
         job.began = time.perf_counter()
         return JobStarted(job=job.name, position=job.request.position, total=self.plan.total)
 
-    def _look_up(self, fold: _Fold) -> None:
+    def _look_up(self, fold: Fold) -> None:
         """Take a fold's result from the store; else let it wait for the model."""
-        found, problem = self.stages.find(fold.job.name, PREDICT, fold.inputs, _codec(fold))
+        found, problem = self.stages.find(fold.job.name, PREDICT, fold.inputs, codec_of(fold))
         if problem:
             self.crew.tell(JobWarned(job=fold.job.name, message=problem))
         if found is not None:
             (predictions,) = found
             self._begin_stage([fold])
-            done = _Unfinished([fold], lambda _progress: [predictions], cached=True)
+            done = Unfinished([fold], lambda _progress: [predictions], cached=True)
             self.crew.put(self._unfinished, done)
             return
         with self._changed:
@@ -240,26 +195,26 @@ class Run:
             self._in_flight[fold.key] = []
             self._add(fold)
 
-    def _add(self, fold: _Fold) -> None:
+    def _add(self, fold: Fold) -> None:
         with self._changed:
             self._schedule.add(
                 Waiting(
                     fold,
                     tokens=fold.load.longest,
                     seconds=self.predictor.cost(fold.load).seconds,
-                    kind=_kind(fold.load),
+                    kind=kind_of(fold.load),
                     alone=fold.alone,
                 )
             )
             self._changed.notify_all()
 
-    def _most_at_once(self, folds: Sequence[_Fold]) -> int:
+    def _most_at_once(self, folds: Sequence[Fold]) -> int:
         tokens = [fold.load.longest for fold in folds]
         return self.predictor.largest_batch(tokens[: self.at_once], folds[0].load)
 
     def _fold_all(self) -> None:
         while True:
-            self._wait(lambda: len(self._schedule) > 0 or not (self._gathering or self._in_flight))
+            self._wait(self._is_time_to_fold)
             with self._changed:
                 batch = self._schedule.next_batch()
                 self._changed.notify_all()
@@ -269,7 +224,16 @@ class Run:
             self._run_model(batch)
         self.crew.put(self._unfinished, None)
 
-    def _begin_stage(self, folds: Sequence[_Fold]) -> None:
+    def _is_time_to_fold(self) -> bool:
+        """Whether there is a batch to fold, or nothing more to do.
+
+        Jobs that need no search come at once, and the batch waits for them; never for a search.
+        """
+        waiting = len(self._schedule)
+        more_at_once = self._gathering and not self._searching and waiting < GATHERED_MOST
+        return (waiting > 0 and not more_at_once) or not (self._gathering or self._in_flight)
+
+    def _begin_stage(self, folds: Sequence[Fold]) -> None:
         for fold in folds:
             if not fold.job.began:
                 self.crew.tell(self._start(fold.job))
@@ -277,7 +241,7 @@ class Run:
                 fold.began = time.perf_counter()
                 self.crew.tell(StageStarted(job=fold.job.name, stage=PREDICT.name))
 
-    def _run_model(self, folds: Sequence[_Fold]) -> None:
+    def _run_model(self, folds: Sequence[Fold]) -> None:
         """Run the model on a batch; on a part of it, or with less memory, where it fails."""
         from itda.nn.rows import frugally
 
@@ -295,13 +259,13 @@ class Run:
         except Exception as error:
             self._recover(folds, error)
             return
-        self.crew.put(self._unfinished, _Unfinished(folds, finish))
+        self.crew.put(self._unfinished, Unfinished(folds, finish))
 
-    def _recover(self, folds: Sequence[_Fold], error: Exception) -> None:
+    def _recover(self, folds: Sequence[Fold], error: Exception) -> None:
         """Try a batch that failed in parts, and one fold that ran out of memory with less of it."""
         exhausted = is_exhausted(error)
         if exhausted:
-            self.predictor.learn_exhausted(_batch(folds))
+            self.predictor.learn_exhausted(load_together(folds))
             without_frames(error)
             release_memory()
         first = folds[0]
@@ -321,7 +285,7 @@ class Run:
         else:
             self._give_up(first, error)
 
-    def _progress(self, folds: Sequence[_Fold], first: float, last: float) -> Progress:
+    def _progress(self, folds: Sequence[Fold], first: float, last: float) -> Progress:
         def events(fraction: float, message: str) -> list[Event]:
             return [
                 StageProgress(
@@ -357,7 +321,7 @@ class Run:
                 except Exception as error:
                     self._give_up(fold, error)
 
-    def _settle(self, fold: _Fold, predictions: list[Prediction], *, cached: bool, of: int) -> None:
+    def _settle(self, fold: Fold, predictions: list[Prediction], *, cached: bool, of: int) -> None:
         """Keep the predictions of one seed, and end the job where they were the last.
 
         Args:
@@ -373,7 +337,7 @@ class Run:
         if not cached:
             job.computed = True
             problem = self.stages.keep(
-                job.name, PREDICT, fold.inputs, predictions, _codec(fold), seconds=seconds
+                job.name, PREDICT, fold.inputs, predictions, codec_of(fold), seconds=seconds
             )
             if problem:
                 self.crew.tell(JobWarned(job=job.name, message=problem))
@@ -381,7 +345,7 @@ class Run:
             StageFinished(job=job.name, stage=PREDICT.name, cached=cached, seconds=seconds)
         )
         self._let_twins_go(fold)
-        found = [_with_inputs(prediction, fold.gathered.inputs) for prediction in predictions]
+        found = [with_inputs(prediction, fold.gathered.inputs) for prediction in predictions]
         job.predictions[fold.seed] = self._validated(fold, found)
         if len(job.predictions) < len(job.request.job.seeds) or job.failed:
             return
@@ -400,12 +364,12 @@ class Run:
         )
         self.stages.release(job.name)
 
-    def _validated(self, fold: _Fold, predictions: list[Prediction]) -> list[Prediction]:
+    def _validated(self, fold: Fold, predictions: list[Prediction]) -> list[Prediction]:
         def compute(progress: Progress) -> list[dict[str, Any]]:
             reports = []
             for index, prediction in enumerate(predictions):
                 progress(index / len(predictions), "")
-                reports.append(_validity_report(prediction))
+                reports.append(validity_report(prediction))
             return reports
 
         reports: list[list[dict[str, Any]]] = []
@@ -416,7 +380,7 @@ class Run:
                 VALIDITY,
                 {"predict": PREDICT.version, **fold.inputs},
                 compute,
-                _REPORTS,
+                VALIDITY_CODEC,
             )
             reports.append(found)
 
@@ -426,7 +390,7 @@ class Run:
             for prediction, report in zip(predictions, reports[0], strict=True)
         ]
 
-    def _let_twins_go(self, fold: _Fold) -> None:
+    def _let_twins_go(self, fold: Fold) -> None:
         """Look up what waited for the same result; one that is not kept is computed again."""
         with self._changed:
             twins = self._in_flight.pop(fold.key, [])
@@ -440,11 +404,11 @@ class Run:
         with self._changed:
             self._changed.notify_all()
 
-    def _give_up(self, fold: _Fold, error: Exception) -> None:
+    def _give_up(self, fold: Fold, error: Exception) -> None:
         self._fail(fold.job, error)
         self._let_twins_go(fold)
 
-    def _fail(self, job: _Job, error: Exception) -> None:
+    def _fail(self, job: Task, error: Exception) -> None:
         """Tell that a job cannot be done, once."""
         if job.failed:
             return
@@ -460,47 +424,3 @@ class Run:
             while not until():
                 self.crew.check()
                 self._changed.wait(POLL_SECONDS)
-
-
-def _batch(folds: Sequence[_Fold]) -> Load:
-    tokens = tuple(fold.load.longest for fold in folds)
-    return dataclasses.replace(folds[0].load, tokens=tokens)
-
-
-def _kind(load: Load) -> Hashable:
-    """Folds of which all but the tokens is alike share a batch."""
-    return dataclasses.replace(load, tokens=(), chains=1)
-
-
-def _codec(fold: _Fold) -> Codec[list[Prediction]]:
-    decode = functools.partial(decode_predictions, name=fold.job.name)
-    return Codec(encode_predictions, decode)
-
-
-def _with_inputs(prediction: Prediction, inputs: Mapping[str, str]) -> Prediction:
-    """Say in the provenance where this run's evidence came from.
-
-    It may not be what was kept with the prediction: the same alignment can come from a file today
-    and have come from a search yesterday.
-    """
-    provenance = prediction.provenance
-    own = {
-        name: value
-        for name, value in provenance.inputs.items()
-        if name.rpartition(".")[2] not in PROVENANCE
-    }
-    return dataclasses.replace(
-        prediction, provenance=dataclasses.replace(provenance, inputs=own | dict(inputs))
-    )
-
-
-def _validity_report(prediction: Prediction) -> dict[str, Any]:
-    """Return the report with lists for tuples, so that a found one equals a computed one."""
-    report: dict[str, Any] = json.loads(json.dumps(check_validity(prediction.atoms).to_dict()))
-    return report
-
-
-_REPORTS: Codec[list[dict[str, Any]]] = Codec(
-    lambda value: {"validity.json": json.dumps(value).encode()},
-    lambda files: json.loads(files["validity.json"]),
-)

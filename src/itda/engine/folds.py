@@ -1,0 +1,134 @@
+"""What goes through a run: jobs on their way, and one fold for each of their seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from itda.confidence.validity import check_validity
+from itda.engine.codec import decode_predictions, encode_predictions
+from itda.engine.gather import PROVENANCE, Gathered
+from itda.engine.plan import Request
+from itda.engine.stages import Codec
+from itda.models.family import Finish
+from itda.structure.prediction import Prediction
+
+if TYPE_CHECKING:
+    from itda.models.demand import Load
+
+
+@dataclass(eq=False)
+class Task:
+    """A job on its way.
+
+    Attributes:
+        request: What was asked for.
+        began: When its first stage began; 0 before.
+        predictions: By seed, as they are done.
+        computed: Whether anything had to be computed.
+        failed: Whether it ended without a result.
+    """
+
+    request: Request
+    began: float = 0.0
+    predictions: dict[int, list[Prediction]] = field(default_factory=dict)
+    computed: bool = False
+    failed: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of the job."""
+        return self.request.job.name
+
+
+@dataclass(eq=False)
+class Fold:
+    """One job with one seed.
+
+    Attributes:
+        job: Whose it is.
+        gathered: What is known of its chains.
+        seed: Of the random numbers.
+        inputs: All that the result depends on, as JSON values.
+        load: What it asks of the machine.
+        alone: Whether it must not share a batch, since one that it shared failed.
+        began: When the stage began; 0 before.
+    """
+
+    job: Task
+    gathered: Gathered
+    seed: int
+    inputs: Mapping[str, object]
+    load: Load
+    alone: bool = False
+    began: float = 0.0
+
+    @property
+    def key(self) -> str:
+        """Equal for folds that give the same result."""
+        return json.dumps(self.inputs, sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """Folds that the model has done, and what is left to do.
+
+    Attributes:
+        folds: Of one batch.
+        finish: Gives their predictions.
+        cached: Whether they were found.
+    """
+
+    folds: Sequence[Fold]
+    finish: Finish
+    cached: bool = False
+
+
+def load_together(folds: Sequence[Fold]) -> Load:
+    """What the folds of a batch ask of the machine."""
+    tokens = tuple(fold.load.longest for fold in folds)
+    return dataclasses.replace(folds[0].load, tokens=tokens)
+
+
+def kind_of(load: Load) -> Hashable:
+    """Equal for folds that may share a batch: all but their tokens is alike."""
+    return dataclasses.replace(load, tokens=(), chains=1)
+
+
+def codec_of(fold: Fold) -> Codec[list[Prediction]]:
+    """How the predictions of a fold are kept."""
+    decode = functools.partial(decode_predictions, name=fold.job.name)
+    return Codec(encode_predictions, decode)
+
+
+def with_inputs(prediction: Prediction, inputs: Mapping[str, str]) -> Prediction:
+    """Say in the provenance where this run's evidence came from.
+
+    It may not be what was kept with the prediction: the same alignment can come from a file today
+    and have come from a search yesterday.
+    """
+    provenance = prediction.provenance
+    own = {
+        name: value
+        for name, value in provenance.inputs.items()
+        if name.rpartition(".")[2] not in PROVENANCE
+    }
+    return dataclasses.replace(
+        prediction, provenance=dataclasses.replace(provenance, inputs=own | dict(inputs))
+    )
+
+
+def validity_report(prediction: Prediction) -> dict[str, Any]:
+    """Return the report with lists for tuples, so that a found one equals a computed one."""
+    report: dict[str, Any] = json.loads(json.dumps(check_validity(prediction.atoms).to_dict()))
+    return report
+
+
+VALIDITY_CODEC: Codec[list[dict[str, Any]]] = Codec(
+    lambda value: {"validity.json": json.dumps(value).encode()},
+    lambda files: json.loads(files["validity.json"]),
+)

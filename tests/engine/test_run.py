@@ -1,0 +1,136 @@
+"""Batches of an engine: what they share, and what becomes of those that fail."""
+
+import numpy as np
+import pytest
+from fake_family import FakeFamily, install
+
+from itda.engine import run as run_module
+from itda.engine.cost.predictor import Predictor
+from itda.engine.engine import Engine
+from itda.engine.events import JobFailed, JobFinished, JobStarted, JobWarned, StageStarted
+from itda.errors import CapabilityError
+from itda.job.model import Job
+
+SEQUENCE = "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ"
+
+
+@pytest.fixture
+def family(monkeypatch) -> FakeFamily:
+    return install(FakeFamily(batches=True), monkeypatch.setattr)
+
+
+@pytest.fixture
+def jobs():
+    def called(*names: str) -> list[Job]:
+        return [Job.from_sequence(name, SEQUENCE[place:]) for place, name in enumerate(names)]
+
+    return called
+
+
+def batches(family):
+    return [batch for model in family.models for batch in model.batches]
+
+
+def results(events):
+    return {event.job: event.result for event in events if isinstance(event, JobFinished)}
+
+
+def failures(events):
+    return {event.job: event.error for event in events if isinstance(event, JobFailed)}
+
+
+def test_small_jobs_share_a_batch_and_have_the_results_that_they_have_alone(family, jobs):
+    asked = jobs("a", "b", "c")
+    together = results(Engine(None, "cpu").run(asked))
+    assert sorted(batches(family)[0]) == ["a", "b", "c"]
+    for job in asked:
+        alone = results(Engine(None, "cpu").run([job]))[job.name]
+        assert alone.digest == together[job.name].digest
+        np.testing.assert_array_equal(alone.atoms.coord, together[job.name].atoms.coord)
+
+
+def test_no_more_at_once_than_told(family, jobs):
+    assert len(results(Engine(None, "cpu", at_once=2).run(jobs("a", "b", "c", "d", "e")))) == 5
+    assert sorted(map(len, batches(family))) == [1, 2, 2]
+
+
+def test_each_job_begins_once_and_ends_once(family, jobs):
+    events = list(Engine(None, "cpu").run(jobs("a", "b", "crash", "d")))
+    for name in ("a", "b", "crash", "d"):
+        mine = [event for event in events if event.job == name]
+        assert isinstance(mine[0], JobStarted)
+        assert isinstance(mine[-1], JobFailed if name == "crash" else JobFinished)
+        assert sum(isinstance(event, JobStarted) for event in mine) == 1
+        assert sum(isinstance(e, StageStarted) and e.stage == "predict" for e in mine) == 1
+    assert {event.position for event in events if isinstance(event, JobStarted)} == {1, 2, 3, 4}
+
+
+@pytest.mark.parametrize("bad", ["crash", "unfinished"])
+def test_one_that_fails_leaves_the_others_of_its_batch(family, jobs, bad):
+    events = list(Engine(None, "cpu").run(jobs("a", bad, "c", "d")))
+    assert sorted(results(events)) == ["a", "c", "d"]
+    (error,) = failures(events).values()
+    assert isinstance(error, ZeroDivisionError)
+    assert max(map(len, batches(family))) == 4
+
+
+def test_memory_that_runs_out_halves_the_batch_then_spares_memory_then_refuses(
+    family, jobs, monkeypatch
+):
+    learned = []
+    monkeypatch.setattr(
+        Predictor, "learn_exhausted", lambda _self, load: learned.append(load.tokens)
+    )
+    events = list(Engine(None, "cpu").run(jobs("a", "b", "exhausted", "d")))
+    assert sorted(results(events)) == ["a", "b", "d"]
+    (error,) = failures(events).values()
+    assert isinstance(error, CapabilityError) and "31 residues" in str(error) and error.hint
+    assert [len(tokens) for tokens in learned] == [4, 2, 1, 1]
+    warnings = [event for event in events if isinstance(event, JobWarned)]
+    assert [event.job for event in warnings] == ["exhausted"]
+    assert "memory" in warnings[0].message
+    # It was loaded anew, so that what can be spared is spared.
+    assert len(family.models) == 2
+
+
+def test_equal_jobs_are_folded_once(family, store):
+    twins = [Job.from_sequence(name, SEQUENCE) for name in ("one", "two", "three")]
+    found = results(Engine(store, "cpu").run(twins))
+    assert len(found) == 3 and len(family.folded) == 1
+    assert sorted(result.cached for result in found.values()) == [False, True, True]
+    without = results(Engine(None, "cpu").run(twins))
+    assert len(without) == 3
+
+
+def test_a_twin_of_a_job_that_fails_fails_itself(family, store):
+    twins = [Job.from_sequence(name, SEQUENCE) for name in ("crash", "crash2")]
+    events = list(Engine(store, "cpu").run(twins))
+    assert sorted(failures(events)) == ["crash", "crash2"]
+
+
+def test_seeds_of_a_job_are_folded_together_and_ranked(family, jobs, store):
+    (job,) = jobs("a")
+    many = job.replace(seeds=(1, 2, 3), samples=2)
+    found = results(Engine(store, "cpu").run([many]))["a"]
+    assert batches(family) == [["a", "a", "a"]]
+    assert len(found.predictions) == 6
+    assert {prediction.seed for prediction in found.predictions} == {1, 2, 3}
+    again = results(Engine(store, "cpu").run([many.replace(seeds=(1, 2, 3, 4))]))["a"]
+    assert len(again.predictions) == 8 and batches(family)[-1] == ["a"]
+
+
+def test_a_job_that_does_not_fit_is_refused_before_weights_are_read(family, jobs, monkeypatch):
+    monkeypatch.setattr(
+        Predictor, "fits", lambda _self, load: max(load.tokens) <= len(SEQUENCE) - 1
+    )
+    events = list(Engine(None, "cpu").run(jobs("long", "fits")))
+    assert isinstance(events[0], JobFailed) and events[0].refused and events[0].job == "long"
+    assert f"{len(SEQUENCE) - 1} residues fit" in str(events[0].error)
+    assert list(results(events)) == ["fits"]
+
+
+def test_a_long_run_waits_for_the_model_with_few_jobs_at_hand(family, jobs, monkeypatch):
+    monkeypatch.setattr(run_module, "GATHERED_MOST", 2)
+    asked = jobs(*(f"j{number}" for number in range(12)))
+    assert len(results(Engine(None, "cpu").run(asked))) == 12
+    assert max(map(len, batches(family))) <= 3
