@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from itda.engine.attach import attach
+from itda.engine.cost.memory import parse_bytes
 from itda.engine.engine import Engine
 from itda.engine.events import Event, JobFailed, JobFinished, JobWarned
 from itda.engine.paths import stage_folder
+from itda.engine.plan import Settings
 from itda.engine.result import Result
 from itda.engine.search_options import SearchOptions, choose_searches, split_msa
 from itda.engine.store import Store
@@ -45,6 +47,8 @@ def fold(
     seed: int | None = None,
     recycles: int | None = None,
     device: str = "auto",
+    memory: int | str | None = None,
+    deterministic: bool = False,
     out: str | Path | None = None,
     cache: bool = True,
 ) -> Result:
@@ -69,6 +73,9 @@ def fold(
         seed: Seed of the random numbers; the job's, else 0.
         recycles: How often the trunk sees its own output; the family's choice unless told.
         device: `auto` for the fastest there is, else `cpu`, `cuda`, `cuda:1` or `mps`.
+        memory: Take no more than so many bytes, or an amount such as "8G"; all there is unless
+            told.
+        deterministic: The same bits each time, at some cost in speed.
         out: A folder to write the files to as well; see `Result.save`.
         cache: Keep the work, and take what an earlier call kept.
 
@@ -106,16 +113,21 @@ def fold(
             (job,), errors = attach([job], field, Path(path))
             for error in errors.values():
                 raise error
-    engine = Engine(Store(stage_folder()) if cache else None, device)
-    events = engine.run(
-        [job],
-        family=family,
-        weights=choose_weights(weights, family),
-        seed=seed,
-        samples=samples,
-        recycles=recycles,
-        searches=searches,
+    engine = Engine(
+        Store(stage_folder()) if cache else None,
+        device,
+        memory=parse_bytes(memory) if isinstance(memory, str) else memory,
     )
+    settings = Settings(
+        family,
+        choose_weights(weights, family),
+        seed,
+        samples,
+        recycles,
+        searches,
+        deterministic=deterministic,
+    )
+    events = engine.run_plan(engine.plan([job], settings))
     result = _result_of(events)
     if out is not None:
         result.save(out)

@@ -254,9 +254,8 @@ def fold(
         for warning in batch.warnings:
             print_warning(str(warning))
         if search is not None and search.startswith("server:") and plan.requests:
-            print_warning(
-                f"the sequences leave this machine: they are sent to {searches.titles()['alignments']}"
-            )
+            server = searches.titles()["alignments"]
+            print_warning(f"the sequences leave this machine: they are sent to {server}")
     with (
         stopped_by_signals() as terminated,
         choose_view(costs_of(plan), style=style, seconds=engine.seconds(plan)) as view,
