@@ -9,7 +9,10 @@ from torch.nn import functional
 
 from itda.nn.linear import linear
 from itda.nn.rows import add_by_rows, map_rows, row_slices
+from itda.ops import routing
 from itda.ops.attention import attention
+from itda.ops.gated_transition import gated_transition
+from itda.ops.layer_norm import layer_norm
 from itda.ops.triangle_attention import triangle_attention
 from itda.ops.triangle_multiply import triangle_multiply
 
@@ -18,8 +21,7 @@ def normed(
     norm: nn.LayerNorm, x: Float[Tensor, "*shape channel"], layer: nn.Linear
 ) -> Float[Tensor, "*shape channel"]:
     """Norm in the number format of `x` and give the result in that of the layer that reads it."""
-    out: Tensor = norm(x).to(layer.weight.dtype)
-    return out
+    return layer_norm(x, norm.weight, norm.bias, epsilon=norm.eps).to(layer.weight.dtype)
 
 
 class Transition(nn.Module):
@@ -33,6 +35,15 @@ class Transition(nn.Module):
 
     def forward(self, x: Float[Tensor, "*shape channel"]) -> Float[Tensor, "*shape channel"]:
         """Give the update to add to `x`."""
+        if self._has_kernel(x):
+            return gated_transition(
+                x,
+                norm_weight=self.norm.weight,
+                norm_bias=self.norm.bias,
+                up=self.up.weight,
+                down=self.down.weight,
+                epsilon=self.norm.eps,
+            )
         x = normed(self.norm, x, self.up)
         if torch.is_grad_enabled():
             gate, value = self.up(x).chunk(2, dim=-1)
@@ -43,6 +54,16 @@ class Transition(nn.Module):
         hidden = functional.silu(functional.linear(x, to_gate), inplace=True)
         out = self.down(hidden.mul_(functional.linear(x, to_value)))
         return out
+
+    def _has_kernel(self, x: Float[Tensor, "*shape channel"]) -> bool:
+        """Whether the routing names something else than PyTorch's own operations."""
+        if x.dtype != self.up.weight.dtype:
+            return False
+        inputs = (x, self.norm.weight, self.norm.bias, self.up.weight, self.down.weight)
+        channels = x.shape[-1]
+        tokens = x.numel() // max(1, channels)
+        chosen = routing.pick("gated_transition", "auto", inputs, channels=channels, tokens=tokens)
+        return chosen != "torch"
 
 
 class ReluTransition(nn.Module):
@@ -276,7 +297,7 @@ class TriangleAttention(nn.Module):
             x = edges.new_empty(edges.shape, dtype=self.project.weight.dtype)
             bias = edges.new_empty(*edges.shape[:-1], self.heads)
             for rows in row_slices(edges):
-                part = self.norm(edges[:, rows])
+                part = normed(self.norm, edges[:, rows], self.bias)
                 x[:, rows], bias[:, rows] = part, self.bias(part)
         order = (0, 3, 2, 1) if self.bias_transposed else (0, 3, 1, 2)
         return x, bias.permute(order).contiguous()
