@@ -15,16 +15,32 @@ SOURCE = Path(__file__).parents[3]
 """The repository, where this is run from one."""
 
 
-def write_record(output: Path, benchmark: str, values: dict[str, Any]) -> None:
-    """Write a result with the machine and the commit that it was measured on."""
-    record = {
-        "benchmark": benchmark,
+def provenance() -> dict[str, Any]:
+    """Say when, with which code and on which machine; taken before measuring."""
+    return {
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _git("rev-parse", "HEAD") or None,
         "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "machine": machine(),
-        **values,
     }
+
+
+def write_record(
+    output: Path,
+    benchmark: str,
+    values: dict[str, Any],
+    *,
+    began: dict[str, Any] | None = None,
+) -> None:
+    """Write a result with the machine and the commit that it was measured on.
+
+    Args:
+        output: File; folders are made.
+        benchmark: Name.
+        values: What was measured.
+        began: What `provenance` said when measuring began; as it is now unless given.
+    """
+    record = {"benchmark": benchmark, **(began or provenance()), **values}
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 

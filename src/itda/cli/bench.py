@@ -51,6 +51,7 @@ def rivals(
     """
     from itda.bench.rivals.compare import compare
 
+    began = _began()
     found = compare(
         names.split(","),
         python=python,
@@ -59,7 +60,7 @@ def rivals(
         repeats=repeats,
         report=_reporter(),
     )
-    _write("rivals", found, output)
+    _write("rivals", found, output, began)
     wrong = [
         name
         for name, one in found["numbers"].items()
@@ -91,6 +92,7 @@ def ops(
     ):
         if value not in known:
             raise InputError(f"{name} {value}: there is no such", hint=f"one of {', '.join(known)}")
+    began = _began()
     found = measure(
         tokens=_sizes(tokens),
         device=device,
@@ -99,7 +101,7 @@ def ops(
         compile_reference=compile_reference,
         report=_reporter(),
     )
-    _write(f"ops_{device}_{dtype}", found, output)
+    _write(f"ops_{device}_{dtype}", found, output, began)
 
 
 @app.command()
@@ -115,10 +117,11 @@ def fold(
     """Measure whole `itda fold` commands by length, beside the same with plain reference ops."""
     from itda.bench.fold import measure
 
+    began = _began()
     found = measure(
         family, tokens=_sizes(tokens), repeats=repeats, weights=weights, report=_reporter()
     )
-    _write(f"fold_{family}", found, output)
+    _write(f"fold_{family}", found, output, began)
 
 
 @app.command()
@@ -188,9 +191,15 @@ def _errors() -> Console:
     return Console(stderr=True, markup=False, highlight=False)
 
 
-def _write(name: str, values: dict[str, Any], output: Path | None) -> None:
+def _began() -> dict[str, Any]:
+    from itda.bench.record import provenance
+
+    return provenance()
+
+
+def _write(name: str, values: dict[str, Any], output: Path | None, began: dict[str, Any]) -> None:
     from itda.bench.record import write_record
 
     path = output or RESULTS / f"bench_{name}.json"
-    write_record(path, f"bench_{name}", values)
+    write_record(path, f"bench_{name}", values, began=began)
     typer.echo(f"written to {path}")

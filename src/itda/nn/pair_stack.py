@@ -118,9 +118,9 @@ class TriangleMultiplication(nn.Module):
             left, right = self._edges(pair, pair_mask).chunk(2, dim=-1)
             return self._read(triangle_multiply(left, right, outgoing=self.outgoing), pair)
         product = self._product(pair, pair_mask)
-        update = torch.empty_like(pair)
+        update, read = torch.empty_like(pair), self._reader()
         for part in row_slices(pair):
-            update[:, part] = self._update(pair[:, part], product[:, :, part])
+            update[:, part] = self._update(pair[:, part], product[:, :, part], *read)
         return update
 
     def add_to(
@@ -129,9 +129,9 @@ class TriangleMultiplication(nn.Module):
         pair_mask: Bool[Tensor, "batch row col"],
     ) -> Float[Tensor, "batch row col channel"]:
         """Add the update to `pair` in place, without gradients."""
-        product = self._product(pair, pair_mask)
+        product, read = self._product(pair, pair_mask), self._reader()
         for part in row_slices(pair):
-            pair[:, part] += self._update(pair[:, part], product[:, :, part])
+            pair[:, part] += self._update(pair[:, part], product[:, :, part], *read)
         return pair
 
     def _product(
@@ -156,32 +156,31 @@ class TriangleMultiplication(nn.Module):
         left, right = edges.permute(0, 2, 3, 1).chunk(2, dim=-1)
         return triangle_multiply(left, right, outgoing=self.outgoing).permute(0, 3, 1, 2)
 
+    def _reader(self) -> tuple[Float[Tensor, "channel channel"], Float[Tensor, "channel"]]:
+        """Let the scale and shift of the norm of products join the projection that reads them."""
+        layer, norm = self.project_out, self.norm_out
+        weight = (layer.weight * norm.weight).to(layer.weight.dtype)
+        shift = functional.linear(norm.bias.to(weight.dtype), layer.weight, layer.bias)
+        return weight, shift
+
     def _update(
         self,
         pair: Float[Tensor, "batch part col channel"],
         product: Float[Tensor, "batch channel part col"],
+        weight: Float[Tensor, "channel channel"],
+        shift: Float[Tensor, "channel"],
     ) -> Float[Tensor, "batch part col channel"]:
+        """Norm products over the channels, project and gate them."""
         gate = self.gate_out(normed(self.norm, pair, self.gate_out)).sigmoid_()
-        return self._norm_and_project(product).mul_(gate)
-
-    def _norm_and_project(
-        self, product: Float[Tensor, "batch channel part col"]
-    ) -> Float[Tensor, "batch part col channel"]:
-        """Norm over the channels and project; the norm's scale and shift join the projection."""
         flat = product.flatten(2).to(self.norm_out.weight.dtype)
         centred = flat - flat.mean(1, keepdim=True)
         width = (centred.square().mean(1) + self.norm_out.eps).rsqrt_()
-        dtype = self.project_out.weight.dtype
-        weight = (self.project_out.weight * self.norm_out.weight).to(dtype)
-        shift = functional.linear(
-            self.norm_out.bias.to(dtype), self.project_out.weight, self.project_out.bias
-        )
         projected = weight.new_empty(len(flat), flat.shape[2], len(weight))
         # Item by item: a product with a batch copies what stands in columns.
-        for item, columns in zip(projected, centred.to(dtype), strict=True):
+        for item, columns in zip(projected, centred.to(weight.dtype), strict=True):
             torch.mm(columns.t(), weight.t(), out=item)
-        out: Tensor = projected.mul_(width[..., None]).add_(shift).unflatten(1, product.shape[2:])
-        return out
+        projected.mul_(width.to(weight.dtype)[..., None]).add_(shift)
+        return gate.mul_(projected.view_as(gate))
 
     def _edges(
         self,
