@@ -180,7 +180,8 @@ class TriangleMultiplication(nn.Module):
         for item, columns in zip(projected, centred.to(weight.dtype), strict=True):
             torch.mm(columns.t(), weight.t(), out=item)
         projected.mul_(width.to(weight.dtype)[..., None]).add_(shift)
-        return gate.mul_(projected.view_as(gate))
+        out: Tensor = gate.mul_(projected.view_as(gate))
+        return out
 
     def _edges(
         self,
