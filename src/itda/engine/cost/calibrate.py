@@ -35,8 +35,8 @@ SINGLE_SHARES = (0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1.0)
 LARGEST_TOKENS = 640
 """Residues of the largest job that is measured; larger ones take minutes on a processor."""
 
-LONGEST_SECONDS = 240.0
-"""A size that would take longer is left out, and with it all larger ones."""
+LONGEST_SECONDS = 150.0
+"""A size that would take longer, going by the one before, is left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,10 +175,10 @@ def _calibrate_one(
     key = calibration.sizes_key(family.name, sizes)
     notebook = _Notebook(calibration.calibration_file(device), key)
     points: list[Measured] = []
-    too_long: float | None = None
+    seconds_each = 0.0
     for place, case in enumerate(sorted(cases, key=_size), 1):
         told, before = f"{place} of {len(cases)}: {_told(case)}", (place - 1) / len(cases)
-        if too_long is not None and _size(case) > too_long:
+        if seconds_each * _size(case) > LONGEST_SECONDS:
             report(before, f"{told}: left out, it would take too long")
             continue
         report(before, told)
@@ -186,14 +186,12 @@ def _calibrate_one(
             answer = notebook.get(case) or measure(case)
         except ExhaustedError:
             report(before, f"{told}: left out, memory ran out")
-            too_long = _size(case)
             continue
         except ItdaError as error:
             report(before, f"{told}: left out: {error.problem}")
             continue
         notebook.add(case, answer)
-        if answer.seconds > LONGEST_SECONDS / 2:
-            too_long = _size(case)
+        seconds_each = answer.seconds / _size(case)
         load = on_device(case.load, device)
         points.append(
             Measured(
@@ -231,7 +229,8 @@ def _store(name: str, key: str, device: Device, points: Sequence[Measured]) -> F
 
 def _size(case: Case) -> float:
     """Order cases by about how long they take."""
-    passes = case.samples * (1 + (case.recycles or 0))
+    # Where the family chooses, as ESMFold does.
+    passes = case.samples * (1 + (3 if case.recycles is None else case.recycles))
     return float(passes * sum(case.tokens) * max(case.tokens))
 
 
