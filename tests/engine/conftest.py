@@ -8,6 +8,12 @@ from itda.engine.store import Store
 from itda.job.model import Job
 
 
+@pytest.fixture(autouse=True)
+def _nothing_learned(tmp_path, monkeypatch) -> None:
+    """What one test teaches of memory does not reach the next."""
+    monkeypatch.setenv("ITDA_HOME", str(tmp_path / "home"))
+
+
 @pytest.fixture
 def family(monkeypatch) -> FakeFamily:
     return install(FakeFamily(), monkeypatch.setattr)

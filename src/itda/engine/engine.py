@@ -45,7 +45,7 @@ class Engine:
         memory: int | None = None,
         at_once: int | None = None,
     ) -> None:
-        self.stages = Stages(store)
+        self.store = store
         self.device = device
         self.memory = memory
         self.at_once = at_once
@@ -155,7 +155,7 @@ class Engine:
             loaded = yield from self._load(plan)
             try:
                 predictor = self.predictor(plan.settings)
-                run = Run(plan, loaded, self.stages, predictor, at_once=self.at_once)
+                run = Run(plan, loaded, self.store, predictor, at_once=self.at_once)
                 yield from run.events()
             finally:
                 # The next run may bring another model, and two large ones may not fit.
@@ -170,7 +170,7 @@ class Engine:
         device = resolve_device(self.device)
         if settings.weights is None and needs_preparation(settings.family):
             prepared = functools.partial(prepare, settings.family)
-            yield from self.stages.compute(plan.requests[0].job.name, WEIGHTS, prepared)
+            yield from Stages(self.store).compute(plan.requests[0].job.name, WEIGHTS, prepared)
         return Loaded(
             lambda frugal: settings.family.load(settings.weights, device, frugal=frugal),
             frugal=any(request.frugal for request in plan.requests),

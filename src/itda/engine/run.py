@@ -8,6 +8,7 @@ of a run share one set of loaded weights.
 from __future__ import annotations
 
 import dataclasses
+import os
 import queue
 import threading
 import time
@@ -47,6 +48,7 @@ from itda.engine.plan import Plan
 from itda.engine.result import Result, ranked
 from itda.engine.schedule import Schedule, Waiting
 from itda.engine.stages import Stage, Stages
+from itda.engine.store import Store
 from itda.errors import ItdaError
 from itda.models.family import Order, Progress, part_of
 from itda.structure.prediction import Prediction
@@ -69,7 +71,7 @@ class Run:
     Args:
         plan: What is asked for.
         loaded: The model.
-        stages: Keeps results.
+        store: Keeps results; None keeps nothing.
         predictor: Tells what fits.
         at_once: Most jobs of a batch; None for as many as fit and are worth it.
     """
@@ -78,16 +80,16 @@ class Run:
         self,
         plan: Plan,
         loaded: Loaded,
-        stages: Stages,
+        store: Store | None,
         predictor: Predictor,
         *,
         at_once: int | None = None,
     ) -> None:
         self.plan = plan
         self.loaded = loaded
-        self.stages = stages
         self.predictor = predictor
         self.crew = Crew()
+        self.stages = Stages(store, self.crew.check)
         self.at_once = at_once
         self._schedule: Schedule[Fold] = Schedule(self._most_at_once)
         self._unfinished: queue.Queue[Unfinished | None] = queue.Queue(maxsize=2)
@@ -131,6 +133,7 @@ class Run:
         self._search(False)
         (gathered,) = found
         job.computed = not gathered.cached
+        kernels = os.environ.get("ITDA_OPS_BACKEND")
         load = load_of(
             request.job,
             recycles=settings.recycles,
@@ -153,6 +156,7 @@ class Run:
                     "device": model.device,
                     "itda": itda.__version__,
                     **({"deterministic": True} if settings.deterministic else {}),
+                    **({"kernels": kernels} if kernels else {}),
                 },
                 load,
             )

@@ -52,10 +52,12 @@ class Stages:
 
     Args:
         store: Where results are kept; None keeps nothing.
+        check: Called several times a second while a stage works; may raise to stop it.
     """
 
-    def __init__(self, store: Store | None) -> None:
+    def __init__(self, store: Store | None, check: Callable[[], None] = lambda: None) -> None:
         self.store = store
+        self._check = check
         self._used: dict[str, set[str]] = {}
         self._lock = threading.Lock()
 
@@ -230,7 +232,7 @@ class Stages:
     def _work(
         self, job: str, stage: Stage, compute: Callable[[Progress], Value]
     ) -> Generator[Event, None, Value]:
-        work = with_progress(compute)
+        work = with_progress(compute, self._check)
         try:
             while True:
                 fraction, message = next(work)

@@ -19,7 +19,7 @@ class _Stopped(BaseException):
 
 
 def with_progress(
-    compute: Callable[[Progress], Value],
+    compute: Callable[[Progress], Value], check: Callable[[], None] = lambda: None
 ) -> Generator[tuple[float, str], None, Value]:
     """Run `compute` in a thread; yield what it reports, return what it returns.
 
@@ -28,6 +28,7 @@ def with_progress(
 
     Args:
         compute: Gets a function to report progress with: a fraction from 0 to 1 and what it does.
+        check: Called several times a second while there is nothing to report; may raise to stop.
 
     Yields:
         Fraction and message, as reported.
@@ -63,6 +64,7 @@ def with_progress(
                 # With a time limit, so that Ctrl-C is seen on every platform.
                 received = reports.get(timeout=_POLL_SECONDS)
             except queue.Empty:
+                check()
                 continue
             if received is None:
                 break

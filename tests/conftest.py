@@ -1,0 +1,25 @@
+"""What holds for all tests: nothing of the user's is read or written."""
+
+import os
+import sys
+import tempfile
+
+import pytest
+
+# Where there is no GPU, Triton's interpreter runs the kernels; it has to be told before import.
+if sys.platform == "linux" and not os.path.exists("/dev/nvidiactl"):  # noqa: PTH110
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _a_home_of_its_own():
+    with tempfile.TemporaryDirectory(prefix="itda-tests-") as folder:
+        before = {name: os.environ.get(name) for name in ("ITDA_HOME", "ITDA_CACHE")}
+        os.environ["ITDA_HOME"] = f"{folder}/home"
+        os.environ["ITDA_CACHE"] = f"{folder}/cache"
+        yield
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
