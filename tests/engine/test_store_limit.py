@@ -172,7 +172,9 @@ def test_several_processes_at_once(store: Store) -> None:
     entries = store.entries()
     size = sum(entry.size_bytes for entry in entries)
     assert 0 < size <= 13 * ENTRY_BYTES
-    assert int((store.folder / "usage").read_bytes().split()[0]) == size
+    counted = int((store.folder / "usage").read_bytes().split()[0])
+    # One that came while another process counted is counted twice, until the next count.
+    assert size <= counted <= size + 2 * ENTRY_BYTES
 
 
 @pytest.mark.parametrize("said", ["", "nothing", "7", "12 yesterday"])
