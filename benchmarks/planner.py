@@ -46,16 +46,16 @@ ESMFOLD = {
 }
 """Pair channels, heads and structure module of `esmfold_v1`; fewer blocks and single channels."""
 
-SIZES = {"mini": (24, 700), "flashabb": (190, 300), "esmfold": (24, 420)}
-SMALLEST_LIMIT, LARGEST_LIMIT = 0.33e9, 1.1e9
+SIZES = {"mini": (24, 700), "flashabb": (190, 300), "esmfold": (24, 320)}
+SMALLEST_LIMIT, LARGEST_LIMIT = 0.3e9, 3e9
 ADDRESS_SPACE = 0.45e9
 """About what a process takes beside its memory, so that enforced limits are near what is needed."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--draws", type=int, default=72)
-    parser.add_argument("--enforced", type=int, default=24)
+    parser.add_argument("--draws", type=int, default=64)
+    parser.add_argument("--enforced", type=int, default=20)
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--folder", type=Path, help="where what was measured is kept")
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks/results/planner.json")
@@ -152,8 +152,8 @@ def draw(count: int, enforced: int, seed: int) -> list[dict[str, Any]]:
             {
                 "family": family,
                 "tokens": [round(between(smallest, largest)) for _ in range(jobs)],
-                "samples": chance.choice((1, 1, 2, 3)) if family == "mini" else 1,
-                "recycles": None if family == "flashabb" else chance.choice((None, 0, 1, 2)),
+                "samples": chance.choice((1, 1, 1, 2)) if family == "mini" else 1,
+                "recycles": None if family == "flashabb" else chance.choice((0, 0, 1)),
                 "limit_bytes": round(limit),
                 "enforced": place < enforced,
             }
@@ -185,7 +185,7 @@ def measured(
             samples=one["samples"],
             recycles=one["recycles"],
             weights=str(own) if own else None,
-            repeats=4,
+            repeats=3,
         )
         cost = asked.cost(case.load)
         answer = measure(case)

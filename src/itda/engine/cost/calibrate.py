@@ -144,7 +144,7 @@ def chosen_cases(family: Family) -> list[Case]:
     if can.min_chains == 2:
         least, most = 190, min(most, 300)
     sizes = sorted({round(least + share * (most - least)) for share in SINGLE_SHARES})
-    middle, small = sizes[len(sizes) // 2], sizes[min(2, len(sizes) - 1)]
+    small, middle, large = sizes[2], sizes[len(sizes) // 2], sizes[-2]
     cases = [Case(family=family.name, tokens=(tokens,)) for tokens in sizes]
     if family.demand(Load(tokens=(small,))).batches:
         cases += [
@@ -154,12 +154,19 @@ def chosen_cases(family: Family) -> list[Case]:
     if can.samples:
         cases += [
             Case(family=family.name, tokens=(tokens,), samples=samples)
-            for tokens, samples in ((small, 4), (middle, 2))
+            for tokens, samples in ((small, 4), (middle, 2), (large, 2))
         ]
     if can.recycles:
         cases += [
             Case(family=family.name, tokens=(tokens,), recycles=recycles)
-            for tokens, recycles in ((small, 0), (small, 4), (middle, 0), (middle, 1))
+            for tokens, recycles in (
+                (small, 0),
+                (small, 4),
+                (middle, 0),
+                (middle, 1),
+                (large, 0),
+                (large, 2),
+            )
         ]
     return cases
 
