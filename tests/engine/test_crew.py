@@ -44,8 +44,7 @@ def test_a_reader_that_leaves_stops_all():
     def work():
         try:
             crew.tell(said("first"))
-            crew.put(queue.Queue(maxsize=1), 1)
-            crew.get(queue.Queue())
+            crew.get(queue.SimpleQueue())
         finally:
             stopped.set()
 

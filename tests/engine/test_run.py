@@ -1,5 +1,7 @@
 """Batches of an engine: what they share, and what becomes of those that fail."""
 
+import types
+
 import numpy as np
 import pytest
 from fake_family import FakeFamily, install
@@ -8,6 +10,7 @@ from itda.engine import run as run_module
 from itda.engine.cost.predictor import Predictor
 from itda.engine.engine import Engine
 from itda.engine.events import JobFailed, JobFinished, JobStarted, JobWarned, StageStarted
+from itda.engine.loaded import Loaded
 from itda.errors import CapabilityError
 from itda.job.model import Job
 
@@ -89,8 +92,6 @@ def test_memory_that_runs_out_halves_the_batch_then_spares_memory_then_refuses(
     warnings = [event for event in events if isinstance(event, JobWarned)]
     assert [event.job for event in warnings] == ["exhausted"]
     assert "memory" in warnings[0].message
-    # It was loaded anew, so that what can be spared is spared.
-    assert len(family.models) == 2
 
 
 def test_equal_jobs_are_folded_once(family, store):
@@ -134,3 +135,25 @@ def test_a_long_run_waits_for_the_model_with_few_jobs_at_hand(family, jobs, monk
     asked = jobs(*(f"j{number}" for number in range(12)))
     assert len(results(Engine(None, "cpu").run(asked))) == 12
     assert max(map(len, batches(family))) <= 3
+
+
+def test_a_model_is_loaded_anew_to_spare_the_memory_of_a_device():
+    loads = []
+
+    def load(frugal):
+        loads.append(frugal)
+        return types.SimpleNamespace(device="cuda:0")
+
+    loaded = Loaded(load)
+    loaded.become_frugal()
+    loaded.become_frugal()
+    assert loads == [False, True]
+
+
+def test_more_twins_than_may_wait_unfinished(family, store):
+    twins = [Job.from_sequence(f"twin{number}", SEQUENCE) for number in range(12)]
+    found = results(Engine(store, "cpu").run(twins))
+    assert len(found) == 12 and len(family.folded) == 1
+    again = results(Engine(store, "cpu").run(twins))
+    assert len(again) == 12 and len(family.folded) == 1
+    assert len(results(Engine(None, "cpu").run(twins))) == 12

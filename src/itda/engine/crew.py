@@ -113,17 +113,7 @@ class Crew:
 
         return report
 
-    def put(self, into: queue.Queue[Item], item: Item) -> None:
-        """Put an item into a queue once it has room."""
-        while True:
-            self.check()
-            try:
-                into.put(item, timeout=POLL_SECONDS)
-            except queue.Full:
-                continue
-            return
-
-    def get(self, out_of: queue.Queue[Item]) -> Item:
+    def get(self, out_of: queue.SimpleQueue[Item]) -> Item:
         """Take an item from a queue once there is one."""
         while True:
             self.check()

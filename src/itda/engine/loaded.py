@@ -34,8 +34,11 @@ class Loaded:
         return self._model
 
     def become_frugal(self) -> None:
-        """Load the model anew so that it takes less memory, where it can."""
-        if self._frugal:
+        """Load the model anew so that it takes less of a device's memory.
+
+        On a processor it takes no less.
+        """
+        if self._frugal or self.model.device == "cpu":
             return
         self.release()
         self._frugal = True

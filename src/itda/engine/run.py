@@ -61,6 +61,8 @@ VALIDITY = Stage("validity", 1)
 
 GATHERED_MOST = 128
 """Jobs that wait for the model with all they need, before searches wait for them."""
+UNFINISHED_MOST = 2
+"""Batches that the model has done and nobody has finished, before it waits."""
 NETWORK_SHARE = 0.7
 """Of the stage `predict`, in what is told of its progress; the rest is geometry and confidence."""
 
@@ -92,10 +94,11 @@ class Run:
         self.stages = Stages(store, self.crew.check)
         self.at_once = at_once
         self._schedule: Schedule[Fold] = Schedule(self._most_at_once)
-        self._unfinished: queue.Queue[Unfinished | None] = queue.Queue(maxsize=2)
+        self._unfinished: queue.SimpleQueue[Unfinished | None] = queue.SimpleQueue()
         self._changed = threading.Condition()
         self._gathering = True
         self._searching = False
+        self._open = 0
         self._in_flight: dict[str, list[Fold]] = {}
 
     def events(self) -> Iterator[Event]:
@@ -109,16 +112,23 @@ class Run:
         try:
             for request in self.plan.requests:
                 job = Task(request)
-                self._wait(lambda: len(self._schedule) < GATHERED_MOST)
+                self._wait(self._may_gather)
                 try:
-                    for fold in self._gather(job):
-                        self._look_up(fold)
+                    folds = self._gather(job)
                 except Exception as error:
                     self._fail(job, error)
+                    continue
+                with self._changed:
+                    self._open += len(folds)
+                for fold in folds:
+                    self._look_up(fold)
         finally:
             with self._changed:
                 self._gathering = False
                 self._changed.notify_all()
+
+    def _may_gather(self) -> bool:
+        return max(len(self._schedule), self._unfinished.qsize()) < GATHERED_MOST
 
     def _gather(self, job: Task) -> list[Fold]:
         settings, model = self.plan.settings, self.loaded.model
@@ -189,7 +199,7 @@ class Run:
             (predictions,) = found
             self._begin_stage([fold])
             done = Unfinished([fold], lambda _progress: [predictions], cached=True)
-            self.crew.put(self._unfinished, done)
+            self._unfinished.put(done)
             return
         with self._changed:
             twins = self._in_flight.get(fold.key)
@@ -226,7 +236,9 @@ class Run:
                 break
             self._begin_stage(batch)
             self._run_model(batch)
-        self.crew.put(self._unfinished, None)
+            # What the model gave takes memory until it is finished.
+            self._wait(lambda: self._unfinished.qsize() < UNFINISHED_MOST)
+        self._unfinished.put(None)
 
     def _is_time_to_fold(self) -> bool:
         """Whether there is a batch to fold, or nothing more to do.
@@ -263,7 +275,7 @@ class Run:
         except Exception as error:
             self._recover(folds, error)
             return
-        self.crew.put(self._unfinished, Unfinished(folds, finish))
+        self._unfinished.put(Unfinished(folds, finish))
 
     def _recover(self, folds: Sequence[Fold], error: Exception) -> None:
         """Try a batch that failed in parts, and one fold that ran out of memory with less of it."""
@@ -302,6 +314,8 @@ class Run:
 
     def _finish_all(self) -> None:
         while (unfinished := self.crew.get(self._unfinished)) is not None:
+            with self._changed:
+                self._changed.notify_all()
             folds = unfinished.folds
             try:
                 found = unfinished.finish(self._progress(folds, NETWORK_SHARE, 1.0))
@@ -324,6 +338,8 @@ class Run:
                     self._settle(fold, predictions, cached=unfinished.cached, of=len(folds))
                 except Exception as error:
                     self._give_up(fold, error)
+                else:
+                    self._close(fold)
 
     def _settle(self, fold: Fold, predictions: list[Prediction], *, cached: bool, of: int) -> None:
         """Keep the predictions of one seed, and end the job where they were the last.
@@ -348,7 +364,6 @@ class Run:
         self.crew.tell(
             StageFinished(job=job.name, stage=PREDICT.name, cached=cached, seconds=seconds)
         )
-        self._let_twins_go(fold)
         found = [with_inputs(prediction, fold.gathered.inputs) for prediction in predictions]
         job.predictions[fold.seed] = self._validated(fold, found)
         if len(job.predictions) < len(job.request.job.seeds) or job.failed:
@@ -394,23 +409,22 @@ class Run:
             for prediction, report in zip(predictions, reports[0], strict=True)
         ]
 
-    def _let_twins_go(self, fold: Fold) -> None:
-        """Look up what waited for the same result; one that is not kept is computed again."""
+    def _close(self, fold: Fold) -> None:
+        """Take note that a fold has ended, and look up what waited for the same result.
+
+        What was not kept is computed again.
+        """
         with self._changed:
             twins = self._in_flight.pop(fold.key, [])
-            for twin in twins:
-                # Before anyone sees that nothing is in flight.
-                self._in_flight.setdefault(twin.key, [])
         for twin in twins:
-            with self._changed:
-                self._in_flight.pop(twin.key, None)
             self._look_up(twin)
         with self._changed:
+            self._open -= 1
             self._changed.notify_all()
 
     def _give_up(self, fold: Fold, error: Exception) -> None:
         self._fail(fold.job, error)
-        self._let_twins_go(fold)
+        self._close(fold)
 
     def _fail(self, job: Task, error: Exception) -> None:
         """Tell that a job cannot be done, once."""
