@@ -109,6 +109,18 @@ def test_dropout_acts_in_training_only():
     assert (block(*given)[1] - block(*given)[1]).abs().max() > 1e-3
 
 
+def test_inference_works_in_a_pair_of_its_own():
+    block = randomise(PairStackBlock(12, 8, 3, pair_heads=2))
+    single, pair, mask = inputs(13, padded=2)
+    kept = pair.clone()
+    expected = block(single, pair, mask)
+    with torch.no_grad():
+        got = block(single, pair, mask)
+    assert torch.equal(pair, kept)
+    for one, other in zip(got, expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
 def test_a_changed_weight_is_seen():
     block = randomise(PairStackBlock(12, 8, 3, pair_heads=2))
     given = inputs(7)

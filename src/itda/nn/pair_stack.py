@@ -454,7 +454,10 @@ class PairStackBlock(nn.Module):
         pair_mask = mask[:, :, None] & mask[:, None, :]
         pair = pair + self.single_to_pair(single)
         for triangle in (self.outgoing, self.incoming, *self.pair_attention):
-            pair = pair + self._drop_rows(triangle(pair, pair_mask))
+            if torch.is_grad_enabled() or self.training:
+                pair = pair + self._drop_rows(triangle(pair, pair_mask))
+            else:
+                triangle.add_to(pair, pair_mask)
         pair = add_by_rows(pair, self.pair_transition)
         single = single + self.single_attention(single, pair, mask)
         return single + self.single_transition(single), pair
