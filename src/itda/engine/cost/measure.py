@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from itda.engine.cost.allocator import settle_allocator
 from itda.errors import InputError, ItdaError
 from itda.job.model import Job
 from itda.machine import usable_cores
@@ -158,6 +159,8 @@ def _tells_exhaustion(said: str) -> bool:
 
 def _fold(case: Case) -> Answer:
     began = time.perf_counter()
+    # As every run does before it loads a model.
+    settle_allocator()
     from itda.confidence.validity import check_validity
     from itda.models.registry import get_family
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from itda.engine.cost import calibration
+from itda.engine.cost.allocator import settle_allocator
 from itda.engine.cost.devices import describe
 from itda.engine.cost.loads import on_device
 from itda.engine.cost.memory import Room, bytes_shown, room
@@ -85,6 +86,8 @@ class Predictor:
         weights: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        # What is predicted is right for a process that gives freed arrays back.
+        settle_allocator()
         self.family = family
         self.device = device
         self.limit_bytes = limit_bytes
