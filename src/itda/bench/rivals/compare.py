@@ -209,18 +209,3 @@ def _difference(got: dict[str, Any], expected: dict[str, Any]) -> float:
         float((got[name] - expected[name]).abs().max() / expected[name].abs().max())
         for name in expected
     )
-
-
-def worst_ratio(rows: Sequence[dict[str, Any]], key: str, of: str) -> float | None:
-    """Return the smallest ratio of the whole block over all sizes and rivals."""
-    found = [
-        one[of]
-        for row in rows
-        if row["part"] == "block"
-        for one in row["ratios"][key].values()
-        if one[of] is not None
-    ]
-    return min(found) if found else None
-
-
-__all__ = ["PRECISIONS", "compare", "worst_ratio"]
