@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -175,9 +176,13 @@ def test_unwritable_folder_is_refused_before_work(family, tmp_path, capsys, monk
     assert family.models == []
 
 
+def disk_of(*, free: int) -> SimpleNamespace:
+    return SimpleNamespace(free=free, total=10**12)
+
+
 def test_disk_without_room_is_refused_before_work(family, tmp_path, capsys, monkeypatch) -> None:
     source = write(tmp_path, f">good\n{GOOD}\n")
-    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000, "total": 10**12}))
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: disk_of(free=1000))
     assert run(["fold", source]) == 1
     shown = capsys.readouterr().err
     assert "x_itda: 1 MB are needed, 0 MB are free" in shown and "--out" in shown
@@ -228,7 +233,7 @@ def test_real_disk_that_is_full(family, tmp_path, capsys, monkeypatch) -> None:
     with small_disk(tmp_path / "disk", "1000k") as disk:
         assert run(["fold", source, "--out", str(disk / "out")]) == 1
         assert "are free" in capsys.readouterr().err and family.models == []
-        monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 10**9, "total": 10**12}))
+        monkeypatch.setattr("shutil.disk_usage", lambda _path: disk_of(free=10**9))
         assert run(["fold", source, "--out", str(disk / "out")]) == 2
         assert "No space left on device" in capsys.readouterr().err
         assert {path.name for path in (disk / "out").iterdir()} >= {"one.cif", "one.html"}
