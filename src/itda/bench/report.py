@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from itda.bench.page import growth_table, measured_on, number, seconds, side_name, table
+from itda.bench.report_families import families_section, throughput_section
 from itda.bench.rivals.blocks import BLOCKS, PARTS
 
 HEAD = """# Benchmarks
@@ -43,27 +45,23 @@ def page(results: dict[str, dict[str, Any]]) -> str:
     folds = [record for name, record in sorted(results.items()) if name.startswith("bench_fold")]
     if folds:
         sections.append(_folds(folds))
-    return "\n".join(sections)
+    sections.append(families_section(results))
+    if "throughput" in results:
+        sections.append(throughput_section(results["throughput"]))
+    return "\n".join(section for section in sections if section)
+
+
+OTHERS = ("esmfold", "flashabb", "throughput")
+"""Results of scripts in `benchmarks/` that the page shows as well."""
 
 
 def read_results(folder: Path) -> dict[str, dict[str, Any]]:
-    """Read what `itda bench` wrote, by the name of the file."""
+    """Read what the page is made from, by the name of the file."""
     return {
         path.stem: json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted(folder.glob("bench_*.json"))
+        for path in sorted(folder.glob("*.json"))
+        if path.stem.startswith("bench_") or path.stem in OTHERS
     }
-
-
-def _measured_on(record: dict[str, Any]) -> str:
-    machine = record["machine"]
-    told = " (changed since)" if record["uncommitted_changes"] else ""
-    instructions = ", ".join(machine.get("bfloat16_instructions") or ()) or "no bfloat16"
-    commit = (record["commit"] or "unknown")[:10]
-    return (
-        f"Measured {record['measured'][:10]} at commit {commit}{told}: {machine['processor']} "
-        f"({instructions}), {machine['cores']} cores, {machine['memory_gigabytes']:g} GB, Python "
-        f"{machine['python']}, torch {machine['torch']}.\n"
-    )
 
 
 def _rivals(record: dict[str, Any]) -> str:
@@ -83,11 +81,11 @@ def _rivals(record: dict[str, Any]) -> str:
         "itda bench rivals --python OTHER_ENVIRONMENT/bin/python",
         "```",
         "",
-        _measured_on(record),
+        measured_on(record),
         "First, the same numbers from the same weights: the largest difference of what a block "
         "adds to its inputs, over the largest value.",
         "",
-        *_table(
+        *table(
             ["beside", "float32", "may be", "Itda in bfloat16", "may be", "one weight changed"],
             [
                 [
@@ -129,15 +127,15 @@ def _block_table(record: dict[str, Any], precision: str) -> list[str]:
             rows.append(
                 [
                     str(row["tokens"]),
-                    _side(name),
-                    _seconds(one),
+                    side_name(name),
+                    seconds(one),
                     f"{one['seconds']['spread']:.0%}",
-                    _number(stack[name]),
+                    number(stack[name]),
                     f"{one['peak_bytes'] / 1e6:,.0f}",
                 ]
             )
     head = ["tokens", "side", "seconds a block", "spread", f"{BLOCKS} blocks, s", "peak, MB"]
-    return _table(head, rows, left=(1,))
+    return table(head, rows, left=(1,))
 
 
 def _ratio_table(record: dict[str, Any], names: Sequence[str]) -> list[str]:
@@ -152,7 +150,7 @@ def _ratio_table(record: dict[str, Any], names: Sequence[str]) -> list[str]:
         for key in PRECISIONS
     ]
     head = ["tokens", "numbers", *(f"{name}, s" for name in names)]
-    return _table([*head, *(f"{name}, bytes" for name in names)], rows, left=(1,))
+    return table([*head, *(f"{name}, bytes" for name in names)], rows, left=(1,))
 
 
 def _aims(record: dict[str, Any]) -> list[str]:
@@ -187,7 +185,7 @@ def _parts_table(parts: list[dict[str, Any]], names: Sequence[str]) -> list[str]
         for row in sorted(parts, key=lambda row: (row["tokens"], PARTS.index(row["part"])))
     ]
     columns = [f"{name}, {precision}" for precision in ("float32", "bfloat16") for name in names]
-    return _table(["tokens", "part", *columns], rows, left=(1,))
+    return table(["tokens", "part", *columns], rows, left=(1,))
 
 
 def _ops(record: dict[str, Any]) -> str:
@@ -204,7 +202,7 @@ def _ops(record: dict[str, Any]) -> str:
         f"--dtype {record['dtype']}",
         "```",
         "",
-        _measured_on(record),
+        measured_on(record),
         f"Best matrix product {record['device_peaks']['flops'] / 1e9:,.0f} GFLOP/s, best copy "
         f"{record['device_peaks']['bytes'] / 1e9:,.0f} GB/s.",
         "",
@@ -218,7 +216,7 @@ def _ops(record: dict[str, Any]) -> str:
                     str(row["tokens"]),
                     f"{row['op']} {row['variant']}".strip().replace("_", " "),
                     name + (" (auto)" if name == row["auto_takes"] else "") + compiling,
-                    _number(one["seconds"]["median"] * 1e3),
+                    number(one["seconds"]["median"] * 1e3),
                     f"{one['seconds']['spread']:.0%}",
                     f"{one['peak_bytes'] / 1e6:,.1f}",
                     f"{row['reference_over'][name]['seconds']:.2f}",
@@ -230,7 +228,7 @@ def _ops(record: dict[str, Any]) -> str:
     head = ["tokens", "op", "backend", "ms", "spread", "peak, MB", "reference / it"]
     head += ["of matrix peak", "of bandwidth", "difference"]
     lines += [
-        *_table(head, rows, left=(1, 2)),
+        *table(head, rows, left=(1, 2)),
         "",
         "### Trunk blocks, with the ops of each kind",
         "",
@@ -240,18 +238,18 @@ def _ops(record: dict[str, Any]) -> str:
             str(row["tokens"]),
             row["block"],
             key,
-            _seconds(one),
+            seconds(one),
             f"{one['seconds']['spread']:.0%}",
             f"{one['peak_bytes'] / 1e6:,.0f}",
             f"{row['reference_over'][key]['seconds']:.2f}",
-            _number(row["reference_over"][key]["peak_bytes"]),
+            number(row["reference_over"][key]["peak_bytes"]),
         ]
         for row in record["blocks"]
         for key, one in row["measured"].items()
     ]
     head = ["tokens", "block", "ops", "seconds", "spread", "peak, MB"]
     head += ["reference / it, s", "reference / it, bytes"]
-    lines += [*_table(head, blocks, left=(1, 2)), ""]
+    lines += [*table(head, blocks, left=(1, 2)), ""]
     return "\n".join(lines)
 
 
@@ -270,13 +268,13 @@ def _folds(records: Sequence[dict[str, Any]]) -> str:
         "",
     ]
     for record in records:
-        lines += [f"### {record['family']}", "", _measured_on(record)]
+        lines += [f"### {record['family']}", "", measured_on(record)]
         rows = [
             [
                 str(row["tokens"]),
-                _seconds(row["ours"]),
+                seconds(row["ours"]),
                 f"{row['ours']['seconds']['spread']:.0%}",
-                _seconds(row["reference"]),
+                seconds(row["reference"]),
                 f"{row['ratios']['seconds']:.2f}",
                 f"{row['ours']['peak_bytes'] / 1e6:,.0f}",
                 f"{row['reference']['peak_bytes'] / 1e6:,.0f}",
@@ -285,44 +283,7 @@ def _folds(records: Sequence[dict[str, Any]]) -> str:
             for row in record["rows"]
         ]
         head = ["residues", "Itda, s", "spread", "reference ops, s", "ratio"]
-        lines += [*_table([*head, "Itda, MB", "reference ops, MB", "ratio"], rows), ""]
+        lines += [*table([*head, "Itda, MB", "reference ops, MB", "ratio"], rows), ""]
         if record["growth"]:
-            lines += [*_growth_table(record["growth"]), ""]
+            lines += [*growth_table(record["growth"]), ""]
     return "\n".join(lines)
-
-
-def _growth_table(growth: dict[str, Any]) -> list[str]:
-    rows = [
-        [
-            _side(side),
-            of,
-            *(f"{value:.3g}" for value in fit["coefficients"]),
-            f"{fit['median_error']:.1%}",
-            f"{fit['worst_error']:.1%}",
-        ]
-        for side, fits in growth.items()
-        for of, fit in fits.items()
-    ]
-    head = ["side", "of", "c0", "c1 n", "c2 n²", "c3 n³", "median error", "worst error"]
-    return _table(head, rows, left=(0, 1))
-
-
-def _side(name: str) -> str:
-    return {"ours": "Itda", "reference": "reference ops"}.get(name, name)
-
-
-def _seconds(one: dict[str, Any]) -> str:
-    return _number(one["seconds"]["median"])
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _table(
-    head: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = (0,)
-) -> list[str]:
-    rule = ["---" if place in left else "--:" for place in range(len(head))]
-    return [f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)]
