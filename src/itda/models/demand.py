@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-FORMULAS = 3
+FORMULAS = 4
 """Version of what all families ask for; constants that were fitted to another one are not used."""
 
 DeviceKind = Literal["cpu", "cuda", "mps"]
@@ -98,8 +98,8 @@ class Work:
     - `calls`: operations that are started, each with a cost of its own whatever its size;
     - `streamed`: bytes of weights that are read from a file during the fold;
     - `jobs`: structures that are read in and written out;
-    - `refine_steps` and `refine_atoms`: steps of the refinement of a geometry, and atoms moved in
-      each.
+    - `refine_steps`, `refine_atoms` and `refine_pairs`: steps of the refinement of a geometry, and
+      atoms and pairs of residues in each.
     """
 
     sums: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))

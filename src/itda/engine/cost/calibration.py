@@ -22,7 +22,7 @@ from itda.storage import user_data_folder
 
 Origin = Literal["measured here", "measured elsewhere", "derived"]
 
-ONE_THREAD = {"refine_steps", "refine_atoms", "jobs", "streamed"}
+ONE_THREAD = {"refine_steps", "refine_atoms", "refine_pairs", "jobs", "streamed"}
 """Kinds of work that more threads do not make faster."""
 
 

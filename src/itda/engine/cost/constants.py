@@ -100,6 +100,7 @@ class Figures:
             # Always on the processor.
             "refine_steps": 1e-3,
             "refine_atoms": 1e-7,
+            "refine_pairs": 2e-8,
         }
         return Constants(
             fixed_bytes=3.2e8 if processor else 1e8,

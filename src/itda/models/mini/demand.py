@@ -44,8 +44,10 @@ block was given and the one that it makes; after the first pass also the one of 
 SINGLES = 12
 """Likewise of the single representation."""
 
-REFINED_BYTES, SEARCHED_BYTES = 16e3, 35e3
-"""Of a residue: while the geometry of all is refined, and while neighbours in a chain are found."""
+REFINED_BYTES, PAIR_BYTES, SEARCHED_BYTES = 12e3, 60.0, 30e3
+"""While the geometry of all is refined, of a residue and of a pair of residues; and of a residue of
+the longest chain, while neighbours are found in it. How many atoms are near an atom grows with the
+chain, since long ones come out too dense."""
 
 
 def demand(load: Load, sizes: Mapping[str, Any] | None = None) -> Demand:
@@ -74,14 +76,16 @@ def demand(load: Load, sizes: Mapping[str, Any] | None = None) -> Demand:
     for part in parts:
         of_part = _network(config, part, passes, load.samples, _templates(load, config))
         work.join(of_part, slower if _is_small(part) else 1.0)
-    results = load.samples * sum(tokens**2 for tokens in load.tokens) * 4
     residues = load.samples * sum(load.tokens)
-    refinement = residues * REFINED_BYTES + load.longest * SEARCHED_BYTES
+    pairs = load.samples * sum(tokens**2 for tokens in load.tokens)
+    results = pairs * 4
+    refinement = residues * REFINED_BYTES + pairs * PAIR_BYTES + load.longest * SEARCHED_BYTES
     if load.device != "cpu":
         # Both are in the memory of the processor.
         results, refinement = 0, 0.0
     work.add("refine_steps", REFINE_STEPS)
     work.add("refine_atoms", REFINE_STEPS * ATOMS_OF_A_RESIDUE * residues)
+    work.add("refine_pairs", REFINE_STEPS * pairs)
     work.add("jobs", load.samples * load.jobs)
     # Of several jobs, one batch is refined while the next is in the network.
     live = network + refinement if load.jobs > 1 else max(network, refinement)
