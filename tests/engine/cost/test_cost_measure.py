@@ -31,6 +31,7 @@ def test_a_fold_without_room_says_that_memory_ran_out() -> None:
     [
         (0, '{"error": "RuntimeError: can\'t allocate memory", "exhausted": true}', ExhaustedError),
         (-9, "", ExhaustedError),
+        (0, '{"error": "RuntimeError: can\'t start new thread"}', ExhaustedError),
         (1, "", InputError),
         (0, '{"error": "ValueError: no"}', InputError),
     ],

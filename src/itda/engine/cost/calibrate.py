@@ -35,7 +35,7 @@ SINGLE_SHARES = (0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1.0)
 LARGEST_TOKENS = 640
 """Residues of the largest job that is measured; larger ones take minutes on a processor."""
 
-LONGEST_SECONDS = 150.0
+LONGEST_SECONDS = 60.0
 """A size that would take longer, going by the one before, is left out."""
 
 

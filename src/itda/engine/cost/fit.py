@@ -15,6 +15,9 @@ from itda.models.demand import Demand
 
 _TOLERANCE = 1e-10
 FEWEST = 3
+ADDRESS_MARGIN = 1.05
+"""More than the least that was seen: the rest is kept ready for threads, which do without it."""
+
 LEAST_PER_LIVE = 0.5
 """Of bytes for each that lives: small arrays hide in what loading left, large ones do not."""
 
@@ -76,7 +79,7 @@ def fit(points: Sequence[Measured]) -> Constants:
     return Constants(
         fixed_bytes=float(of_bytes[0]),
         bytes_per_live=LEAST_PER_LIVE + float(of_bytes[1]),
-        address_bytes=max(point.address_bytes for point in points),
+        address_bytes=ADDRESS_MARGIN * min(point.address_bytes for point in points),
         fixed_seconds=float(of_seconds[0]),
         seconds=dict(zip(kinds, map(float, of_seconds[1:]), strict=True)),
         start_seconds=statistics.median(point.start_seconds for point in points),

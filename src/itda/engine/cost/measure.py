@@ -30,6 +30,16 @@ if TYPE_CHECKING:
     from itda.structure.prediction import Prediction
 
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"
+EXHAUSTED_WORDS = (
+    "out of memory",
+    "can't allocate",
+    "cannot allocate",
+    "allocation still failed",  # OpenBLAS
+    "can't start new thread",
+    "memoryerror",
+    "failed to map",
+    "bad_alloc",
+)
 REPEATED_SECONDS = 2.0
 """A fold is repeated until so long was measured."""
 
@@ -150,11 +160,7 @@ def main() -> None:
 
 def _tells_exhaustion(said: str) -> bool:
     lowered = said.lower()
-    return any(
-        words in lowered
-        for words in ("out of memory", "can't allocate", "cannot allocate", "memoryerror",
-                      "failed to map", "bad_alloc")
-    )  # fmt: skip
+    return any(words in lowered for words in EXHAUSTED_WORDS)
 
 
 def _fold(case: Case) -> Answer:
