@@ -201,7 +201,7 @@ def test_sizes_that_do_not_fit_are_left_out_and_told(monkeypatch):
 
 def test_sizes_that_would_take_too_long_are_left_out(monkeypatch):
     asked, said = [], []
-    slow = dataclasses.replace(CONSTANTS, fixed_seconds=60.0, seconds={"products": 1e-9})
+    slow = dataclasses.replace(CONSTANTS, seconds={"products": 1e-9})
     monkeypatch.setattr(calibrating, "measure", fake_measure(asked, constants=slow))
     (fitted,) = calibrate(["mini"], "cpu", lambda _, message: said.append(message))
     assert 3 < fitted.points < len(chosen_cases(get_family("mini")))
