@@ -107,7 +107,7 @@ def run(folder: Path, count: int, enforced: int, seed: int) -> dict[str, Any]:
     }
     notes.write_text(json.dumps(kept))
     draws = draw(count, enforced, seed)
-    rows = measured(draws, weights, folder)
+    rows = judged(measured(draws, weights, folder), weights)
     return {
         "device": device.shown,
         "esmfold": "random weights, small sizes: " + json.dumps(ESMFOLD),
@@ -165,8 +165,6 @@ def measured(
     draws: list[dict[str, Any]], weights: dict[str, Path], folder: Path
 ) -> list[dict[str, Any]]:
     from itda.engine.cost.measure import Case, ExhaustedError, measure
-    from itda.engine.cost.predictor import Predictor
-    from itda.models.registry import get_family
 
     notes = folder / "draws.jsonl"
     lines = notes.read_text().splitlines() if notes.exists() else []
@@ -176,9 +174,6 @@ def measured(
             assert all(rows[place][key] == value for key, value in one.items()), "other draws"
             continue
         own = weights.get(one["family"])
-        asked = Predictor(
-            get_family(one["family"]), "cpu", limit_bytes=one["limit_bytes"], weights=own
-        )
         case = Case(
             family=one["family"],
             tokens=tuple(one["tokens"]),
@@ -187,22 +182,17 @@ def measured(
             weights=str(own) if own else None,
             repeats=3,
         )
-        cost = asked.cost(case.load)
         answer = measure(case)
         peak = max(answer.bytes, answer.loading_bytes)
         row = {
             **one,
-            "predicted_bytes": cost.bytes,
             "bytes": peak,
-            "predicted_seconds": cost.seconds,
             "seconds": answer.seconds,
         }
         if one["enforced"]:
             # The same limit on memory, with what a process takes of address space beside it.
             limit = round(one["limit_bytes"] + ADDRESS_SPACE)
-            beside = asked.calibration.constants.address_bytes
             row["address_limit_bytes"] = limit
-            row["admitted"] = cost.bytes <= limit - beside
             try:
                 measure(dataclasses.replace(case, address_limit=limit, repeats=1))
                 row["fitted"] = True
@@ -210,18 +200,48 @@ def measured(
                 row["fitted"] = False
                 row["said"] = str(error)[-200:]
         else:
-            row["admitted"] = asked.fits(case.load)
             row["fitted"] = peak <= one["limit_bytes"]
         rows.append(row)
         with notes.open("a") as file:
             file.write(json.dumps(row) + "\n")
-        wrong = "" if row["admitted"] == row["fitted"] else "  WRONG"
-        say(
-            f"{place + 1}/{len(draws)} {one['family']} {one['tokens']} "
-            f"{cost.bytes / 1e6:.0f} / {peak / 1e6:.0f} MB, {cost.seconds:.2f} / "
-            f"{answer.seconds:.2f} s, admitted {row['admitted']}{wrong}"
-        )
+        say(f"{place + 1}/{len(draws)} {row}")
     return rows
+
+
+def judged(rows: list[dict[str, Any]], weights: dict[str, Path]) -> list[dict[str, Any]]:
+    """Ask the planner about each draw."""
+    from itda.engine.cost.measure import Case
+    from itda.engine.cost.predictor import Predictor
+    from itda.models.registry import get_family
+
+    found = []
+    for row in rows:
+        asked = Predictor(
+            get_family(row["family"]),
+            "cpu",
+            limit_bytes=row["limit_bytes"],
+            weights=weights.get(row["family"]),
+        )
+        load = Case(
+            family=row["family"],
+            tokens=tuple(row["tokens"]),
+            samples=row["samples"],
+            recycles=row["recycles"],
+        ).load
+        cost = asked.cost(load)
+        admitted = asked.fits(load)
+        if row["enforced"]:
+            beside = asked.calibration.constants.address_bytes
+            admitted = cost.bytes <= row["address_limit_bytes"] - beside
+        found.append(
+            {
+                **row,
+                "predicted_bytes": cost.bytes,
+                "predicted_seconds": cost.seconds,
+                "admitted": admitted,
+            }
+        )
+    return found
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -71,6 +71,26 @@ def test_points_that_are_left_out_are_predicted_by_the_others():
     assert left_out(spoilt).worst > 0.3
 
 
+def test_what_folds_cannot_tell_stays_as_it_is_known():
+    alike = [
+        dataclasses.replace(
+            point, demand=dataclasses.replace(point.demand, work={"products": w, "moved": w / 7})
+        )
+        for point in points()
+        for w in (point.demand.work["products"],)
+    ]
+    alike = [dataclasses.replace(one, seconds=TRUE.seconds_of(one.demand)) for one in alike]
+    known = fit(alike, TRUE.seconds)
+    assert known.seconds == pytest.approx(
+        {"products": TRUE.seconds["products"], "moved": TRUE.seconds["moved"]}, rel=0.02
+    )
+    # Which folds alone do not say.
+    assert fit(alike).seconds != pytest.approx(known.seconds, rel=0.1)
+    # What they do say goes before what is known elsewhere.
+    wrong = {kind: 4 * value for kind, value in TRUE.seconds.items()}
+    assert errors(fit(points(), wrong), points()).median < 0.05
+
+
 def test_no_constant_is_negative():
     chance = np.random.default_rng(2)
     for _ in range(20):

@@ -182,6 +182,7 @@ def _calibrate_one(
     key = calibration.sizes_key(family.name, sizes)
     notebook = _Notebook(calibration.calibration_file(device), key)
     points: list[Measured] = []
+    folds: list[dict[str, Any]] = []
     seconds_each = 0.0
     for place, case in enumerate(sorted(cases, key=_size), 1):
         told, before = f"{place} of {len(cases)}: {_told(case)}", (place - 1) / len(cases)
@@ -199,6 +200,7 @@ def _calibrate_one(
             continue
         notebook.add(case, answer)
         seconds_each = answer.seconds / _size(case)
+        folds.append({"case": dataclasses.asdict(case), "answer": dataclasses.asdict(answer)})
         load = on_device(case.load, device)
         points.append(
             Measured(
@@ -212,22 +214,30 @@ def _calibrate_one(
     if len(points) <= FEWEST:
         report(1.0, f"{family.name}: left out, only {len(points)} sizes could be measured")
         return None
-    fitted = _store(family.name, key, device, points)
+    fitted = _store(family.name, key, device, points, folds)
     notebook.remove()
     return fitted
 
 
-def _store(name: str, key: str, device: Device, points: Sequence[Measured]) -> Fitted:
-    constants = fit(points)
+def _store(
+    name: str,
+    key: str,
+    device: Device,
+    points: Sequence[Measured],
+    folds: Sequence[Mapping[str, Any]],
+) -> Fitted:
+    prior = calibration.shipped(name, device).constants.seconds
+    constants = fit(points, prior)
     found = {
         "bytes_error": errors(constants, points, of="bytes"),
         "seconds_error": errors(constants, points),
-        "seconds_left_out": left_out(points),
+        "seconds_left_out": left_out(points, prior),
     }
     entry: dict[str, Any] = {
         "constants": constants.to_dict(),
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
         "points": len(points),
+        "folds": folds,
         **{what: dataclasses.asdict(value) for what, value in found.items()},
     }
     path = calibration.store(device, families={key: entry})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,8 @@ from itda.models.demand import Demand
 
 _TOLERANCE = 1e-10
 FEWEST = 3
+PRIOR_WEIGHT = 0.1
+"""Of a constant that is twice what is known elsewhere, beside a fold that took twice as long."""
 ADDRESS_MARGIN = 1.05
 """More than the least that was seen: the rest is kept ready for threads, which do without it."""
 
@@ -54,8 +56,14 @@ class Errors:
     worst: float
 
 
-def fit(points: Sequence[Measured]) -> Constants:
+def fit(points: Sequence[Measured], prior: Mapping[str, float] | None = None) -> Constants:
     """Fit constants; every point counts by its relative error.
+
+    Args:
+        points: What was measured.
+        prior: Seconds of a unit of each kind of work as they are known elsewhere: where kinds grow
+            with one another, folds cannot tell which of them takes the time, and a fit to small
+            folds alone would be far off for large ones.
 
     Raises:
         InputError: There are too few points.
@@ -75,7 +83,15 @@ def fit(points: Sequence[Measured]) -> Constants:
         [[1.0, *(point.demand.work.get(kind, 0.0) for kind in kinds)] for point in points]
     )
     seconds = np.array([point.seconds for point in points])
-    of_seconds = non_negative(work / seconds[:, None], np.ones(len(points)))
+    elsewhere = prior or {}
+    known = [(place, elsewhere[kind]) for place, kind in enumerate(kinds, 1) if elsewhere.get(kind)]
+    held = np.zeros((len(known), 1 + len(kinds)))
+    for row, (place, value) in zip(held, known, strict=True):
+        row[place] = PRIOR_WEIGHT / value
+    of_seconds = non_negative(
+        np.concatenate([work / seconds[:, None], held]),
+        np.concatenate([np.ones(len(points)), np.full(len(known), PRIOR_WEIGHT)]),
+    )
     return Constants(
         fixed_bytes=float(of_bytes[0]),
         bytes_per_live=LEAST_PER_LIVE + float(of_bytes[1]),
@@ -101,10 +117,12 @@ def errors(constants: Constants, points: Sequence[Measured], *, of: str = "secon
     return Errors(statistics.median(shares), max(shares))
 
 
-def left_out(points: Sequence[Measured], *, of: str = "seconds") -> Errors:
-    """Predict each point with constants that were fitted to all others."""
+def left_out(
+    points: Sequence[Measured], prior: Mapping[str, float] | None = None, *, of: str = "seconds"
+) -> Errors:
+    """Predict each point with constants that were fitted to all others; see `fit`."""
     shares = [
-        errors(fit([*points[:place], *points[place + 1 :]]), [point], of=of).worst
+        errors(fit([*points[:place], *points[place + 1 :]], prior), [point], of=of).worst
         for place, point in enumerate(points)
     ]
     return Errors(statistics.median(shares), max(shares))
