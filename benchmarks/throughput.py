@@ -2,9 +2,9 @@
 
     python benchmarks/throughput.py proteins.fasta
 
-Each round runs all three on another eighth of the records in turn, from an empty cache, so that what
-else the machine does falls on all alike; then the first two are run on all records. Seconds are
-those on the clock, start of Python and reading of weights included.
+Each round runs all three on another eighth of the records in turn, from an empty cache, so that
+what else the machine does falls on all alike; then the first two are run on all records. Seconds
+are those on the clock, start of Python and reading of weights included.
 """
 
 from __future__ import annotations
