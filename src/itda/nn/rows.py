@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,7 +37,8 @@ def row_slices(pair: Float[Tensor, "batch row col channel"]) -> Iterator[slice]:
     On another device the whole is one stretch until it has `PAIRS_AT_ONCE` x 256 pairs, since
     there a stretch that is short leaves the device idle.
     """
-    batch, rows, columns, channels = pair.shape
+    batch, rows, columns = pair.shape[:3]
+    channels = math.prod(pair.shape[3:])
     few = pair.device.type == "cpu" or getattr(_SPARED, "memory", False)
     at_once = PAIRS_AT_ONCE if few else 256 * PAIRS_AT_ONCE
     step = max(1, at_once * CHANNELS // max(1, batch * columns * channels))
