@@ -47,15 +47,15 @@ ESMFOLD = {
 """Pair channels, heads and structure module of `esmfold_v1`; fewer blocks and single channels."""
 
 SIZES = {"mini": (24, 700), "flashabb": (190, 300), "esmfold": (24, 320)}
-SMALLEST_LIMIT, LARGEST_LIMIT = 0.3e9, 3e9
+SMALLEST_LIMIT, LARGEST_LIMIT = 0.3e9, 1.5e9
 ADDRESS_SPACE = 0.45e9
 """About what a process takes beside its memory, so that enforced limits are near what is needed."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--draws", type=int, default=64)
-    parser.add_argument("--enforced", type=int, default=20)
+    parser.add_argument("--draws", type=int, default=80)
+    parser.add_argument("--enforced", type=int, default=24)
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--folder", type=Path, help="where what was measured is kept")
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks/results/planner.json")
