@@ -94,9 +94,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("fasta", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument(
-        "--separate", type=int, default=8, help="records of a round that run alone"
-    )
+    parser.add_argument("--separate", type=int, default=8, help="records of a round that run alone")
     parser.add_argument("--out", type=Path, default=RESULTS / "throughput.json")
     options = parser.parse_args()
     values = measure(read(options.fasta), options.rounds, options.separate)
