@@ -109,6 +109,12 @@ def test_a_faster_card_is_predicted_to_be_faster():
     assert seconds == sorted(seconds)
 
 
+def test_what_an_allocation_that_failed_taught_is_told():
+    assert calibration.Calibration(CONSTANTS, "derived", "a table").told == "a table"
+    raised = calibration.Calibration(CONSTANTS, "derived", "a table", 1.5).told
+    assert "a table" in raised and "1.50 times" in raised and "calibrate" in raised
+
+
 def test_the_table_says_what_was_measured():
     table = calibration._table()
     for measured in table["measured"]:

@@ -173,20 +173,6 @@ def test_what_is_learned_is_kept_even_where_nothing_can_be_written(home, monkeyp
     assert not asked.fits(LOAD)
 
 
-def test_speed_is_corrected_by_what_folds_took():
-    asked = of()
-    before = asked.cost(LOAD).seconds
-    asked.learn_seconds(LOAD, 3 * before)
-    assert asked.cost(LOAD).seconds == pytest.approx(3 * before)
-    for _ in range(30):
-        asked.learn_seconds(LOAD, before / 2)
-    assert asked.cost(LOAD).seconds == pytest.approx(before / 2, rel=0.01)
-    # Memory is not.
-    assert asked.cost(LOAD).bytes == of().cost(LOAD).bytes
-    asked.learn_seconds(LOAD, 0.0)
-    assert asked.cost(LOAD).seconds > 0
-
-
 def test_the_room_is_asked_for_now_and_then(monkeypatch):
     now = [0.0]
     rooms = iter([Room(10**9, "a"), Room(2 * 10**9, "b")])

@@ -33,14 +33,24 @@ class Calibration:
     Attributes:
         constants: Of one family on one device.
         origin: Whether they were measured, and where.
-        told: The same as a sentence for people.
+        source: The same as a sentence for people.
         learned: What bytes are multiplied by since an allocation failed; 1 where none did.
     """
 
     constants: Constants
     origin: Origin
-    told: str
+    source: str
     learned: float = 1.0
+
+    @property
+    def told(self) -> str:
+        """Where the constants come from, as a sentence for people."""
+        if self.learned == 1.0:
+            return self.source
+        return (
+            f"{self.source}; memory taken {self.learned:.2f} times since an allocation failed, "
+            "until `itda bench calibrate`"
+        )
 
 
 def sizes_key(family: str, sizes: Mapping[str, Any] | None) -> str:

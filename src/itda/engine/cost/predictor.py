@@ -31,9 +31,6 @@ ROOM_SECONDS = 1.0
 LEARNED_AT_MOST = 2.0
 """More than that is no fault of the constants, such as another program that took the memory."""
 
-SPEED_SHARE = 0.3
-"""Weight of one more measured fold in the correction of speed."""
-
 
 @dataclass(frozen=True)
 class Cost:
@@ -95,7 +92,6 @@ class Predictor:
         self.sizes: Mapping[str, Any] | None = read_card(weights).config if weights else None
         self.calibration = calibration.find(family.name, self.described, self.sizes)
         self._learned = self.calibration.learned
-        self._speed: float | None = None
         self._failed_bytes: float = math.inf
         self._clock = clock
         self._room: tuple[float, Room] | None = None
@@ -120,7 +116,7 @@ class Predictor:
         demand = self._demand(load)
         constants = self.calibration.constants
         needed = constants.bytes_of(demand) * self._learned
-        return Cost(math.ceil(needed), constants.seconds_of(demand) * (self._speed or 1.0))
+        return Cost(math.ceil(needed), constants.seconds_of(demand))
 
     def fits(self, load: Load) -> bool:
         """Whether a load fits into the memory that there is."""
@@ -210,15 +206,6 @@ class Predictor:
         except OutputError:
             # Where nothing can be kept, this run still knows.
             return
-
-    def learn_seconds(self, load: Load, seconds: float) -> None:
-        """Take note of how long a load took, so that what is left is told better."""
-        expected = self.calibration.constants.seconds_of(self._demand(load))
-        if not (seconds > 0 and expected > 0):
-            return
-        ratio = math.log(min(20.0, max(0.05, seconds / expected)))
-        known = ratio if self._speed is None else math.log(self._speed)
-        self._speed = math.exp(known + SPEED_SHARE * (ratio - known))
 
     def _demand(self, load: Load) -> Demand:
         whole = on_device(load, self.described)
