@@ -11,6 +11,7 @@ import pytest
 
 from itda.errors import CapabilityError
 from itda.job.model import Job
+from itda.models.demand import Demand, Load
 from itda.models.family import Capabilities, Family
 from itda.models.refusals import refuse_unsupported
 
@@ -51,7 +52,10 @@ class FakeFamily:
     def check(self, job: Job) -> None:
         refuse_unsupported(job, self)
 
-    def load(self, weights: Path | None, device: str) -> Any:
+    def demand(self, load: Load) -> Demand:
+        return Demand(weights_bytes=0, live_bytes=load.longest, work={})
+
+    def load(self, weights: Path | None, device: str, *, frugal: bool = False) -> Any:
         return SimpleNamespace(weights_digest="", device=device)
 
 
