@@ -8,6 +8,7 @@ from itda.search.databases.registry import Databases, databases_folder
 def test_folder_by_variable_then_data_folder_then_home(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.delenv("ITDA_HOME", raising=False)
     monkeypatch.setenv("ITDA_DATABASES", str(tmp_path / "mine"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     assert Databases().folder == tmp_path / "mine"
