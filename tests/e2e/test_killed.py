@@ -192,7 +192,6 @@ PLACES = (
     "put templates",
     "event stage_progress predict",
     "put predict",
-    "event stage_finished predict",
     "put validity",
     "output .html",
     "event job_finished",
