@@ -1,0 +1,1 @@
+"""A server that is used from elsewhere: what travels, and the client."""

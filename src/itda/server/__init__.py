@@ -1,0 +1,1 @@
+"""One machine for a whole institute: queue, accounts, REST and pages."""

@@ -1,0 +1,1 @@
+"""Users, organisations, projects, sessions, tokens, and the audit log."""

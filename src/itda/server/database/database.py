@@ -1,0 +1,91 @@
+"""How the tables are reached: one class over SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import make_url
+
+from itda.errors import DependencyError, OutputError
+
+BUSY_SECONDS = 30.0
+
+
+class Database:
+    """A database of the server.
+
+    Args:
+        url: `sqlite:///FILE` or `postgresql+psycopg://USER:PASSWORD@HOST/NAME`.
+        connections: Most connections of this process.
+
+    Raises:
+        DependencyError: The driver is not installed.
+        OutputError: The folder of the file cannot be made.
+    """
+
+    def __init__(self, url: str, *, connections: int = 10) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite and self.url.database:
+            folder = Path(self.url.database).parent
+            try:
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            except OSError as error:
+                raise OutputError(f"{folder}: cannot be made: {error.strerror}") from error
+        options: dict[str, Any] = {"pool_size": connections, "max_overflow": connections}
+        if self.is_sqlite:
+            options["connect_args"] = {"timeout": BUSY_SECONDS, "check_same_thread": False}
+        else:
+            # A connection that the server has closed meanwhile is found out before it is used.
+            options["pool_pre_ping"] = True
+        try:
+            self.engine = sqlalchemy.create_engine(self.url, **options)
+        except ModuleNotFoundError as error:
+            raise DependencyError(
+                f"{self.url.drivername}: {error.name} is not installed",
+                hint="pip install 'itda[cluster]'",
+            ) from error
+        if self.is_sqlite:
+            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection that only reads; what it sees does not change while it is held."""
+        with self.engine.connect().execution_options(itda_read=True) as connection:
+            if not self.is_sqlite:
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Give a connection whose changes are all kept at the end of the block, or none.
+
+        On SQLite there is one writer at a time, from the beginning of the block.
+        """
+        with self.engine.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # SQLAlchemy, not the driver, says when a transaction begins (see `_begin_sqlite`).
+    connection.isolation_level = None
+    for setting in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {setting}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reads = connection.get_execution_options().get("itda_read", False)
+    # A transaction that takes the write lock only at its first change can be refused it then.
+    connection.exec_driver_sql("BEGIN DEFERRED" if reads else "BEGIN IMMEDIATE")

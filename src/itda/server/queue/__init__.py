@@ -1,0 +1,1 @@
+"""Jobs, leases, shares and books."""

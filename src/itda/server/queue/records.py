@@ -1,0 +1,201 @@
+"""What the queue takes and gives: values, without a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Any
+
+
+class State(StrEnum):
+    """Where a job is; the last three are ends."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens to it unless it is retried."""
+        return self in (State.DONE, State.FAILED, State.CANCELLED)
+
+
+class Priority(IntEnum):
+    """Classes of jobs: one is served before the next, and fair shares hold within each."""
+
+    URGENT = 0
+    NORMAL = 1
+    BACKGROUND = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileRecord:
+    """A file of a job.
+
+    Attributes:
+        kind: Of a result, as `itda.engine.files.file_names` calls it; of an input its name.
+        name: The name under which it is offered.
+        digest: SHA-256 of its content, under which the artefact folder has it.
+        bytes: Its size.
+    """
+
+    kind: str
+    name: str
+    digest: str
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewJob:
+    """A job to be queued, checked and planned already.
+
+    Attributes:
+        name: As its owner wrote it.
+        family: Name of the model family.
+        document: `Job.to_dict()`.
+        settings: Of its run: `seed`, `samples`, `recycles`, `msa`, `databases`, `templates`, ….
+        tokens: Of all chains.
+        need_bytes: Peak memory that the plan predicts.
+        need_seconds: Seconds on the device that the plan predicts.
+        device_kind: `cpu` or `gpu`.
+        inputs: Files that the document names, which are in the artefact folder.
+    """
+
+    name: str
+    family: str
+    document: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    tokens: int = 0
+    need_bytes: int = 0
+    need_seconds: float = 0.0
+    device_kind: str = "cpu"
+    inputs: tuple[FileRecord, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRecord:
+    """A job as the books have it; see the table `jobs` for the meaning of each field."""
+
+    id: str
+    organisation_id: str
+    project_id: str
+    user_id: str
+    submission_id: str
+    position: int
+    name: str
+    family: str
+    document: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    tokens: int
+    need_bytes: int
+    need_seconds: float
+    device_kind: str
+    priority: Priority
+    state: State
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+    cancel_requested_at: float | None
+    attempts: int
+    crashes: int
+    fraction: float
+    message: str
+    error: Mapping[str, str] | None
+    summary: Mapping[str, Any] | None
+    revision: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRecord:
+    """A stage of a job; see the table `stages`."""
+
+    name: str
+    position: int
+    state: str
+    attempt: int
+    started_at: float
+    finished_at: float | None
+    seconds: float | None
+    cached: bool
+    fraction: float
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventRecord:
+    """Something that happened to a job; `id` grows, so that a reader can go on after one."""
+
+    id: int
+    job_id: str
+    time: float
+    kind: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capacity:
+    """What a worker can take at once.
+
+    Attributes:
+        device_kind: `cpu` or `gpu`; a worker with a GPU takes jobs of both kinds.
+        memory_bytes: Free on that device.
+        jobs: Most jobs to claim.
+    """
+
+    device_kind: str = "cpu"
+    memory_bytes: int = 2**62
+    jobs: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A job that a worker holds: only `lease_id` entitles to write to it.
+
+    Attributes:
+        job: What is to be done.
+        inputs: Files that its document names.
+        lease_id: Of this claim alone.
+        attempt: 1 for the first.
+        expires_at: When it is taken away, unless a heartbeat comes before.
+    """
+
+    job: JobRecord
+    inputs: tuple[FileRecord, ...]
+    lease_id: str
+    attempt: int
+    expires_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beat:
+    """What a heartbeat tells the worker.
+
+    Attributes:
+        kept: Leases that it still holds.
+        lost: Leases that it holds no longer: their work is to be dropped.
+        cancelled: Leases, still held, whose job is to be stopped.
+        draining: Whether it is to take nothing new.
+    """
+
+    kept: frozenset[str]
+    lost: frozenset[str]
+    cancelled: frozenset[str]
+    draining: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Some jobs of a longer list, newest first.
+
+    Attributes:
+        jobs: These.
+        next_before: Ask for what comes `before` this key; None at the end.
+        total: How many there are in all.
+    """
+
+    jobs: tuple[JobRecord, ...]
+    next_before: str | None
+    total: int

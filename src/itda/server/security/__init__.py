@@ -1,0 +1,1 @@
+"""Who asks, how often, and with which headers the answer goes out."""

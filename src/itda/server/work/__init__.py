@@ -1,0 +1,1 @@
+"""Workers: they claim jobs, have them done, and bring back what came of them."""
