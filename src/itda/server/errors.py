@@ -1,4 +1,4 @@
-"""Errors that have an HTTP status of their own; every other `ItdaError` is the request's fault, 422."""
+"""Errors with an HTTP status of their own; every other `ItdaError` is 422."""
 
 from __future__ import annotations
 
