@@ -15,11 +15,13 @@ SOURCES := src tests benchmarks
 VENV_DONE := $(VENV)/.venv-done
 TORCH_DONE := $(VENV)/.torch-done
 ENGINE_DONE := $(VENV)/.engine-done
+SERVER_DONE := $(VENV)/.server-done
 DEV_DONE := $(VENV)/.dev-done
+WEB_DONE := web/node_modules/.web-done
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bench clean
+.PHONY: help setup demo serve web test check format bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +35,11 @@ setup: $(DEV_DONE) ## make .venv with all that development needs
 demo: $(ENGINE_DONE) ## set up, fold ubiquitin, compare it with the experimental structure
 	$(BIN)/itda fold $(EXAMPLES)/ubiquitin.fasta --out demo --overwrite
 	$(BIN)/itda compare $(EXAMPLES)/1ubq.cif demo/ubiquitin.cif
+
+serve: $(SERVER_DONE) ## set up and serve the web page on this machine
+	$(BIN)/itda serve
+
+web: $(WEB_DONE) ## fetch the viewer of the web page with npm, which needs Node 20
 
 test: $(DEV_DONE) ## set up and run the tests
 	$(BIN)/python -m pytest
@@ -54,7 +61,7 @@ bench: $(ENGINE_DONE) ## measure start-up and a cold fold; writes benchmarks/res
 	$(BIN)/python benchmarks/cold_start.py
 
 clean: ## remove .venv, caches, builds and the demo's output
-	rm -rf $(VENV) build dist demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) web/node_modules build dist demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV_DONE):
@@ -77,6 +84,16 @@ $(ENGINE_DONE): $(TORCH_DONE) pyproject.toml
 	$(INSTALL) --quiet --editable '.[engine,search]'
 	@touch $@
 
+$(SERVER_DONE): $(TORCH_DONE) pyproject.toml
+	$(INSTALL) --quiet --editable '.[server]'
+	@touch $@ $(ENGINE_DONE)
+
+$(WEB_DONE): web/package.json web/package-lock.json web/build.mjs
+	@command -v npm >/dev/null || \
+	    { echo "itda: npm was not found; install Node.js 20 or newer. Without it the page shows structures with a simpler viewer." >&2; exit 1; }
+	cd web && npm ci --no-audit --no-fund && node build.mjs
+	@touch $@
+
 $(DEV_DONE): $(TORCH_DONE) pyproject.toml
 	$(INSTALL) --quiet --editable '.[dev]'
-	@touch $@ $(ENGINE_DONE)
+	@touch $@ $(SERVER_DONE) $(ENGINE_DONE)

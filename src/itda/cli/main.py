@@ -26,6 +26,7 @@ STOPPED = (INTERRUPTED, TERMINATED)
 COMMANDS = {
     "fold": "itda.cli.fold:fold",
     "plan": "itda.cli.plan:plan",
+    "serve": "itda.cli.serve:serve",
     "compare": "itda.cli.compare:compare",
     "models": "itda.cli.models:models",
     "weights": "itda.cli.weights:app",
