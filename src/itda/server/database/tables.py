@@ -108,6 +108,20 @@ sessions = Table(
     Column("address", String(64)),
 )
 
+links = Table(
+    "links",
+    metadata,
+    # SHA-256 of what the link holds.
+    Column("digest", String(64), primary_key=True),
+    Column("user_id", ID, ForeignKey("users.id"), nullable=False, index=True),
+    # "sign_in" signs in, "invite" sets the first password, "reset" another one.
+    Column("purpose", String(16), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    # Links of the last two purposes work once.
+    Column("used_at", Double),
+)
+
 tokens = Table(
     "tokens",
     metadata,
