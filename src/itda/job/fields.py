@@ -68,7 +68,14 @@ def _check_path(path: Path, info: ValidationInfo) -> Path:
         )
     if text in ("", ".") or not text.isprintable():
         raise field_problem(f"{shown(text)} is not the path of a file", "give the path of a file")
-    folder = (info.context or {}).get("folder")
+    context = info.context or {}
+    files = context.get("files")
+    if files is not None and text not in files:
+        raise field_problem(
+            f"{shown(text)} did not come with the job",
+            "send the file in the same request, and name it without a folder",
+        )
+    folder = context.get("folder")
     return path if folder is None else folder / path
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -70,12 +70,15 @@ class Job(Strict):
     """Anything of the user's own, carried along; results do not depend on it."""
 
     @classmethod
-    def from_dict(cls, data: Any, *, folder: Path | None = None) -> Self:
+    def from_dict(
+        cls, data: Any, *, folder: Path | None = None, files: Collection[str] | None = None
+    ) -> Self:
         """Read a job from what a YAML or JSON file holds.
 
         Args:
             data: The parsed file.
             folder: Where relative paths in it start; they stay relative where it is None.
+            files: The only paths that it may name; None for any.
 
         Raises:
             InputError: A field is unknown, missing or wrong; it names every such field.
@@ -95,7 +98,7 @@ class Job(Strict):
         where = f"job {shown(data['name'])}" if isinstance(data.get("name"), str) else ""
         _check_dialect(data, where)
         try:
-            return cls.model_validate(data, context={"folder": folder})
+            return cls.model_validate(data, context={"folder": folder, "files": files})
         except ValidationError as error:
             raise explain(error, where) from error
 
@@ -216,6 +219,7 @@ class Job(Strict):
     @model_validator(mode="after")
     def _check_relations(self) -> Self:
         chains = dict(self.chains)
+        known: set[frozenset[object]] = set()
         for number, bond in enumerate(self.bonds, 1):
             for atom in bond:
                 where = f"bond {number}, atom {atom}"
@@ -229,8 +233,9 @@ class Job(Strict):
                 raise field_problem(
                     f"bond {number} binds {bond[0]} to itself", "name two different atoms"
                 )
-            if any(set(bond) == set(earlier) for earlier in self.bonds[: number - 1]):
+            if frozenset(bond) in known:
                 raise field_problem(f"bond {number} stands twice", "give each bond once")
+            known.add(frozenset(bond))
         for number, constraint in enumerate(self.constraints, 1):
             where = f"constraint {number} ({constraint.kind})"
             if isinstance(constraint, Pocket):

@@ -166,19 +166,18 @@ def explain(error: ValidationError, where: str = "") -> InputError:
         error: What validation raised.
         where: What stands before the first field, such as "job 'x'".
     """
-    lines: list[str] = []
-    hints: list[str] = []
+    found: dict[str, None] = {}
+    hints_found: dict[str, None] = {}
     details = error.errors(include_url=False)
     for detail in details:
         if detail["type"] == "too_short" and _items_failed(detail, details):
             continue
         place = _place(detail["loc"])
         problem, hint = _sentence(detail)
-        line = f"{place}: {problem}" if place else problem
-        if line not in lines:
-            lines.append(line)
-        if hint and hint not in hints:
-            hints.append(hint)
+        found[f"{place}: {problem}" if place else problem] = None
+        if hint:
+            hints_found[hint] = None
+    lines, hints = list(found), list(hints_found)
     start = f"{where}: " if where else ""
     if len(lines) == 1:
         return InputError(start + lines[0], hint="; ".join(hints))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,6 +81,7 @@ def read_jobs(
     ambiguous: Ambiguous = "refuse",
     molecule: MoleculeOption = "auto",
     name_prefix: str | None = None,
+    files: Collection[str] | None = None,
 ) -> JobBatch:
     """Read the jobs of a FASTA, YAML or JSON input; a bad record leaves the others alone.
 
@@ -93,11 +95,12 @@ def read_jobs(
             RNA.
         name_prefix: Records without a name are called PREFIX_1, PREFIX_2, …, by their place in the
             input; "record" where it is None.
+        files: The only paths that a job may name; None for any.
 
     Raises:
         InputError: The input as a whole is missing, empty, binary or not of these forms.
     """
-    batch = _Batch(ambiguous, molecule, name_prefix or UNNAMED_PREFIX)
+    batch = _Batch(ambiguous, molecule, name_prefix or UNNAMED_PREFIX, files)
     with open_source(source) as opened:
         batch.label = opened.label
         if guess_format(opened) == "fasta":
@@ -134,6 +137,7 @@ class _Batch:
     ambiguous: Ambiguous
     molecule: MoleculeOption
     name_prefix: str
+    files: Collection[str] | None
     label: str = ""
     jobs: list[Job] = field(default_factory=list)
     rejected: list[RejectedRecord] = field(default_factory=list)
@@ -162,7 +166,7 @@ class _Batch:
             data, cleaned = clean_typed_sequences(
                 document.data, guess=self.molecule == "auto", ambiguous=self.ambiguous
             )
-            job = Job.from_dict(data, folder=folder)
+            job = Job.from_dict(data, folder=folder, files=self.files)
             self._claim(job.name, document.index)
             slips = check_job(job)
         except ItdaError as error:
