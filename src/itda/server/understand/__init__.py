@@ -1,0 +1,6 @@
+"""What an input holds, which families can fold it, at what cost, and when it would start."""
+
+from itda.server.understand.reading import Upload
+from itda.server.understand.understanding import Prepared, Understanding, fault_of
+
+__all__ = ["Prepared", "Understanding", "Upload", "fault_of"]

@@ -1,0 +1,427 @@
+"""From a request's text and files to jobs, without a look at any file of the server's own."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import math
+import re
+import tempfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from itda.engine.attach import SUFFIXES, attach
+from itda.errors import InputError, ItdaError
+from itda.job.model import Job
+from itda.job.names import check_name, collision_key
+from itda.job.problems import shown
+from itda.job.read import JobBatch, read_jobs
+from itda.job.source import Format, guess_format, open_source
+from itda.remote.wire import Options
+from itda.server.errors import TooLargeError
+from itda.server.settings import Limits
+
+PASTED = "the text"
+"""How messages name what was pasted."""
+
+DOCUMENT_BYTES = 2**20
+"""Largest job, as JSON, that goes into the database."""
+
+MOST_FILES = 2000
+
+_INPUT_SUFFIXES = frozenset(
+    ["", ".fasta", ".fas", ".faa", ".fa", ".fna", ".yaml", ".yml", ".json", ".txt"]
+)
+# A reader of YAML takes some 20 microseconds for each value, one of JSON a hundredth of that.
+_MOST_VALUES = {"yaml": 100_000, "json": 1_000_000}
+_BARE_SEQUENCE = re.compile(r"[A-Za-z*:\s]{10,}")
+_GZIP = b"\x1f\x8b"
+_CHUNK = 2**16
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file of a request.
+
+    Attributes:
+        name: As the sender calls it; a name, never a path.
+        content: Its bytes.
+    """
+
+    name: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ReadJob:
+    """A record that gave a job.
+
+    Attributes:
+        index: Place in the whole request, counted from 1.
+        file: File that it stands in; "" for pasted text.
+        job: Its files are in the folder of the reading.
+        warnings: What was changed, or looks like a slip.
+    """
+
+    index: int
+    file: str
+    job: Job
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A record that gave none."""
+
+    index: int
+    file: str
+    name: str
+    error: ItdaError
+
+
+@dataclass(frozen=True)
+class Reading:
+    """All that a request held.
+
+    Attributes:
+        folder: Where its files are as long as the reading lasts.
+        records: In order.
+        problems: What is wrong with a file as a whole.
+        uploads: Its files by name, as they came.
+    """
+
+    folder: Path
+    records: tuple[ReadJob | Unread, ...]
+    problems: tuple[ItdaError, ...]
+    uploads: dict[str, Upload]
+
+    @property
+    def jobs(self) -> tuple[ReadJob, ...]:
+        """Those that can be planned."""
+        return tuple(record for record in self.records if isinstance(record, ReadJob))
+
+
+@contextmanager
+def reading(
+    text: str | bytes, files: Sequence[Upload], options: Options, limits: Limits
+) -> Iterator[Reading]:
+    """Read a request; its files lie in a temporary folder until the block ends.
+
+    Files whose names end as inputs do are read for records, unless a job names them; other files
+    belong to the jobs that name them, or whose name they have.
+
+    Args:
+        text: What was pasted; may be empty.
+        files: What was uploaded.
+        options: How FASTA is read.
+        limits: What a request may be.
+
+    Raises:
+        InputError: A file's name is a path, or stands twice.
+        TooLargeError: There is more than the limits allow, decompressed.
+    """
+    uploads = _checked(files)
+    with tempfile.TemporaryDirectory(prefix="itda-") as folder:
+        yield _Reader(Path(folder), uploads, options, limits).read(text)
+
+
+def _checked(files: Sequence[Upload]) -> dict[str, Upload]:
+    if len(files) > MOST_FILES:
+        raise TooLargeError(
+            f"{len(files)} files; {MOST_FILES} are taken at once", hint="send them in parts"
+        )
+    taken: dict[str, Upload] = {}
+    for file in files:
+        try:
+            check_name(file.name)
+        except InputError as error:
+            raise InputError(
+                f"file name {error.problem}", hint="send files by plain names"
+            ) from error
+        if collision_key(file.name) in taken:
+            raise InputError(
+                f"file {shown(file.name)} is sent twice", hint="give each file a name of its own"
+            )
+        taken[collision_key(file.name)] = file
+    return {file.name: file for file in files}
+
+
+class _Reader:
+    def __init__(
+        self, folder: Path, uploads: dict[str, Upload], options: Options, limits: Limits
+    ) -> None:
+        self.folder = folder
+        self.uploads = uploads
+        self.options = options
+        self.limits = limits
+        self.left = limits.expanded_bytes
+        self.problems: list[tuple[str, ItdaError]] = []
+
+    def read(self, text: str | bytes) -> Reading:
+        pasted = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+        contents = {name: self._expanded(name, one.content) for name, one in self.uploads.items()}
+        for name, upload in self.uploads.items():
+            (self.folder / name).write_bytes(upload.content)
+        batches: list[tuple[str, JobBatch]] = []
+        if pasted.strip():
+            self._read_one("", self._expanded(PASTED, pasted), batches)
+        for name, content in contents.items():
+            if _suffix(name) in _INPUT_SUFFIXES:
+                self._read_one(name, content, batches)
+        named = {path.name for _, batch in batches for job in batch.jobs for _, path in job.files()}
+        batches = [(file, batch) for file, batch in batches if file not in named]
+        records = self._records(batches)
+        records, attached = self._attached(records, named | {file for file, _ in batches})
+        # A file that cannot be read as an input may be what a job names.
+        used = named | attached
+        problems = [error for file, error in self.problems if file not in used]
+        problems += [
+            InputError(
+                f"file {shown(name)} is named by no job",
+                hint="name it in a job (`msa:`, `profile:`, `templates:`, `components:`), or call "
+                "it after the job that it belongs to",
+            )
+            for name in self.uploads
+            if _suffix(name) not in _INPUT_SUFFIXES
+            and name not in used
+            # A record that could not be read may have named it.
+            and all(isinstance(record, ReadJob) for record in records)
+        ]
+        if not records and not problems:
+            problems.append(
+                InputError("there is no record", hint="paste a sequence, or send a FASTA file")
+            )
+        return Reading(self.folder, tuple(records), tuple(problems), self.uploads)
+
+    def _read_one(self, name: str, content: bytes, batches: list[tuple[str, JobBatch]]) -> None:
+        label = name.removesuffix(".gz") or PASTED
+        # It stands beside the files that it names, under a name that none of them can have.
+        path = self.folder / f".input{_suffix(name)}"
+        bare = _is_bare(content)
+        path.write_bytes(b">\n" + content if bare else content)
+        try:
+            self._refuse_endless(path, content)
+            batch = read_jobs(
+                path,
+                ambiguous=self.options.ambiguous,
+                molecule=self.options.molecule,
+                name_prefix="sequence" if bare else None,
+                files=self.uploads,
+            )
+        except ItdaError as error:
+            self.problems.append((name, self._told(error, label)))
+        else:
+            batches.append((name, batch))
+        finally:
+            path.unlink()
+
+    def _refuse_endless(self, path: Path, content: bytes) -> None:
+        """Refuse what would take long to read only to be refused."""
+        with open_source(path) as opened:
+            form: Format = guess_format(opened)
+        if form == "fasta":
+            records = content.count(b"\n>") + 1
+        else:
+            records = 0
+            values = sum(content.count(mark) for mark in (b",", b":", b"\n", b"["))
+            if values > _MOST_VALUES[form]:
+                raise TooLargeError(
+                    f"{path} holds {values} values; {_MOST_VALUES[form]} of {form.upper()} "
+                    "are read at once",
+                    hint="send it in parts" + (", or as JSON" if form == "yaml" else ""),
+                )
+        if records > self.limits.jobs:
+            raise TooLargeError(
+                f"{path} holds {records} records; {self.limits.jobs} are taken at once",
+                hint="send them in parts",
+            )
+
+    def _expanded(self, name: str, content: bytes) -> bytes:
+        """Return what a file holds once decompressed, and count it against the limit."""
+        if content.startswith(_GZIP):
+            content = _decompressed(name, content, self.left)
+        self.left -= len(content)
+        if self.left < 0:
+            raise TooLargeError(
+                f"{shown(name)}: more than {self.limits.expanded_bytes} bytes in all",
+                hint="send it in parts",
+            )
+        return content
+
+    def _records(self, batches: Sequence[tuple[str, JobBatch]]) -> list[ReadJob | Unread]:
+        found: list[ReadJob | Unread] = []
+        for file, batch in batches:
+            start = len(found)
+            total = len(batch.jobs) + len(batch.rejected)
+            rejected = {record.index: record for record in batch.rejected}
+            warnings: dict[int, list[str]] = {}
+            for warning in batch.warnings:
+                warnings.setdefault(warning.index, []).append(warning.message)
+            jobs = iter(batch.jobs)
+            for index in range(1, total + 1):
+                refused = rejected.get(index)
+                if refused is not None:
+                    error = self._told(refused.error, file.removesuffix(".gz") or PASTED)
+                    found.append(Unread(start + index, file, refused.name, error))
+                else:
+                    told = tuple(warnings.get(index, ()))
+                    found.append(ReadJob(start + index, file, next(jobs), told))
+        if len(found) > self.limits.jobs:
+            raise TooLargeError(
+                f"{len(found)} records; {self.limits.jobs} are taken at once",
+                hint="send them in parts",
+            )
+        return found
+
+    def _attached(
+        self, records: list[ReadJob | Unread], taken: set[str]
+    ) -> tuple[list[ReadJob | Unread], set[str]]:
+        """Give jobs the alignments and profiles that are called after them."""
+        free = [name for name in self.uploads if name not in taken]
+        used: set[str] = set()
+        if not free:
+            return records, used
+        found: list[ReadJob | Unread] = []
+        for record in records:
+            if isinstance(record, ReadJob):
+                record = self._with_its_files(record, free, used)
+            found.append(record)
+        return found, used
+
+    def _with_its_files(
+        self, record: ReadJob, free: Sequence[str], used: set[str]
+    ) -> ReadJob | Unread:
+        job = record.job
+        stems = {job.file_stem, *(f"{job.file_stem}_{chain}" for chain in job.chain_ids)}
+        for kind, suffixes in SUFFIXES.items():
+            own = {f"{stem}{suffix}" for stem in stems for suffix in suffixes}.intersection(free)
+            if not own:
+                continue
+            used |= own
+            (attached,), errors = attach([job], kind, self.folder)
+            for error in errors.values():
+                return Unread(record.index, record.file, job.name, self._told(error, record.file))
+            job = attached
+        return ReadJob(record.index, record.file, job, record.warnings)
+
+    def _told(self, error: ItdaError, label: str) -> ItdaError:
+        """Return an error that does not tell where the server keeps files."""
+        told = []
+        for text in (error.problem, error.hint):
+            text = re.sub(re.escape(f"{self.folder}/.input") + r"(\.\w+)?", lambda _: label, text)
+            text = text.replace(f"{self.folder}/", "").replace(str(self.folder), "")
+            told.append(in_terms_of_requests(text))
+        return type(error)(told[0], hint=told[1])
+
+
+def in_terms_of_requests(text: str) -> str:
+    """Say in terms of a request what the command line says in terms of its options.
+
+    >>> in_terms_of_requests("fold it with `--model esmfold`, or leave --template-count out")
+    'fold it with esmfold, or leave template_count out'
+    """
+    text = re.sub(r"`--model ([\w-]+)`", r"\1", text)
+    text = re.sub(r"--model ([\w-]+)", r"family \1", text)
+    text = re.sub(r"--([a-z][a-z-]+)", lambda match: match[1].replace("-", "_"), text)
+    return text.replace(" (`itda models`)", "")
+
+
+def document_of(job: Job, folder: Path) -> dict[str, Any]:
+    """Return a job as JSON holds it, its files by name alone.
+
+    Raises:
+        InputError: It is too large for the database, or holds what a database cannot keep.
+    """
+    document = job.to_dict()
+    for entity in document["entities"]:
+        for body in entity.values():
+            _name_files(body, ("msa", "paired_msa", "profile"), folder)
+            for template in body.get("templates", ()):
+                _name_files(template, ("path",), folder)
+    _name_files(document, ("components",), folder)
+    try:
+        _refuse_unkeepable(document)
+        size = len(json.dumps(document, ensure_ascii=False, allow_nan=False).encode())
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"job {shown(job.name)}: holds what cannot be kept: {_reason(error)}",
+            hint="look at its `metadata`",
+        ) from error
+    if size > DOCUMENT_BYTES:
+        raise InputError(
+            f"job {shown(job.name)}: takes {size} bytes; {DOCUMENT_BYTES} are kept of a job",
+            hint="leave out `metadata`, or fold it in parts",
+        )
+    return document
+
+
+def files_of(job: Job) -> list[str]:
+    """Return the names of the files that a job names, each once."""
+    return list(dict.fromkeys(path.name for _, path in job.files()))
+
+
+def _name_files(body: dict[str, Any], keys: Sequence[str], folder: Path) -> None:
+    for key in keys:
+        if isinstance(body.get(key), str):
+            body[key] = str(Path(body[key]).relative_to(folder))
+
+
+def _refuse_unkeepable(value: Any) -> None:
+    # PostgreSQL keeps neither NUL nor numbers that are none.
+    if isinstance(value, str):
+        if "\x00" in value:
+            raise ValueError("the character NUL")
+        value.encode()
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("a number that is not finite")
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            _refuse_unkeepable(key)
+            _refuse_unkeepable(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _refuse_unkeepable(inner)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeError):
+        return "text that is not Unicode"
+    return "nesting that is too deep" if isinstance(error, RecursionError) else str(error)
+
+
+def _suffix(name: str) -> str:
+    path = Path(name.lower().removesuffix(".gz"))
+    return path.suffix
+
+
+def _is_bare(content: bytes) -> bool:
+    if len(content) > _CHUNK * 16:
+        return False
+    text = content.decode("utf-8-sig", "replace")
+    return _BARE_SEQUENCE.fullmatch(text) is not None
+
+
+def _decompressed(name: str, content: bytes, most: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
+            while part := stream.read(_CHUNK):
+                size += len(part)
+                if size > most:
+                    raise TooLargeError(
+                        f"{shown(name)}: holds more than {most} bytes once decompressed",
+                        hint="send it in parts",
+                    )
+                parts.append(part)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(
+            f"{shown(name)} is a gzip file that is cut off or damaged: {error}",
+            hint="copy or download it again; nothing of it was used",
+        ) from error
+    return b"".join(parts)

@@ -1,0 +1,441 @@
+"""What an input holds, which families can fold it, at what cost, and when it would start."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from itda.engine.cost.loads import load_of, residues_of
+from itda.engine.plan import Settings, make_plan
+from itda.engine.search_options import SearchOptions, choose_searches
+from itda.errors import InputError, ItdaError, WeightsError
+from itda.hub.installed import state_of
+from itda.hub.registry import weight_sets
+from itda.hub.source import how_to_get
+from itda.job.entities import Ion, Ligand, Polymer
+from itda.job.model import Job
+from itda.models.registry import FAMILIES, get_family
+from itda.remote.wire import (
+    ChainGroup,
+    FamilyUnderstood,
+    Fault,
+    Options,
+    RecordUnderstood,
+    Understood,
+    Verdict,
+)
+from itda.server.queue.records import FileRecord, NewJob
+from itda.server.settings import Limits
+from itda.server.understand.costs import Costs
+from itda.server.understand.reading import (
+    Reading,
+    ReadJob,
+    Unread,
+    Upload,
+    document_of,
+    files_of,
+    in_terms_of_requests,
+    reading,
+)
+
+if TYPE_CHECKING:
+    from itda.models.family import Family
+    from itda.server.artefacts import Artefacts
+    from itda.server.queue.queue import Queue
+
+SHOWN_RECORDS = 200
+"""Records that are told one by one; the others are counted."""
+
+WEIGHTS_SECONDS = 10.0
+"""How long it is believed whether weights are on this machine."""
+
+_SHOWN_REFUSALS = 5
+_SHOWN_LABEL = 60
+
+log = logging.getLogger("itda.server")
+
+
+@dataclass(frozen=True)
+class Priced:
+    """A record as the chosen family takes it.
+
+    Attributes:
+        record: As it was read.
+        tokens: Residues of all chains.
+        seconds: Of all seeds, weights loaded.
+        bytes: Peak memory.
+        verdict: What was changed so that it fits.
+        error: Why it is refused; None where it is not.
+        job: With the options' seed and samples put in.
+    """
+
+    record: ReadJob
+    tokens: int
+    seconds: float = 0.0
+    bytes: int = 0
+    verdict: Verdict = "refused"
+    error: ItdaError | None = None
+    job: Job | None = None
+
+
+class Prepared(Sequence[NewJob]):
+    """Jobs that can be queued, and what of the input cannot.
+
+    Args:
+        jobs: In the order of the input.
+        rejected: Every other record.
+    """
+
+    def __init__(self, jobs: Sequence[NewJob], rejected: Sequence[RecordUnderstood]) -> None:
+        self.jobs = tuple(jobs)
+        self.rejected = tuple(rejected)
+
+    def __len__(self) -> int:
+        return len(self.jobs)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.jobs[index]
+
+    def __iter__(self) -> Iterator[NewJob]:
+        return iter(self.jobs)
+
+
+class Understanding:
+    """Reads what is sent, and says what would come of it.
+
+    Args:
+        queue: Says when a job would start, and which workers there are.
+        limits: What a request may be.
+        clock: Seconds that pass.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        *,
+        limits: Limits,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._queue = queue
+        self._limits = limits
+        self._clock = clock
+        self.costs = Costs(queue, clock=clock)
+        self._states: tuple[float, dict[str, str]] | None = None
+
+    def warm(self) -> threading.Thread:
+        """Import what predictions need, in a thread, so that the first request need not wait."""
+        thread = threading.Thread(target=self._warm, name="itda-warm", daemon=True)
+        thread.start()
+        return thread
+
+    def understand(
+        self,
+        text: str | bytes = "",
+        files: Sequence[Upload] = (),
+        options: Options | None = None,
+    ) -> Understood:
+        """Say what an input holds and what would come of it; nothing of it is kept.
+
+        What is wrong with the input is part of the answer, and no error.
+
+        Args:
+            text: What was pasted: FASTA, YAML, JSON, or a sequence alone.
+            files: What was uploaded: inputs, and what jobs name.
+            options: How it is to be folded.
+        """
+        options = options or Options()
+        try:
+            family, settings = self._settings(options)
+            with reading(text, files, options, self._limits) as read:
+                return self._understood(read, family, settings)
+        except ItdaError as error:
+            return Understood(family=options.family, problems=(fault_of(error),))
+
+    def prepare(
+        self,
+        text: str | bytes = "",
+        files: Sequence[Upload] = (),
+        options: Options | None = None,
+        *,
+        artefacts: Artefacts,
+    ) -> Prepared:
+        """Make jobs for the queue of an input; the files that they name go into the artefacts.
+
+        A record that cannot be folded leaves the others alone, and is told.
+
+        Args:
+            text: What was pasted.
+            files: What was uploaded.
+            options: How it is to be folded.
+            artefacts: Where files go.
+
+        Raises:
+            InputError: Nothing can be folded, or a file or an option is wrong.
+            CapabilityError: The family cannot fold the only record.
+            WeightsError: The weights of the family are not on this server.
+            TooLargeError: There is more than is taken at once.
+        """
+        options = options or Options()
+        family, settings = self._settings(options)
+        with reading(text, files, options, self._limits) as read:
+            for problem in read.problems:
+                raise problem
+            priced, kind = self._priced(read.jobs, settings), self.costs.where().kind
+            made: list[NewJob] = []
+            failed: dict[int, ItdaError] = {
+                record.index: record.error for record in read.records if isinstance(record, Unread)
+            }
+            start = self.costs.predictor(family).start_seconds
+            stored: dict[str, FileRecord] = {}
+            for one in priced:
+                try:
+                    if one.error is not None:
+                        raise one.error
+                    document = document_of(one.record.job, read.folder)
+                except ItdaError as error:
+                    failed[one.record.index] = error
+                    continue
+                made.append(
+                    NewJob(
+                        name=one.record.job.name,
+                        family=family.name,
+                        document=document,
+                        settings=options.settings(),
+                        tokens=one.tokens,
+                        need_bytes=one.bytes,
+                        need_seconds=one.seconds + start,
+                        device_kind=kind,
+                        inputs=_stored(one.record.job, read, artefacts, stored),
+                    )
+                )
+        if not made:
+            raise _nothing_left(failed)
+        by_index = {record.index: record for record in read.records}
+        rejected = [_rejected(by_index[index], failed[index]) for index in sorted(failed)]
+        return Prepared(made, rejected)
+
+    def family_states(self) -> dict[str, str]:
+        """Say of each family where its weights stand on this machine: see `state_of`."""
+        now = self._clock()
+        if self._states is None or now - self._states[0] > WEIGHTS_SECONDS:
+            sets = weight_sets()
+            states = {}
+            for name in FAMILIES:
+                weight_set = sets.get(get_family(name).weight_set)
+                states[name] = "unknown" if weight_set is None else state_of(weight_set)
+            self._states = now, states
+        return self._states[1]
+
+    def _settings(self, options: Options) -> tuple[Family, Settings]:
+        family = get_family(options.family)
+        if self.family_states()[family.name] in ("not here", "unknown"):
+            weight_set = weight_sets().get(family.weight_set)
+            raise WeightsError(
+                f"family {family.name}: its weights are not on this server",
+                hint="whoever runs the server gets them with "
+                + (how_to_get(weight_set) if weight_set else "a newer release"),
+            )
+        searches = choose_searches(
+            SearchOptions(
+                msa=options.msa,
+                databases=options.databases,
+                templates=options.templates,
+                max_template_date=None
+                if options.max_template_date is None
+                else options.max_template_date.isoformat(),
+                max_template_identity=options.max_template_identity,
+                template_count=options.template_count,
+            ),
+            family,
+        )
+        return family, Settings(
+            family,
+            seed=options.seed,
+            samples=options.samples,
+            recycles=options.recycles,
+            searches=searches,
+            deterministic=options.deterministic,
+        )
+
+    def _understood(self, read: Reading, family: Family, settings: Settings) -> Understood:
+        priced = {one.record.index: one for one in self._priced(read.jobs, settings)}
+        predictor, where = self.costs.predictor(family), self.costs.where()
+        accepted = [one for one in priced.values() if one.error is None]
+        seconds = sum(one.seconds + predictor.start_seconds for one in accepted)
+        records = [
+            _unread(record) if isinstance(record, Unread) else _told(priced[record.index])
+            for record in read.records[:SHOWN_RECORDS]
+        ]
+        starts = None
+        if accepted:
+            first = accepted[0].seconds + predictor.start_seconds
+            starts = self._queue.start_estimate(where.kind, first)
+        return Understood(
+            records=tuple(records),
+            total=len(read.records),
+            families=tuple(
+                self._family(get_family(name), read.jobs, settings) for name in FAMILIES
+            ),
+            family=family.name,
+            accepted=len(accepted),
+            seconds=seconds,
+            bytes=max((one.bytes for one in accepted), default=0),
+            device_kind=where.kind,
+            device=where.name or predictor.described.shown,
+            reckoned=predictor.calibration.told,
+            starts_in_seconds=starts,
+            problems=tuple(fault_of(error) for error in read.problems),
+        )
+
+    def _family(
+        self, family: Family, jobs: Sequence[ReadJob], chosen: Settings
+    ) -> FamilyUnderstood:
+        available = self.family_states()[family.name] not in ("not here", "unknown")
+        # Searches and recycles are told of the chosen family alone: another may take none.
+        settings = (
+            chosen
+            if family.name == chosen.family.name
+            else Settings(family, seed=chosen.seed, samples=chosen.samples)
+        )
+        priced = self._priced(jobs, settings)
+        able = [one for one in priced if one.error is None]
+        start = self.costs.predictor(family).start_seconds
+        refusals = [fault_of(one.error) for one in priced if one.error is not None]
+        weight_set = weight_sets().get(family.weight_set)
+        return FamilyUnderstood(
+            name=family.name,
+            title=family.title,
+            able=len(able),
+            of=len(jobs),
+            seconds=sum(one.seconds + start for one in able) if able else None,
+            bytes=max(one.bytes for one in able) if able else None,
+            licence=family.licence,
+            non_commercial=weight_set is not None and weight_set.licence.non_commercial,
+            available=available,
+            refusals=tuple(refusals[:_SHOWN_REFUSALS]),
+        )
+
+    def _priced(self, jobs: Sequence[ReadJob], settings: Settings) -> list[Priced]:
+        """Ask the plan and the predictor of a family about each job."""
+        predictor = self.costs.predictor(settings.family)
+        plan = make_plan([one.job for one in jobs], settings, places=[one.index for one in jobs])
+        refused = {place: failure.error for place, failure in plan.refusals}
+        planned = {request.position: request.job for request in plan.requests}
+        most = settings.searches.most_templates
+        found = []
+        for one in jobs:
+            tokens, job = residues_of(one.job), planned.get(one.index)
+            if job is None:
+                error = _spoken(refused[one.index])
+                found.append(Priced(one, tokens, error=error))
+                continue
+            load = load_of(job, recycles=settings.recycles, templates=most)
+            try:
+                admission = predictor.admit(load, name=job.name)
+            except ItdaError as error:
+                needed = predictor.cost(load).bytes
+                found.append(Priced(one, tokens, bytes=needed, error=_spoken(error)))
+                continue
+            cost = admission.cost
+            found.append(
+                Priced(
+                    one,
+                    tokens,
+                    seconds=cost.seconds * len(job.seeds),
+                    bytes=cost.bytes,
+                    verdict=admission.verdict,
+                    job=job,
+                )
+            )
+        return found
+
+    def _warm(self) -> None:
+        try:
+            self.understand(">warm\nMQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEG\n")
+        except Exception:
+            log.exception("what predictions need could not be imported")
+
+
+def fault_of(error: Exception) -> Fault:
+    """Return an error as it travels; of one that nobody expected only its kind is told."""
+    if isinstance(error, ItdaError):
+        return Fault(kind=type(error).__name__, problem=error.problem, hint=error.hint)
+    return Fault(kind="UnexpectedError", problem="this is a fault of the server", hint="")
+
+
+def _spoken(error: Exception) -> ItdaError:
+    """Return why a job is refused, in terms of a request."""
+    if not isinstance(error, ItdaError):
+        log.error("a job could not be checked", exc_info=error)
+        return InputError("this is a fault of the server, which has it in its log")
+    problem, hint = in_terms_of_requests(error.problem), in_terms_of_requests(error.hint)
+    return type(error)(problem, hint=hint)
+
+
+def _stored(
+    job: Job, read: Reading, artefacts: Artefacts, stored: dict[str, FileRecord]
+) -> tuple[FileRecord, ...]:
+    for name in files_of(job):
+        if name not in stored:
+            digest, size = artefacts.put(read.uploads[name].content)
+            stored[name] = FileRecord(kind=name, name=name, digest=digest, bytes=size)
+    return tuple(stored[name] for name in files_of(job))
+
+
+def _nothing_left(failed: dict[int, ItdaError]) -> ItdaError:
+    first = next(iter(failed.values()))
+    if len(failed) == 1:
+        return first
+    return InputError(
+        f"none of {len(failed)} records can be folded; the first: {first.problem}",
+        hint=first.hint,
+    )
+
+
+def _unread(record: Unread) -> RecordUnderstood:
+    return RecordUnderstood(
+        index=record.index, file=record.file, name=record.name, error=fault_of(record.error)
+    )
+
+
+def _rejected(record: ReadJob | Unread, error: ItdaError) -> RecordUnderstood:
+    name = record.name if isinstance(record, Unread) else record.job.name
+    return RecordUnderstood(index=record.index, file=record.file, name=name, error=fault_of(error))
+
+
+def _told(one: Priced) -> RecordUnderstood:
+    job = one.job or one.record.job
+    return RecordUnderstood(
+        index=one.record.index,
+        file=one.record.file,
+        name=job.name,
+        chains=tuple(
+            ChainGroup(
+                ids=entity.ids,
+                molecule=entity.molecule,
+                length=entity.length if isinstance(entity, Polymer) else 1,
+                label=_label(entity),
+            )
+            for entity in job.entities
+        ),
+        residues=one.tokens,
+        samples=len(job.seeds) * job.samples,
+        warnings=one.record.warnings,
+        verdict=one.verdict,
+        seconds=None if one.error else one.seconds,
+        bytes=one.bytes or None,
+        error=None if one.error is None else fault_of(one.error),
+    )
+
+
+def _label(entity: object) -> str:
+    text = ""
+    if isinstance(entity, Ion):
+        text = entity.ccd
+    elif isinstance(entity, Ligand):
+        text = entity.smiles or " ".join(entity.ccd)
+    return text if len(text) <= _SHOWN_LABEL else f"{text[: _SHOWN_LABEL - 1]}…"
