@@ -64,7 +64,9 @@ class Options(Message):
     def settings(self) -> dict[str, Any]:
         """What of this a job's run is told: all that is not said by the job or left out."""
         reading = {"family", "molecule", "ambiguous"}
-        return self.model_dump(mode="json", exclude=reading, exclude_defaults=True, exclude_none=True)
+        return self.model_dump(
+            mode="json", exclude=reading, exclude_defaults=True, exclude_none=True
+        )
 
 
 class Submission(Options):
@@ -80,8 +82,7 @@ class Submission(Options):
     project: Identifier | None = None
     """Whose jobs they will be; may be left out where the asker can submit to one project only."""
 
-    priority: Verdict = Literal["runs", "runs frugally", "runs in smaller batches", "refused"]
-PriorityName = "normal"
+    priority: PriorityName = "normal"
     """`urgent` is for managers of the project."""
 
     @property
