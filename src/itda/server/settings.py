@@ -16,6 +16,7 @@ VARIABLES = {
     "database_url": "ITDA_DATABASE",
     "cluster_url": "ITDA_CLUSTER",
     "public_url": "ITDA_PUBLIC_URL",
+    "trusted_proxies": "ITDA_TRUSTED_PROXIES",
     "oidc_issuer": "ITDA_OIDC_ISSUER",
     "oidc_client_id": "ITDA_OIDC_CLIENT_ID",
     "oidc_client_secret": "ITDA_OIDC_CLIENT_SECRET",
@@ -60,6 +61,7 @@ class ServerSettings:
         lease_seconds: How long a worker may be silent before its jobs are given to others.
         most_crashes: Deaths of workers after which a job is set aside.
         limits: What a request may be.
+        trusted_proxies: Addresses or networks, with commas, whose `X-Forwarded-For` is believed.
         oidc_issuer: Provider of accounts; None for none.
         oidc_client_id: As the provider knows this server.
         oidc_client_secret: As the provider gave it.
@@ -74,6 +76,7 @@ class ServerSettings:
     lease_seconds: float = 60.0
     most_crashes: int = 3
     limits: Limits = field(default_factory=Limits)
+    trusted_proxies: str = ""
     oidc_issuer: str | None = None
     oidc_client_id: str | None = None
     oidc_client_secret: str | None = field(default=None, repr=False)
