@@ -39,6 +39,7 @@ COMMANDS = {
     "train": "itda.cli.train:train",
     "eval": "itda.cli.eval:evaluate",
     "parity": "itda.cli.parity:parity",
+    "accounts": "itda.cli.accounts:app",
     "bench": "itda.cli.bench:app",
 }
 

@@ -147,16 +147,14 @@ def refused(
 
 def error_code(error: ItdaError) -> str:
     """Return the code by which a page finds its words for an error."""
-    if isinstance(error, WrongPasswordError):
-        return "wrong"
+    if isinstance(error, WrongPasswordError | InputError):
+        return "password"
     if isinstance(error, RateError):
         return "rate"
     if isinstance(error, UnauthenticatedError):
         return "link"
     if isinstance(error, ForbiddenError):
         return "forbidden"
-    if isinstance(error, InputError):
-        return "password"
     return "account"
 
 

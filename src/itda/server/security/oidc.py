@@ -222,12 +222,12 @@ def derived(secret: str, what: str) -> str:
 
 
 def routes(settings: ServerSettings) -> APIRouter:
-    """Return `/auth/oidc/start` and `/auth/oidc/callback`."""
+    """Return `/auth/oidc`, where a sign-in begins, and `/auth/oidc/callback`, where it ends."""
     assert settings.oidc_issuer is not None
     provider = Provider(settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret)
     router = APIRouter(prefix="/auth/oidc", include_in_schema=False)
 
-    @router.get("/start")
+    @router.get("")
     async def start(request: Request, next: str = "/") -> Response:
         secret = secrets.token_urlsafe(32)
         try:
