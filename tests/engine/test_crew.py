@@ -91,3 +91,39 @@ def test_progress_is_told_now_and_then_and_at_the_end(monkeypatch):
     crew.hire("works", work)
     list(crew.events())
     assert len(told) == 102
+
+
+def test_who_reads_may_say_stop_without_an_event():
+    crew = Crew()
+    ended = []
+
+    def silent() -> None:
+        crew.tell(said("a"))
+        try:
+            crew.get(queue.SimpleQueue())  # nothing ever comes
+        finally:
+            ended.append(True)
+
+    crew.hire("silent", silent)
+    asked = []
+
+    def stop() -> bool:
+        asked.append(True)
+        return len(asked) > 3
+
+    assert [event.job for event in crew.events(stop)] == ["a"]
+    assert ended == [True]
+
+
+def test_what_was_told_before_the_stop_still_comes():
+    crew = Crew()
+    told = threading.Event()
+
+    def work() -> None:
+        for name in "abc":
+            crew.tell(said(name))
+        told.set()
+
+    crew.hire("work", work)
+    events = crew.events(told.is_set)
+    assert [event.job for event in events] == ["a", "b", "c"]

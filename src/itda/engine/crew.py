@@ -51,17 +51,21 @@ class Crew:
 
         self._threads.append(threading.Thread(target=run, name=f"itda-{name}", daemon=True))
 
-    def events(self) -> Iterator[Event]:
+    def events(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
         """Start all threads and yield what they tell until the last has ended.
 
         The caller's thread stays free to take Ctrl-C. When it stops early, each thread ends at its
         next report of progress.
+
+        Args:
+            stop: Asked several times a second; where it says so, threads are stopped and the events
+                end with what was told until then.
         """
         for thread in self._threads:
             thread.start()
         working = len(self._threads)
         try:
-            while working:
+            while working and not stop():
                 try:
                     # With a time limit, so that Ctrl-C is seen on every platform.
                     event = self._told.get(timeout=POLL_SECONDS)
@@ -75,6 +79,10 @@ class Crew:
             self._stopping.set()
             for thread in self._threads:
                 thread.join(STOP_SECONDS)
+        while working and not self._told.empty():
+            late = self._told.get()
+            if late is not None:
+                yield late
         if self._errors:
             raise self._errors[0]
 

@@ -145,8 +145,14 @@ class Engine:
 
         return only_frugally
 
-    def run_plan(self, plan: Plan) -> Iterator[Event]:
-        """Fold the jobs of a plan and yield what happens; see `run`."""
+    def run_plan(self, plan: Plan, *, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+        """Fold the jobs of a plan and yield what happens; see `run`.
+
+        Args:
+            plan: What to fold.
+            stop: Asked several times a second; where it says so, the computation is told to stop
+                and the events end. Results of stages that were done are in the store.
+        """
         for _, refusal in plan.refusals:
             yield refusal
         if not plan.requests:
@@ -156,7 +162,7 @@ class Engine:
             try:
                 predictor = self.predictor(plan.settings)
                 run = Run(plan, loaded, self.store, predictor, at_once=self.at_once)
-                yield from run.events()
+                yield from run.events(stop)
             finally:
                 # The next run may bring another model, and two large ones may not fit.
                 loaded.release()

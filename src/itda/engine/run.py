@@ -101,12 +101,12 @@ class Run:
         self._open = 0
         self._in_flight: dict[str, list[Fold]] = {}
 
-    def events(self) -> Iterator[Event]:
-        """Do all of it and yield what happens."""
+    def events(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+        """Do all of it, unless told to stop, and yield what happens."""
         self.crew.hire("gather", self._gather_all)
         self.crew.hire("fold", self._fold_all)
         self.crew.hire("finish", self._finish_all)
-        yield from self.crew.events()
+        yield from self.crew.events(stop)
 
     def _gather_all(self) -> None:
         try:
