@@ -55,7 +55,7 @@ class Log:
                 address=by.address,
                 action=action,
                 object_id=object_id,
-                details=dict(details or {}),
+                details=_storable(dict(details or {})),
             )
         )
 
@@ -88,3 +88,14 @@ class Log:
             query = query.where(audit.c.id < before)
         with self._database.read() as connection:
             return [AuditLine(**row) for row in connection.execute(query).mappings()]
+
+
+def _storable(value: Any) -> Any:
+    """Return a value without characters that a database refuses: NUL, and halves of a pair."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, Mapping):
+        return {_storable(key): _storable(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable(one) for one in value]
+    return value

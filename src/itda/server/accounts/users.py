@@ -103,12 +103,16 @@ class Users:
 
     def find(self, email: str) -> User | None:
         """Return the user of an address; None where there is none."""
+        if not email.isprintable():
+            return None
         with self._database.read() as connection:
             return find_in(connection, email.strip().lower())
 
     def all(self, text: str = "", *, limit: int = 1000) -> list[User]:
         """Return users whose address or name holds a text, by address."""
         query = select(users).order_by(users.c.email).limit(limit)
+        if not text.isprintable():
+            return []
         if text:
             query = query.where(
                 or_(
@@ -124,7 +128,8 @@ class Users:
 
         All three take the same time.
         """
-        query = select(users).where(users.c.email == email.strip().lower()[:320])
+        address = email.strip().lower()[:320] if email.isprintable() else ""
+        query = select(users).where(users.c.email == address)
         with self._database.read() as connection:
             row = connection.execute(query).mappings().first()
         same = passwords.matches(password, row["password_hash"] if row else None)

@@ -68,6 +68,35 @@ class HostGate:
         return self._any_address and _is_address(name)
 
 
+class TextGate:
+    """Refuses an address with characters that no name or key has, and databases choke on.
+
+    Args:
+        app: What answers.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] == "http" and not self._is_text(scope):
+            refusal = InputError("the address holds control characters, or is no UTF-8")
+            await problem(refusal, HTTPStatus.BAD_REQUEST)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    @staticmethod
+    def _is_text(scope: Scope) -> bool:
+        try:
+            query = urllib.parse.unquote_to_bytes(scope.get("query_string", b"")).decode("utf-8")
+            scope["path"].encode("utf-8")
+        except UnicodeError:
+            return False
+        told = scope["path"] + query
+        return "\0" not in told and "\ufffd" not in scope["path"]
+
+
 class RateGate:
     """Refuses a flood from one address.
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from itda.errors import DependencyError
 from itda.server.security.address import parse_networks
 from itda.server.security.auth import routes
-from itda.server.security.gates import BodyGate, HostGate, RateGate
+from itda.server.security.gates import BodyGate, HostGate, RateGate, TextGate
 from itda.server.security.headers import SecurityHeaders
 from itda.server.security.limits import RequestLimits
 
@@ -42,6 +42,7 @@ def install(app: FastAPI, services: Services) -> None:
         most_bytes=settings.limits.body_bytes,
         exceptions={"/auth/": SMALL_BODY_BYTES},
     )
+    app.add_middleware(TextGate)
     app.add_middleware(RateGate, limits=limits)
     app.add_middleware(HostGate, settings=settings)
     build = app.build_middleware_stack
