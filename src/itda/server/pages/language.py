@@ -1,0 +1,207 @@
+"""Languages of the pages: catalogues, and numbers, dates and durations as each writes them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import babel
+from babel import dates, numbers, units
+from babel.core import negotiate_locale
+from babel.messages import pofile
+
+LANGUAGES: Mapping[str, str] = {"en": "English", "ko": "한국어"}
+"""Each language that there is, as it calls itself; the first is that of the source."""
+
+SOURCE = "en"
+TRANSLATIONS = Path(__file__).parent / "translations"
+
+_MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
+_UNITS = ("byte", "kilobyte", "megabyte", "gigabyte", "terabyte")
+
+
+def mark(message: str) -> str:
+    """Return a message as it is; its presence tells the extraction to translate it."""
+    return message
+
+
+@dataclass(frozen=True)
+class Language:
+    """A language: what messages are in it, and how it writes values.
+
+    Attributes:
+        code: As in `LANGUAGES`.
+        zone: Time zone of what is shown.
+        messages: Translation of each message; of one with a plural, its forms.
+    """
+
+    code: str = SOURCE
+    zone: tzinfo = UTC
+    messages: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, repr=False)
+
+    @functools.cached_property
+    def locale(self) -> babel.Locale:
+        """Babel's name of it."""
+        return babel.Locale.parse(self.code)
+
+    def gettext(self, message: str) -> str:
+        """Return a message in this language, or as it is where there is no translation."""
+        translated = self.messages.get(message, message)
+        return translated if isinstance(translated, str) else translated[0]
+
+    def ngettext(self, singular: str, plural: str, count: int) -> str:
+        """Return the form of a message for a count."""
+        forms = self.messages.get(singular)
+        if isinstance(forms, tuple):
+            return forms[min(self.locale.plural_form(count) != "one", len(forms) - 1)]
+        return singular if count == 1 else plural
+
+    def number(self, value: float, digits: int = 0) -> str:
+        """Return a number with separators, to so many decimals."""
+        pattern = "#,##0" + ("." + "0" * digits if digits else "")
+        return str(numbers.format_decimal(value, format=pattern, locale=self.locale))
+
+    def percent(self, fraction: float) -> str:
+        """Return a fraction as per cent; only what is whole is 100 %."""
+        whole = int(fraction * 100 + 1e-9)
+        return str(numbers.format_percent(whole / 100, locale=self.locale))
+
+    def bytes(self, amount: float) -> str:
+        """Return an amount of memory, in powers of 1024."""
+        if amount < 1023.5:
+            return f"{self.number(amount)} B"
+        power = 0
+        while amount >= 1023.5 and power < len(_UNITS) - 1:
+            amount /= 1024
+            power += 1
+        digits = 1 if amount < 10 else 0
+        return self._unit(amount, f"digital-{_UNITS[power]}", digits)
+
+    def duration(self, seconds: float) -> str:
+        """Return a span of time in its two largest units."""
+        seconds = max(0.0, seconds)
+        if seconds < 10:
+            return self._unit(seconds, "duration-second", 1 if round(seconds, 1) else 0)
+        if round(seconds) < _MINUTE:
+            return self._unit(round(seconds), "duration-second")
+        if seconds < _HOUR - 0.5:
+            return self._two(round(seconds), _MINUTE, "minute", 1.0, "second")
+        if seconds < _DAY - _MINUTE / 2:
+            return self._two(seconds, _HOUR, "hour", _MINUTE, "minute")
+        return self._two(seconds, _DAY, "day", _HOUR, "hour")
+
+    def date_time(self, time: float) -> str:
+        """Return a time with minutes, and its zone where that is not the reader's own."""
+        moment = datetime.fromtimestamp(time, self.zone)
+        shown = f"{self._day(moment)} {moment:%H:%M}"
+        return f"{shown} UTC" if self.zone is UTC else shown
+
+    def machine_time(self, time: float) -> str:
+        """Return a time as the attribute of an element has it."""
+        return datetime.fromtimestamp(time, UTC).isoformat(timespec="seconds")
+
+    def date(self, time: float) -> str:
+        """Return a day."""
+        return self._day(datetime.fromtimestamp(time, self.zone))
+
+    def month(self, time: float) -> str:
+        """Return a month of the calendar in UTC, by which books are kept."""
+        return str(
+            dates.format_skeleton(
+                "yMMMM", datetime.fromtimestamp(time, UTC), tzinfo=UTC, locale=self.locale
+            )
+        )
+
+    def ago(self, seconds: float) -> str:
+        """Return how long ago something was."""
+        return str(
+            dates.format_timedelta(
+                -max(1, round(seconds)), add_direction=True, locale=self.locale, threshold=0.95
+            )
+        )
+
+    def _day(self, moment: datetime) -> str:
+        # "Sep 21, 2026" of Babel's English is American.
+        pattern = "d MMM y" if self.code == "en" else "medium"
+        return str(dates.format_date(moment, pattern, locale=self.locale))
+
+    def _two(
+        self, seconds: float, large: float, large_name: str, small: float, small_name: str
+    ) -> str:
+        whole = round(seconds / small)
+        many, few = divmod(whole, round(large / small))
+        parts = [self._unit(many, f"duration-{large_name}")]
+        if few:
+            parts.append(self._unit(few, f"duration-{small_name}"))
+        return " ".join(parts)
+
+    def _unit(self, value: float, unit: str, digits: int = 0) -> str:
+        pattern = "#,##0" + ("." + "0" * digits if digits else "")
+        return str(
+            units.format_unit(value, unit, length="short", format=pattern, locale=self.locale)
+        )
+
+
+def read_catalogue(code: str) -> Mapping[str, str | tuple[str, ...]]:
+    """Return the messages of a language; of the source's, none."""
+    path = TRANSLATIONS / code / "LC_MESSAGES" / "itda.po"
+    if not path.is_file():
+        return {}
+    with path.open("rb") as file:
+        catalogue = pofile.read_po(file, locale=code)
+    messages: dict[str, str | tuple[str, ...]] = {}
+    for message in catalogue:
+        if not message.id or not message.string or message.fuzzy:
+            continue
+        key = message.id if isinstance(message.id, str) else message.id[0]
+        value = message.string
+        messages[key] = value if isinstance(value, str) else tuple(value)
+    return messages
+
+
+def read_languages() -> Mapping[str, Language]:
+    """Return every language by its code."""
+    return {code: Language(code, messages=read_catalogue(code)) for code in LANGUAGES}
+
+
+def choose_code(*wishes: str | None, accepted: str = "") -> str:
+    """Return the first language wished for that there is, else the best that is accepted.
+
+    Args:
+        wishes: Codes, such as of the user's setting and of a cookie.
+        accepted: The header `Accept-Language`.
+
+    >>> choose_code(None, "xx", accepted="fr, ko-KR;q=0.9, en;q=0.8")
+    'ko'
+    """
+    for wish in wishes:
+        if wish in LANGUAGES:
+            return wish
+    preferred = [code for code, quality in _accepted(accepted) if quality > 0]
+    return str(negotiate_locale(preferred, LANGUAGES, sep="-") or SOURCE)
+
+
+def _accepted(header: str) -> list[tuple[str, float]]:
+    parts = []
+    for part in header[:500].split(","):
+        code, _, quality = part.strip().partition(";q=")
+        try:
+            parts.append((code, float(quality or 1)))
+        except ValueError:
+            continue
+    return sorted(parts, key=lambda part: -part[1])
+
+
+@functools.lru_cache(maxsize=64)
+def zone_of(name: str | None) -> tzinfo:
+    """Return a time zone by its name; UTC where there is no such zone."""
+    if not name or len(name) > 64:
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        return UTC

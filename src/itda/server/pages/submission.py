@@ -1,0 +1,218 @@
+"""The form of a new prediction: what is asked in it, what is understood of it, what is queued."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from itda.errors import InputError, ItdaError
+from itda.remote.wire import FamilyUnderstood, Options, Understood
+from itda.search.databases.registry import Databases
+from itda.server.errors import ForbiddenError
+from itda.server.queue.records import JobRecord, Priority
+from itda.server.understand import fault_of
+
+if TYPE_CHECKING:
+    from itda.server.accounts.records import Project
+    from itda.server.pages.visitors import Sent, Visitor
+    from itda.server.understand import Upload
+
+NUMBERS = ("samples", "seed", "recycles")
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the form of a new prediction holds.
+
+    Attributes:
+        text: What was pasted.
+        files: What was dropped or chosen.
+        family: The chosen family; empty for whichever can do it.
+        fallback: The family that was taken because the first could not; no choice of the user's.
+        numbers: `samples`, `seed` and `recycles` as they were typed.
+        alignment: `PROGRAM:DATABASE` to search, or empty.
+        templates: Database of structures, or empty.
+        project_id: Whose the jobs will be; empty for the only one.
+        priority: Of `Priority`, as a number.
+        key: Of this form, so that it is not sent twice.
+    """
+
+    text: str = ""
+    files: tuple[Upload, ...] = ()
+    family: str = ""
+    fallback: str = ""
+    numbers: tuple[str, ...] = ("", "", "")
+    alignment: str = ""
+    templates: str = ""
+    project_id: str = ""
+    priority: int = int(Priority.NORMAL)
+    key: str = dataclasses.field(default_factory=lambda: secrets.token_hex(16))
+
+    @property
+    def given(self) -> bool:
+        """Whether there is anything to understand."""
+        return bool(self.text.strip() or self.files)
+
+    @property
+    def has_options(self) -> bool:
+        """Whether anything but the defaults is asked for."""
+        return any((*self.numbers, self.alignment, self.templates))
+
+    def options(self, family: str) -> Options:
+        """Return how a family is to fold it.
+
+        Raises:
+            InputError: A number is none, or out of its range.
+        """
+        typed = zip(NUMBERS, self.numbers, strict=True)
+        values: dict[str, object] = {name: number for name, number in typed if number}
+        values["family"] = family
+        if self.alignment:
+            program, _, database = self.alignment.partition(":")
+            values |= {"msa": program, "databases": (database,)}
+        if self.templates:
+            values["templates"] = self.templates
+        try:
+            return Options.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise InputError(f"{first['loc'][0]}: {first['msg']}") from error
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was understood of a form.
+
+    Attributes:
+        understood: All of it.
+        family: The family that is chosen now; None where none can do any of it.
+        is_fallback: Whether it was taken because another could not.
+    """
+
+    understood: Understood
+    family: FamilyUnderstood | None
+    is_fallback: bool
+
+
+def form_of(sent: Sent) -> Form:
+    """Return the form that a browser sent.
+
+    Raises:
+        InputError: The priority is none.
+    """
+    priority = sent.text("priority") or str(int(Priority.NORMAL))
+    if priority not in {str(int(one)) for one in Priority}:
+        raise InputError(f"priority: {priority[:40]!r} is none")
+    key = sent.text("key")[:64]
+    return Form(
+        text=sent.fields.get("text", "").replace("\r\n", "\n"),
+        files=tuple(file for file in sent.files if file.content or file.name),
+        family=sent.text("family")[:64],
+        fallback=sent.text("fallback")[:64],
+        numbers=tuple(sent.text(name)[:20] for name in NUMBERS),
+        alignment=sent.text("alignment")[:100],
+        templates=sent.text("templates")[:100],
+        project_id=sent.text("project")[:64],
+        priority=int(priority),
+        **({"key": key} if key else {}),
+    )
+
+
+def answer_to(visitor: Visitor, form: Form) -> Answer | None:
+    """Return what is understood of a form; None where it is empty.
+
+    Where the chosen family can do nothing of it, the first that can is taken instead.
+    """
+    if not form.given:
+        return None
+    wish = "" if form.family == form.fallback else form.family
+    understood = _understand(visitor, form, wish or Options().family)
+    is_fallback = False
+    if not understood.accepted and (other := _first_able(understood)) is not None:
+        understood = _understand(visitor, form, other)
+        is_fallback = True
+    chosen = next((one for one in understood.families if one.name == understood.family), None)
+    return Answer(understood, chosen if understood.ok else None, is_fallback)
+
+
+def _understand(visitor: Visitor, form: Form, family: str) -> Understood:
+    try:
+        options = form.options(family)
+    except ItdaError as error:
+        return Understood(family=family, problems=(fault_of(error),))
+    return visitor.services.understanding.understand(form.text, form.files, options)
+
+
+def _first_able(understood: Understood) -> str | None:
+    able = [one for one in understood.families if one.available and one.able]
+    best = max(able, key=lambda one: one.able, default=None)
+    return None if best is None else best.name
+
+
+def submit(visitor: Visitor, form: Form) -> list[JobRecord]:
+    """Queue what a form asks for.
+
+    Raises:
+        ItdaError: It cannot be read, folded or taken; nothing is queued then.
+    """
+    who, services = visitor.who, visitor.services
+    project = who.project(form.project_id or None, "submit")
+    priority = Priority(form.priority)
+    if priority is Priority.URGENT and not who.may(project.id, "manage"):
+        raise ForbiddenError(
+            "priority urgent: is for managers of the project", hint="leave it at normal"
+        )
+    answer = answer_to(visitor, form)
+    if answer is None:
+        raise InputError("there is no record", hint="paste a sequence, or choose a file")
+    family = form.family or answer.understood.family
+    prepared = services.understanding.prepare(
+        form.text, form.files, form.options(family), artefacts=services.artefacts
+    )
+    jobs: list[JobRecord] = services.queue.submit(
+        list(prepared),
+        organisation_id=project.organisation_id,
+        project_id=project.id,
+        user_id=who.user.id,
+        priority=priority,
+        idempotency_key=_key(form, family),
+    )
+    for one in jobs:
+        services.accounts.audit("job.submit", by=who.actor, project_id=project.id, object_id=one.id)
+    return jobs
+
+
+def _key(form: Form, family: str) -> str:
+    """Return a key by which the same form, sent twice, gives the same jobs."""
+    digest = hashlib.sha256()
+    asked = [form.text, family, *form.numbers, form.alignment, form.templates, form.priority]
+    digest.update(json.dumps([form.key, *asked]).encode("utf-8", "surrogatepass"))
+    for file in form.files:
+        digest.update(hashlib.sha256(file.content).digest() + file.name.encode())
+    return f"page-{digest.hexdigest()[:40]}"
+
+
+def sequence_searches() -> list[tuple[str, str]]:
+    """Return what can be searched for alignments: the value of the choice, and its name."""
+    return [
+        (f"{'mmseqs' if one.has_mmseqs else 'hmmer'}:{one.name}", one.name)
+        for one in Databases().list()
+        if one.kind == "sequences"
+    ]
+
+
+def structure_searches() -> list[str]:
+    """Return the databases that templates can be taken from."""
+    return [one.name for one in Databases().list() if one.kind == "structures"]
+
+
+def open_projects(visitor: Visitor) -> Sequence[Project]:
+    """Return the projects that the visitor may submit to."""
+    return [one for one in visitor.who.projects if visitor.who.may(one.id, "submit")]
