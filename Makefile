@@ -88,7 +88,7 @@ $(SERVER_DONE): $(TORCH_DONE) pyproject.toml
 	$(INSTALL) --quiet --editable '.[server]'
 	@touch $@ $(ENGINE_DONE)
 
-$(WEB_DONE): web/package.json web/package-lock.json web/build.mjs
+$(WEB_DONE): web/package.json web/package-lock.json web/build.mjs web/molstar.js
 	@command -v npm >/dev/null || \
 	    { echo "itda: npm was not found; install Node.js 20 or newer. Without it the page shows structures with a simpler viewer." >&2; exit 1; }
 	cd web && npm ci --no-audit --no-fund && node build.mjs

@@ -1,9 +1,9 @@
-// Copies what the page needs of npm packages into the Python package, with licences and a manifest.
+// Puts what the page needs of npm packages into the Python package, with licences and a manifest.
 //
-//   node build.mjs           copy
-//   node build.mjs --check   only compare what is there with the manifest's sums; exit status 1 where it differs
+//   node build.mjs           make the files
+//   node build.mjs --check   only compare what is there with the manifest; exit status 1 where it differs
 //
-// Nothing is bundled or changed, so that anyone can compare the files with those that npm serves.
+// htmx is copied unchanged, Mol* is put into one module by esbuild: see molstar.js.
 
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
@@ -14,44 +14,57 @@ const here = dirname(fileURLToPath(import.meta.url));
 const modules = join(here, "node_modules");
 const target = join(here, "..", "src", "itda", "server", "pages", "static", "vendor");
 
-const FILES = [
+const COPIED = [
   { package: "htmx.org", from: "dist/htmx.min.js", to: "htmx.min.js" },
-  { package: "htmx.org", from: "dist/ext/hx-sse.min.js", to: "hx-sse.min.js" },
   { package: "htmx.org", from: "LICENSE", to: "htmx-LICENSE.txt" },
-  { package: "molstar", from: "build/viewer/molstar.js", to: "molstar.js", built: true },
-  { package: "molstar", from: "build/viewer/molstar.css", to: "molstar.css", built: true },
 ];
-const MOLSTAR_LICENCES = "molstar-LICENSE.txt";
+const BUNDLE = "molstar.js";
+const BUNDLE_LICENCES = "molstar-LICENSE.txt";
 
 const text = (path) => readFileSync(path, "utf8");
 const about = (name) => JSON.parse(text(join(modules, name, "package.json")));
 const sha256 = (path) => createHash("sha256").update(readFileSync(path)).digest("hex");
 
-/** The packages whose code is inside the prebuilt viewer, as its source map names them. */
-function packagesInside(sourceMap) {
-  const names = new Set();
-  for (const source of JSON.parse(text(sourceMap)).sources) {
-    const parts = source.split("node_modules/");
-    if (parts.length < 2) continue;
-    const [first, second] = parts.at(-1).split("/");
-    names.add(first.startsWith("@") ? `${first}/${second}` : first);
-  }
-  return [...names].sort();
+/** Make the module of Mol*; returns the packages whose code is in it. */
+async function bundle() {
+  const { build } = await import("esbuild");
+  const { metafile } = await build({
+    absWorkingDir: here,
+    entryPoints: ["molstar.js"],
+    outfile: join(target, BUNDLE),
+    bundle: true,
+    minify: true,
+    format: "esm",
+    target: "es2022",
+    legalComments: "none",
+    metafile: true,
+    logLevel: "warning",
+  });
+  const [output] = Object.values(metafile.outputs);
+  const inside = Object.keys(output.inputs).filter((path) => path.includes("node_modules/"));
+  return [...new Set(inside.map((path) => {
+    const [first, second] = path.split("node_modules/").at(-1).split("/");
+    return first.startsWith("@") ? `${first}/${second}` : first;
+  }))].sort();
 }
 
 function licenceOf(name) {
   const file = readdirSync(join(modules, name)).find((one) => /^(licen[cs]e|copying)/i.test(one));
+  if (!file) throw new Error(`${name}: has no file of its licence`);
   const { version, license } = about(name);
-  const terms = file ? text(join(modules, name, file)).trim() : `Licence: ${license} (the package has no file of its terms)`;
-  return `${"=".repeat(96)}\n${name} ${version} (${license})\n\n${terms}\n`;
+  return `${"=".repeat(96)}\n${name} ${version} (${license})\n\n${text(join(modules, name, file)).trim()}\n`;
 }
 
-function copy() {
+async function make() {
   mkdirSync(target, { recursive: true });
-  for (const { package: name, from, to } of FILES) copyFileSync(join(modules, name, from), join(target, to));
-  const inside = packagesInside(join(modules, "molstar", "build/viewer/molstar.js.map"));
-  writeFileSync(join(target, MOLSTAR_LICENCES), ["molstar", ...inside].map(licenceOf).join("\n"));
-  const entries = [...FILES, { package: "molstar", from: "LICENSE and those of the packages inside", to: MOLSTAR_LICENCES, built: true }];
+  for (const { package: name, from, to } of COPIED) copyFileSync(join(modules, name, from), join(target, to));
+  const inside = await bundle();
+  writeFileSync(join(target, BUNDLE_LICENCES), inside.map(licenceOf).join("\n"));
+  const entries = [
+    ...COPIED,
+    { package: "molstar", from: `web/molstar.js by esbuild ${about("esbuild").version}`, to: BUNDLE, built: true },
+    { package: "molstar", from: `licences of ${inside.join(", ")}`, to: BUNDLE_LICENCES, built: true },
+  ];
   const manifest = {
     files: Object.fromEntries(entries.map((one) => [one.to, {
       package: one.package,
@@ -77,6 +90,6 @@ if (process.argv.includes("--check")) {
   for (const name of wrong) console.error(`${name}: missing, or not what the manifest says`);
   process.exitCode = wrong.length ? 1 : 0;
 } else {
-  const manifest = copy();
+  const manifest = await make();
   for (const [name, entry] of Object.entries(manifest.files)) console.log(`${name}  ${entry.package} ${entry.version}`);
 }
