@@ -222,10 +222,10 @@ def derived(secret: str, what: str) -> str:
 
 
 def routes(settings: ServerSettings) -> APIRouter:
-    """Return `/auth/oidc`, where a sign-in begins, and `/auth/oidc/callback`, where it ends."""
+    """Return `oidc`, where a sign-in begins, and `oidc/callback`, where it ends, below `/auth/`."""
     assert settings.oidc_issuer is not None
     provider = Provider(settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret)
-    router = APIRouter(prefix="/auth/oidc", include_in_schema=False)
+    router = APIRouter(prefix="/oidc", include_in_schema=False)
 
     @router.get("")
     async def start(request: Request, next: str = "/") -> Response:
