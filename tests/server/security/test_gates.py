@@ -231,7 +231,7 @@ def test_too_many_sign_ins_of_an_address_are_refused(accounts, settings):
     browser = client_of(bare_app(accounts, settings))
     told = {"email": "kim@lab.example", "password": "x"}
     codes = [browser.post("/auth/sign-in", data=told).headers["location"] for _ in range(4)]
-    assert codes == ["/sign-in?error=password"] * 3 + ["/sign-in?error=rate"]
+    assert codes == ["/sign-in?error=wrong"] * 3 + ["/sign-in?error=rate"]
     answer = browser.post("/auth/sign-in", json=told, headers={"Accept": "application/json"})
     assert answer.status_code == 429 and int(answer.headers["retry-after"]) >= 1
     assert browser.get("/auth/link?token=x").headers["location"] == "/sign-in?error=rate"
@@ -250,12 +250,12 @@ def test_too_many_tries_for_an_account_are_refused_from_any_address(accounts, se
     for address in range(7):
         browser = client_of(app, client=(f"192.168.0.{address}", 1))
         codes.append(browser.post("/auth/sign-in", data=told).headers["location"][15:])
-    assert codes == ["password"] * 6 + ["rate"]
+    assert codes == ["wrong"] * 6 + ["rate"]
     browser = client_of(app, client=("192.168.0.9", 1))
     good = {"email": "kim@lab.example", "password": "four words and a dog"}
     assert browser.post("/auth/sign-in", data=good).headers["location"].endswith("rate")
     other = {"email": "lee@lab.example", "password": "x"}
-    assert browser.post("/auth/sign-in", data=other).headers["location"].endswith("password")
+    assert browser.post("/auth/sign-in", data=other).headers["location"].endswith("wrong")
 
 
 def test_requests_of_a_token_are_limited_and_others_are_not(accounts, settings, token):

@@ -73,7 +73,7 @@ def test_an_invited_address_brings_its_projects(accounts, browser, provider):
     invited = accounts.invite("kim@lab.example", project_id=project.id)
     provider.account["email_verified"] = False
     answer = sign_in(browser, provider)
-    assert answer.headers["location"] == "/sign-in?error=oidc-address"
+    assert answer.headers["location"] == "/sign-in?error=account"
     provider.account["email_verified"] = True
     sign_in(browser, provider)
     assert browser.get("/me").json()["projects"] == {project.id: "member"}
@@ -83,14 +83,14 @@ def test_an_invited_address_brings_its_projects(accounts, browser, provider):
 def test_an_account_with_a_password_is_not_taken_over(accounts, browser, provider):
     accounts.users.add("kim@lab.example", password="four words and a dog", is_admin=True)
     answer = sign_in(browser, provider)
-    assert answer.headers["location"] == "/sign-in?error=oidc-address"
+    assert answer.headers["location"] == "/sign-in?error=account"
     assert browser.get("/me").status_code == 401
 
 
 def test_the_address_may_come_from_the_users_endpoint(accounts, browser, provider):
     del provider.account["email"]
     provider.userinfo = {"sub": "somebody else", "email": "lee@lab.example"}
-    assert sign_in(browser, provider).headers["location"] == "/sign-in?error=oidc"
+    assert sign_in(browser, provider).headers["location"] == "/sign-in?error=provider"
     provider.userinfo = {"sub": "subject-1", "email": "lee@lab.example"}
     sign_in(browser, provider)
     assert browser.get("/me").json()["email"] == "lee@lab.example"
@@ -115,7 +115,7 @@ def test_the_address_may_come_from_the_users_endpoint(accounts, browser, provide
 )
 def test_a_token_that_does_not_hold_signs_nobody_in(accounts, browser, provider, twist):
     provider.claims_twist = twist
-    assert sign_in(browser, provider).headers["location"] == "/sign-in?error=oidc"
+    assert sign_in(browser, provider).headers["location"] == "/sign-in?error=provider"
     assert accounts.users.all() == []
     assert "itda_session" not in browser.cookies
 
@@ -129,7 +129,7 @@ def test_a_forged_token_signs_nobody_in(accounts, browser, provider, forger):
         provider.forge = lambda claims: by_hand(claims, "HS256", public)
     else:
         provider.forge = lambda claims: by_hand(claims, "none")
-    assert sign_in(browser, provider).headers["location"] == "/sign-in?error=oidc"
+    assert sign_in(browser, provider).headers["location"] == "/sign-in?error=provider"
     assert accounts.users.all() == []
 
 
@@ -138,15 +138,15 @@ def test_the_answer_belongs_to_the_browser_that_asked(app, browser, provider):
     back = provider.authorise(start.headers["location"])
     other = client_of(app)
     answer = other.get("/auth/oidc/callback", params=back)
-    assert answer.headers["location"] == "/sign-in?error=oidc"
+    assert answer.headers["location"] == "/sign-in?error=provider"
     for twist in ({"state": "x"}, {"state": ""}, {"state": "é"}, {"iss": "https://evil.example"}):
-        assert sign_in(browser, provider, **twist).headers["location"] == "/sign-in?error=oidc"
+        assert sign_in(browser, provider, **twist).headers["location"] == "/sign-in?error=provider"
     answer = sign_in(browser, provider, code="another")
-    assert answer.headers["location"] == "/sign-in?error=oidc"
+    assert answer.headers["location"] == "/sign-in?error=provider"
     answer = sign_in(browser, provider, error="access_denied", code="")
-    assert answer.headers["location"] == "/sign-in?error=oidc-refused"
+    assert answer.headers["location"] == "/sign-in?error=provider"
     answer = sign_in(browser, provider, state="x")
-    assert answer.headers["location"] == "/sign-in?error=oidc"
+    assert answer.headers["location"] == "/sign-in?error=provider"
     assert browser.get("/me").status_code == 401
 
 
@@ -158,7 +158,7 @@ def test_an_answer_works_once(browser, provider):
     browser.cookies.clear()
     browser.cookies.update(kept)
     again = browser.get("/auth/oidc/callback", params=back)
-    assert again.headers["location"] == "/sign-in?error=oidc"
+    assert again.headers["location"] == "/sign-in?error=provider"
 
 
 def test_a_new_key_of_the_provider_is_found(browser, provider, monkeypatch):
@@ -174,9 +174,9 @@ def test_a_provider_that_fails_is_told(accounts, settings, provider):
     provider.metadata_twist = {"issuer": "https://another.example"}
     settings = replace(settings, oidc_issuer=provider.issuer, oidc_client_id=CLIENT_ID)
     browser = client_of(bare_app(accounts, settings))
-    assert browser.get("/auth/oidc").headers["location"] == "/sign-in?error=oidc"
+    assert browser.get("/auth/oidc").headers["location"] == "/sign-in?error=provider"
     provider.metadata_twist = {"token_endpoint": "http://evil.example/token"}
-    assert sign_in(browser, provider).headers["location"] == "/sign-in?error=oidc"
+    assert sign_in(browser, provider).headers["location"] == "/sign-in?error=provider"
     gone = replace(settings, oidc_issuer="http://127.0.0.1:9")
     browser = client_of(bare_app(accounts, gone))
     answer = browser.get("/auth/oidc", headers={"Accept": "application/json"})

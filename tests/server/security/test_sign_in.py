@@ -80,7 +80,7 @@ def test_sessions_expire(browser, kim, clock):
 def test_what_is_wrong_is_not_told(browser, kim):
     wrong = sign_in(browser, password="not the password")
     unknown = sign_in(browser, email="nobody@lab.example")
-    assert wrong.headers["location"] == unknown.headers["location"] == "/sign-in?error=password"
+    assert wrong.headers["location"] == unknown.headers["location"] == "/sign-in?error=wrong"
     told = {"email": "kim@lab.example", "password": "not it at all"}
     first = browser.post("/auth/sign-in", json=told, headers=JSON)
     second = browser.post("/auth/sign-in", json={**told, "email": "x@y.z"}, headers=JSON)
@@ -224,12 +224,12 @@ def test_who_is_signed_in_changes_the_password(browser, kim):
     assert browser.post("/auth/set-password", data=told).headers["location"].endswith("forbidden")
     wrong = {**told, "csrf_token": csrf, "current_password": "not the current one"}
     answer = browser.post("/auth/set-password", data=wrong)
-    assert answer.headers["location"] == "/set-password?error=password"
+    assert answer.headers["location"] == "/set-password?error=wrong"
     before = dict(browser.cookies)
     answer = browser.post("/auth/set-password", data={**told, "csrf_token": csrf})
     assert answer.headers["location"] == "/"
     assert browser.get("/me").status_code == 200 and dict(browser.cookies) != before
-    assert sign_in(client_of(browser.app)).headers["location"] == "/sign-in?error=password"
+    assert sign_in(client_of(browser.app)).headers["location"] == "/sign-in?error=wrong"
     browser.cookies.clear()
     answer = browser.post("/auth/set-password", data=told)
     assert answer.headers["location"] == "/set-password?error=link"

@@ -147,7 +147,9 @@ def refused(
 
 def error_code(error: ItdaError) -> str:
     """Return the code by which a page finds its words for an error."""
-    if isinstance(error, WrongPasswordError | InputError):
+    if isinstance(error, WrongPasswordError):
+        return "wrong"
+    if isinstance(error, InputError):
         return "password"
     if isinstance(error, RateError):
         return "rate"

@@ -254,7 +254,7 @@ def routes(settings: ServerSettings) -> APIRouter:
             if iss and iss != provider.issuer:
                 raise ProviderError("the answer is another provider's")
             if error or not code:
-                raise ForbiddenError("the provider did not sign the user in")
+                raise ProviderError("the provider did not sign the user in")
             user = await run_in_threadpool(_user, request, provider, secret, code)
         except ItdaError as problem:
             answer = _refused(request, problem)
@@ -294,7 +294,5 @@ def _code(error: ItdaError) -> str:
     if isinstance(error, RateError):
         return "rate"
     if isinstance(error, ConflictError):
-        return "oidc-address"
-    if isinstance(error, ForbiddenError):
-        return "oidc-refused"
-    return "oidc"
+        return "account"
+    return "forbidden" if isinstance(error, ForbiddenError) else "provider"
