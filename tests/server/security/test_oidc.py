@@ -44,7 +44,7 @@ def app(accounts, settings, provider):
 
 
 def sign_in(browser, provider, goal="/", **twist):
-    start = browser.get("/auth/oidc", params={"next": goal})
+    start = browser.get("/auth/oidc/start", params={"next": goal})
     assert start.status_code == 303
     back = {**provider.authorise(start.headers["location"]), **twist}
     return browser.get("/auth/oidc/callback", params=back)
@@ -134,7 +134,7 @@ def test_a_forged_token_signs_nobody_in(accounts, browser, provider, forger):
 
 
 def test_the_answer_belongs_to_the_browser_that_asked(app, browser, provider):
-    start = browser.get("/auth/oidc")
+    start = browser.get("/auth/oidc/start")
     back = provider.authorise(start.headers["location"])
     other = client_of(app)
     answer = other.get("/auth/oidc/callback", params=back)
@@ -151,7 +151,7 @@ def test_the_answer_belongs_to_the_browser_that_asked(app, browser, provider):
 
 
 def test_an_answer_works_once(browser, provider):
-    start = browser.get("/auth/oidc")
+    start = browser.get("/auth/oidc/start")
     kept = dict(browser.cookies)
     back = provider.authorise(start.headers["location"])
     assert browser.get("/auth/oidc/callback", params=back).headers["location"] == "/"
@@ -174,12 +174,12 @@ def test_a_provider_that_fails_is_told(accounts, settings, provider):
     provider.metadata_twist = {"issuer": "https://another.example"}
     settings = replace(settings, oidc_issuer=provider.issuer, oidc_client_id=CLIENT_ID)
     browser = client_of(bare_app(accounts, settings))
-    assert browser.get("/auth/oidc").headers["location"] == "/sign-in?error=provider"
+    assert browser.get("/auth/oidc/start").headers["location"] == "/sign-in?error=provider"
     provider.metadata_twist = {"token_endpoint": "http://evil.example/token"}
     assert sign_in(browser, provider).headers["location"] == "/sign-in?error=provider"
     gone = replace(settings, oidc_issuer="http://127.0.0.1:9")
     browser = client_of(bare_app(accounts, gone))
-    answer = browser.get("/auth/oidc", headers={"Accept": "application/json"})
+    answer = browser.get("/auth/oidc/start", headers={"Accept": "application/json"})
     assert answer.status_code == 401 and "does not answer" in answer.json()["detail"]
 
 
@@ -188,7 +188,7 @@ def test_settings_that_are_not_safe_are_refused(accounts, settings):
         Provider("http://idp.example", CLIENT_ID, None)
     with pytest.raises(InputError, match="name for this server"):
         Provider("https://idp.example", None, None)
-    assert client_of(bare_app(accounts, settings)).get("/auth/oidc").status_code == 404
+    assert client_of(bare_app(accounts, settings)).get("/auth/oidc/start").status_code == 404
 
 
 def test_values_made_from_the_secret_differ():

@@ -222,12 +222,12 @@ def derived(secret: str, what: str) -> str:
 
 
 def routes(settings: ServerSettings) -> APIRouter:
-    """Return `oidc`, where a sign-in begins, and `oidc/callback`, where it ends, below `/auth/`."""
+    """Return `oidc/start`, where a sign-in begins, and `oidc/callback`, where it ends, below `/auth/`."""
     assert settings.oidc_issuer is not None
     provider = Provider(settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret)
     router = APIRouter(prefix="/oidc", include_in_schema=False)
 
-    @router.get("")
+    @router.get("/start")
     async def start(request: Request, next: str = "/") -> Response:
         secret = secrets.token_urlsafe(32)
         try:
