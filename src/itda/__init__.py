@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from itda.api import fold
+    from itda.remote.client import Client
 
     __version__: str
 
-__all__ = ["__version__", "fold"]
+__all__ = ["Client", "__version__", "fold"]
 
 
 def __getattr__(name: str) -> object:
@@ -30,4 +31,8 @@ def __getattr__(name: str) -> object:
         from itda.api import fold
 
         return fold
+    if name == "Client":
+        from itda.remote.client import Client
+
+        return Client
     raise AttributeError(f"module 'itda' has no attribute {name!r}")

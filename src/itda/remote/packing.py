@@ -1,0 +1,114 @@
+"""From what a user has to what is sent: text, files, and the files that jobs name."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from itda.errors import InputError
+from itda.job.model import Job
+from itda.job.names import collision_key
+from itda.job.read import read_jobs
+from itda.job.source import guess_format, open_source
+
+FilePart = tuple[str, tuple[str, bytes, str]]
+
+_BINARY = "application/octet-stream"
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What is sent.
+
+    Attributes:
+        text: Of the input; empty where it is a file.
+        files: Parts of a form, as `httpx` takes them.
+    """
+
+    text: str
+    files: list[FilePart]
+
+
+def pack(source: str | Path | Job | Sequence[Job], files: Sequence[Path] = ()) -> Packed:
+    """Return what is sent of an input.
+
+    A job file that names files is read here, so that they can be sent along under plain names;
+    any other input is sent as it is, for the server to read.
+
+    Raises:
+        InputError: A file cannot be read, or a job that names files is wrong.
+    """
+    further: list[FilePart] = [("file", _part(path, path.name)) for path in files]
+    if isinstance(source, str):
+        return Packed(source, further)
+    if isinstance(source, Path):
+        jobs = _jobs_with_files(source)
+        if jobs is None:
+            return Packed("", [("input", _part(source, source.name)), *further])
+        return _packed(jobs, further)
+    return _packed([source] if isinstance(source, Job) else list(source), further)
+
+
+def _jobs_with_files(path: Path) -> Sequence[Job] | None:
+    """Read a job file that names files; None for any other."""
+    with open_source(path) as opened:
+        if guess_format(opened) == "fasta":
+            return None
+    batch = read_jobs(path)
+    for rejected in batch.rejected:
+        if "does not exist" in str(rejected.error):
+            raise rejected.error
+    if not any(True for job in batch.jobs for _ in job.files()):
+        return None
+    for rejected in batch.rejected:
+        raise rejected.error
+    return batch.jobs
+
+
+def _packed(jobs: Sequence[Job], further: list[FilePart]) -> Packed:
+    names: dict[Path, str] = {}
+    taken = {collision_key(part[1][0]) for part in further}
+    for job in jobs:
+        for _, path in job.files():
+            if path not in names:
+                names[path] = _free_name(path.name, taken)
+    parts: list[FilePart] = [("file", _part(path, name)) for path, name in names.items()]
+    documents = [_document(job, {str(path): name for path, name in names.items()}) for job in jobs]
+    return Packed(json.dumps(documents, ensure_ascii=False), [*parts, *further])
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    candidate, number = name, 1
+    while collision_key(candidate) in taken:
+        number += 1
+        candidate = f"{number}_{name}"
+    taken.add(collision_key(candidate))
+    return candidate
+
+
+def _document(job: Job, names: dict[str, str]) -> dict[str, Any]:
+    document = job.to_dict()
+    bodies = [body for entity in document["entities"] for body in entity.values()]
+    templates = [template for body in bodies for template in body.get("templates", ())]
+    for body in (document, *bodies, *templates):
+        for key in ("msa", "paired_msa", "profile", "path", "components"):
+            if body.get(key) in names:
+                body[key] = names[body[key]]
+    return document
+
+
+def _part(path: Path, name: str) -> tuple[str, bytes, str]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"cannot read {path}: {error.strerror or error}", hint="give the path of a file"
+        ) from error
+    # Large alignments are mostly the same letters; what has its own packing is left as it is.
+    if len(content) > 2**20 and path.suffix in (".a3m", ".sto", ".fasta", ".fa"):
+        return f"{name}.gz", gzip.compress(content, 6), _BINARY
+    return name, content, _BINARY

@@ -1,0 +1,201 @@
+"""Requests to a server: retried where that is safe, and every refusal turned into an error."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+import itda
+from itda.remote.errors import UnreachableError, error_of
+from itda.remote.wire import Problem
+
+Answered = TypeVar("Answered", bound=BaseModel)
+
+TRIES = 5
+LONGEST_WAIT_SECONDS = 30.0
+
+_PASSING = frozenset({429, 502, 503, 504})
+_SAFE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+
+
+class Transport:
+    """What a client sends and gets.
+
+    Args:
+        url: Of the server, such as `https://itda.example.org`.
+        token: `itda_…`.
+        timeout: Seconds without a sign of the server.
+        http: Sends requests; one of its own unless told.
+        sleep: Waits so many seconds.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        timeout: float,
+        http: httpx.Client | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._headers = {
+            "Authorization": f"Bearer {token}",
+            "User-Agent": f"itda/{itda.__version__}",
+        }
+        self._timeout = timeout
+        self._sleep = sleep
+        self._http = http or httpx.Client(timeout=timeout, follow_redirects=False)
+        self._owned = http is None
+
+    def close(self) -> None:
+        """Close its connections."""
+        if self._owned:
+            self._http.close()
+
+    def get(self, path: str, answer: type[Answered], **options: Any) -> Answered:
+        """Ask for something, and return it as what it is."""
+        return _as(answer, self.request("GET", path, **options))
+
+    def post(self, path: str, answer: type[Answered], **options: Any) -> Answered:
+        """Send something, and return what became of it."""
+        return _as(answer, self.request("POST", path, **options))
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        again: bool | None = None,
+        headers: dict[str, str] | None = None,
+        **options: Any,
+    ) -> httpx.Response:
+        """Send a request until there is an answer.
+
+        Args:
+            method: Of HTTP.
+            path: Below `/api/v1`, or a whole path of the server.
+            again: Whether it may be sent twice; for methods that change nothing unless told.
+            headers: Beside those of every request.
+            options: Of `httpx`.
+
+        Raises:
+            ItdaError: The server refused it; the class says why.
+            UnreachableError: There is no answer.
+        """
+        again = method in _SAFE if again is None else again
+        for attempt in range(TRIES):
+            last = attempt == TRIES - 1 or not again
+            try:
+                response = self._http.request(
+                    method,
+                    self._address(path),
+                    headers={**self._headers, **(headers or {})},
+                    timeout=self._timeout,
+                    **options,
+                )
+            except httpx.TransportError as error:
+                if last and not (isinstance(error, httpx.ConnectError) and attempt < TRIES - 1):
+                    raise self._unreachable(error) from error
+            except (httpx.InvalidURL, UnicodeError) as error:
+                raise UnreachableError(
+                    f"{self.url}: is no address of a server", hint="such as https://HOST:PORT"
+                ) from error
+            else:
+                if response.status_code not in _PASSING or last or not _passes(response):
+                    return _checked(response, self.url)
+                self._wait(attempt, response.headers.get("retry-after"))
+                continue
+            self._wait(attempt, None)
+        raise AssertionError("the last try returns or raises")
+
+    @contextlib.contextmanager
+    def stream(
+        self, path: str, *, headers: dict[str, str] | None = None, timeout: float | None = None
+    ) -> Iterator[httpx.Response]:
+        """Give an answer that is read while it comes.
+
+        Args:
+            path: As for `request`.
+            headers: Beside those of every request.
+            timeout: Seconds without a sign of the server; the client's own unless told.
+
+        Raises:
+            ItdaError: The server refused it.
+            UnreachableError: There is no answer, or it breaks off.
+        """
+        try:
+            with self._http.stream(
+                "GET",
+                self._address(path),
+                headers={**self._headers, **(headers or {})},
+                timeout=self._timeout if timeout is None else timeout,
+            ) as response:
+                if response.status_code >= 300:
+                    response.read()
+                    _checked(response, self.url)
+                yield response
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
+    def wait(self, attempt: int) -> None:
+        """Wait before the next try."""
+        self._wait(attempt, None)
+
+    def _address(self, path: str) -> str:
+        return self.url + (path if path.startswith("/api/") else f"/api/v1{path}")
+
+    def _wait(self, attempt: int, told: str | None) -> None:
+        seconds = 0.5 * 2**attempt * random.uniform(0.5, 1.0)
+        if told is not None:
+            with contextlib.suppress(ValueError):
+                seconds = max(seconds, float(told))
+        self._sleep(min(LONGEST_WAIT_SECONDS, seconds))
+
+    def _unreachable(self, error: Exception) -> UnreachableError:
+        said = " ".join(str(error).split()) or type(error).__name__
+        return UnreachableError(
+            f"{self.url}: cannot be reached: {said}",
+            hint="see that the server runs, and that the address is right",
+        )
+
+
+def _passes(response: httpx.Response) -> bool:
+    """Whether waiting a little may help: not where a quota is used up."""
+    return "QuotaError" not in response.text
+
+
+def _checked(response: httpx.Response, url: str) -> httpx.Response:
+    if response.is_success or response.status_code == 304:
+        return response
+    if response.is_redirect:
+        raise UnreachableError(
+            f"{url}: leads to {response.headers.get('location', 'nowhere')}",
+            hint="log in with that address",
+            status=response.status_code,
+        )
+    try:
+        problem = Problem.model_validate_json(response.content)
+    except ValidationError:
+        raise UnreachableError(
+            f"{url}: answers {response.status_code}, and not as an Itda server does",
+            hint="see that the address is right, and what stands between",
+            status=response.status_code,
+        ) from None
+    raise error_of(problem)
+
+
+def _as(answer: type[Answered], response: httpx.Response) -> Answered:
+    try:
+        return answer.model_validate_json(response.content)
+    except ValidationError as error:
+        raise UnreachableError(
+            f"{response.request.url}: the answer is none that is known here",
+            hint="see that the address is right; a newer Itda may be needed here",
+        ) from error

@@ -1,0 +1,121 @@
+"""Routes of what was used: by month, project and user, also as CSV for a report."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from itda.errors import InputError
+from itda.remote.wire import Usage, UsageView
+from itda.server.rest.common import ProjectFilter, Reader, problems, readable_projects
+from itda.server.rest.jobs import Service
+from itda.server.security.identity import Identity
+from itda.server.services import Services
+
+CSV = "text/csv"
+
+Start = Annotated[
+    datetime.date | None,
+    Query(description="The first day, in UTC; the first of this month unless told."),
+]
+End = Annotated[
+    datetime.date | None,
+    Query(description="The first day that is not counted; tomorrow unless told."),
+]
+Everyone = Annotated[bool, Query(description="All projects of the server, for its administrators.")]
+
+router = APIRouter(tags=["account"])
+
+
+@router.get("/usage", response_model=Usage, responses=problems(404), summary="What was used")
+def usage(
+    who: Reader,
+    services: Service,
+    project: ProjectFilter = None,
+    start: Start = None,
+    end: End = None,
+    everyone: Everyone = False,
+) -> Usage:
+    """Give device hours by month, project, user and kind of device.
+
+    Every attempt counts in the month in which it ended, the failed and cancelled ones too.
+    """
+    projects, first, last = _asked(services, who, project, start, end, everyone)
+    lines = services.queue.usage(projects, _seconds(first), _seconds(last))
+    return Usage(start=first, end=last, lines=tuple(map(_view, lines)))
+
+
+@router.get(
+    "/usage.csv",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "A line for each month, project, user and kind of device.",
+            "content": {CSV: {"schema": {"type": "string"}}},
+        },
+        **problems(404),
+    },
+    summary="What was used, as CSV",
+)
+def usage_csv(
+    who: Reader,
+    services: Service,
+    project: ProjectFilter = None,
+    start: Start = None,
+    end: End = None,
+    everyone: Everyone = False,
+) -> Response:
+    """Give the same as CSV, for spreadsheets and reports."""
+    projects, first, last = _asked(services, who, project, start, end, everyone)
+    text = services.queue.usage_csv(projects, _seconds(first), _seconds(last))
+    name = f"itda-usage-{first}-{last}.csv"
+    return Response(
+        text,
+        media_type=f"{CSV}; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+def _asked(
+    services: Services,
+    who: Identity,
+    project: str | None,
+    start: datetime.date | None,
+    end: datetime.date | None,
+    everyone: bool,
+) -> tuple[list[str], datetime.date, datetime.date]:
+    if everyone:
+        who.check_admin()
+        projects = [one.id for one in services.accounts.projects.all()]
+        projects = [key for key in projects if project in (None, key)]
+    else:
+        projects = readable_projects(who, project)
+    today = datetime.datetime.fromtimestamp(services.clock(), datetime.UTC).date()
+    first = start or today.replace(day=1)
+    last = end or max(today, first) + datetime.timedelta(days=1)
+    if not datetime.date(1970, 1, 1) <= first < last <= datetime.date(9998, 12, 31):
+        raise InputError(
+            f"from {first} to {last} is no span of days", hint="`start` comes before `end`"
+        )
+    return projects, first, last
+
+
+def _seconds(day: datetime.date) -> float:
+    return datetime.datetime(day.year, day.month, day.day, tzinfo=datetime.UTC).timestamp()
+
+
+def _view(line: Any) -> UsageView:
+    return UsageView(
+        month=line.month,
+        organisation=line.organisation,
+        project=line.project_id,
+        project_name=line.project,
+        user=line.user_id,
+        user_name=line.user,
+        device_kind=line.device_kind,
+        jobs=line.jobs,
+        attempts=line.attempts,
+        device_hours=line.device_seconds / 3600,
+    )
