@@ -23,6 +23,13 @@ TRANSLATIONS = Path(__file__).parent / "translations"
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 _UNITS = ("byte", "kilobyte", "megabyte", "gigabyte", "terabyte")
 
+_SYMBOLS = {
+    "duration-second": "s",
+    "duration-minute": "min",
+    "duration-hour": "h",
+}
+"""Of units that Babel's English abbreviates as no scientist does."""
+
 
 def mark(message: str) -> str:
     """Return a message as it is; its presence tells the extraction to translate it."""
@@ -140,6 +147,8 @@ class Language:
         return " ".join(parts)
 
     def _unit(self, value: float, unit: str, digits: int = 0) -> str:
+        if self.code == "en" and unit in _SYMBOLS:
+            return f"{self.number(value, digits)} {_SYMBOLS[unit]}"
         pattern = "#,##0" + ("." + "0" * digits if digits else "")
         return str(
             units.format_unit(value, unit, length="short", format=pattern, locale=self.locale)
@@ -147,10 +156,19 @@ class Language:
 
 
 def read_catalogue(code: str) -> Mapping[str, str | tuple[str, ...]]:
-    """Return the messages of a language; of the source's, none."""
-    path = TRANSLATIONS / code / "LC_MESSAGES" / "itda.po"
-    if not path.is_file():
-        return {}
+    """Return the messages of a language; of the source's, none.
+
+    Files such as `translations/result.ko.po` add to the catalogue; what that has itself stays.
+    """
+    messages: dict[str, str | tuple[str, ...]] = {}
+    catalogue = TRANSLATIONS / code / "LC_MESSAGES" / "itda.po"
+    for path in (*sorted(TRANSLATIONS.glob(f"*.{code}.po")), catalogue):
+        if path.is_file():
+            messages.update(_read_messages(path, code))
+    return messages
+
+
+def _read_messages(path: Path, code: str) -> dict[str, str | tuple[str, ...]]:
     with path.open("rb") as file:
         catalogue = pofile.read_po(file, locale=code)
     messages: dict[str, str | tuple[str, ...]] = {}

@@ -222,9 +222,7 @@ def routes(services: Services, authorise: Authorise | None = None) -> APIRouter:
         return Response(content, media_type="application/octet-stream", headers=headers)
 
     @router.get("/jobs/{job_id}/result/structure.cif")
-    def structure(
-        request: Request, sample: Rank = 0, job: Any = allowed
-    ) -> Response:
+    def structure(request: Request, sample: Rank = 0, job: Any = allowed) -> Response:
         files = _files(services, job)
         kind = files.structure_kind(sample)
         tag = f'"{files.record(kind).digest}"'

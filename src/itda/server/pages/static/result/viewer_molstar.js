@@ -59,6 +59,7 @@ export class MolstarViewer {
     const canvas = document.createElement("canvas");
     box.replaceChildren(canvas);
     if (!(await viewer.plugin.initViewerAsync(canvas, box))) throw new Error("no WebGL");
+    viewer.plugin.canvas3d.setProps({ camera: { helper: { axes: { name: "off", params: {} } } } });
     viewer.plugin.representation.structure.themes.colorThemeRegistry.add(THEME_PROVIDER);
     viewer.style = "cartoon";
     viewer.#listen(tell);
