@@ -9,6 +9,7 @@ import pytest
 
 from itda.server.accounts.sessions import SESSION_SECONDS
 from itda.server.security.origin import own_path
+from itda.server.settings import Limits
 
 from .bare import bare_app, client_of
 
@@ -116,6 +117,35 @@ def test_a_form_carries_the_token_in_a_field(browser, kim):
     assert query.status_code == 403
     as_file = browser.post("/change", files={"csrf_token": ("x", csrf.encode())})
     assert as_file.status_code == 403
+
+
+def test_a_form_that_is_broken_is_refused_by_name(browser, kim):
+    sign_in(browser)
+    multipart = "multipart/form-data; boundary=x"
+    for kind, body in (
+        (multipart, b"nonsense"),
+        (multipart, b"--x\r\nContent-Disposition: form-data\r\n\r\n"),
+        ("multipart/form-data", b"x"),
+        (
+            multipart + "; charset=nothing",
+            b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n\xff\r\n--x--',
+        ),
+        ("application/x-www-form-urlencoded", b"%ff=%00&\xff"),
+    ):
+        for path in ("/change", "/auth/sign-in", "/auth/set-password", "/auth/sign-out"):
+            sent = {"Content-Type": kind, "Accept": "application/json"}
+            answer = browser.post(path, content=body, headers=sent)
+            assert 400 <= answer.status_code < 500, (kind, body, path, answer.text)
+
+
+def test_a_long_text_in_a_form_is_taken(accounts, settings, kim):
+    settings = replace(settings, limits=Limits(body_bytes=4 * 2**20))
+    browser = client_of(bare_app(accounts, settings))
+    sign_in(browser)
+    csrf = browser.get("/me").json()["csrf"]
+    parts = {"csrf_token": (None, csrf), "text": (None, "x" * 3 * 2**20)}
+    answer = browser.post("/change", files=parts)
+    assert answer.status_code == 200 and len(answer.json()["fields"]["text"]) == 3 * 2**20
 
 
 def test_the_token_of_another_session_is_refused(app, kim):

@@ -23,6 +23,7 @@ from itda.server.accounts.sessions import SESSION_SECONDS
 from itda.server.errors import ForbiddenError, RateError, UnauthenticatedError
 from itda.server.security.address import client_address
 from itda.server.security.cookies import SESSION_COOKIE, clear_cookie, read_cookie, set_cookie
+from itda.server.security.forms import FORMS, media_type, read_form
 from itda.server.security.identity import Identity, identity
 from itda.server.security.limits import limits_of
 from itda.server.security.origin import own_path, refuse_other_origin
@@ -206,15 +207,15 @@ async def _change_password(request: Request, told: Mapping[str, str]) -> User:
 
 async def _fields(request: Request) -> dict[str, str]:
     """Return the fields of a form, or of a JSON object."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = media_type(request)
     items: Any = {}
     if kind == "application/json":
         try:
             items = await request.json()
         except ValueError:
             raise InputError("the request is no JSON") from None
-    elif kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        items = dict(await request.form())
+    elif kind in FORMS:
+        items = dict(await read_form(request))
     if not isinstance(items, dict):
         raise InputError("the request is no JSON object")
     return {key: value for key, value in items.items() if isinstance(value, str)}

@@ -13,7 +13,6 @@ With a cookie, a request that changes something must carry the session's CSRF to
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from itda.server.accounts.records import SCOPES, Actor, Project, Role, Session, 
 from itda.server.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from itda.server.security.address import client_address
 from itda.server.security.cookies import SESSION_COOKIE, read_cookie
+from itda.server.security.forms import FORMS, media_type, read_form
 from itda.server.security.limits import limits_of
 from itda.server.security.origin import refuse_other_origin
 
@@ -285,11 +285,8 @@ def _identity(known: Known, address: str | None) -> Identity:
 async def _check_csrf(request: Request, session: Session) -> None:
     refuse_other_origin(request)
     told = request.headers.get("x-csrf-token")
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if told is None and kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        with contextlib.suppress(RuntimeError):  # read already
-            await request.body()  # kept, so that the route can read it too
-        value = (await request.form()).get("csrf_token")
+    if told is None and media_type(request) in FORMS:
+        value = (await read_form(request)).get("csrf_token")
         told = value if isinstance(value, str) else None
     if told is None or not secrets.compare_digest(
         told.encode("utf-8", "replace"), session.csrf_token.encode()

@@ -222,7 +222,7 @@ def derived(secret: str, what: str) -> str:
 
 
 def routes(settings: ServerSettings) -> APIRouter:
-    """Return `oidc/start`, where a sign-in begins, and `oidc/callback`, where it ends, below `/auth/`."""
+    """Return `oidc/start`, where a sign-in begins, and `oidc/callback`, where it ends."""
     assert settings.oidc_issuer is not None
     provider = Provider(settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret)
     router = APIRouter(prefix="/oidc", include_in_schema=False)
