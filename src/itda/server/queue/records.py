@@ -199,3 +199,97 @@ class Page:
     jobs: tuple[JobRecord, ...]
     next_before: str | None
     total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewWorker:
+    """A worker that begins.
+
+    Attributes:
+        host: Name of its machine.
+        process: Its number there.
+        executor: How it runs work.
+        device_kind: `cpu` or `gpu`.
+        device: The device, for people.
+        memory_bytes: Of the device.
+    """
+
+    host: str
+    process: int
+    executor: str
+    device_kind: str
+    device: str
+    memory_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerRecord(NewWorker):
+    """A worker as the books have it; its state is `active`, `draining` or `gone`."""
+
+    id: str
+    started_at: float
+    heartbeat_at: float
+    state: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UsageLine:
+    """What one user used in one project, on one kind of device, in one month.
+
+    Attributes:
+        month: `2026-11`, in UTC; an attempt belongs to the month in which it ended.
+        organisation: Name of the organisation.
+        project_id: Key of the project.
+        project: Its name.
+        user_id: Key of the user.
+        user: The user's e-mail address.
+        device_kind: `cpu` or `gpu`.
+        device_seconds: Seconds that devices were held.
+        attempts: How often a job was begun.
+        done: Jobs that were folded.
+        failed: Jobs that failed, those set aside included.
+        cancelled: Jobs that were cancelled while they ran.
+    """
+
+    month: str
+    organisation: str
+    project_id: str
+    project: str
+    user_id: str
+    user: str
+    device_kind: str
+    device_seconds: float
+    attempts: int
+    done: int
+    failed: int
+    cancelled: int
+
+    @property
+    def jobs(self) -> int:
+        """Jobs that ended."""
+        return self.done + self.failed + self.cancelled
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quota:
+    """How much may be used in a day or a month; see the table `quotas`."""
+
+    id: str
+    level: str
+    owner_id: str
+    device_kind: str
+    device_seconds: float
+    period: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuotaStatus(Quota):
+    """A quota and what is used of it.
+
+    Attributes:
+        used_seconds: Of the books in this period, and what runs now.
+        renews_at: When the next period begins, in seconds since 1970.
+    """
+
+    used_seconds: float
+    renews_at: float

@@ -335,7 +335,6 @@ def upgrade() -> None:
         sa.Column("finished_at", sa.Double(), nullable=False),
         sa.Column("device_seconds", sa.Double(), nullable=False),
         sa.Column("outcome", sa.String(length=16), nullable=False),
-        sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_ledger_job_id")),
         sa.PrimaryKeyConstraint("lease_id", name=op.f("pk_ledger")),
     )
     with op.batch_alter_table("ledger", schema=None) as batch_op:

@@ -1,0 +1,109 @@
+"""What can be read of jobs: one, many, their stages, events and files, and when one begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, func, or_, select
+
+from itda.server.database.tables import events, job_files, jobs, leases, stages, workers
+from itda.server.queue.records import (
+    EventRecord,
+    FileRecord,
+    JobRecord,
+    Page,
+    StageRecord,
+    State,
+)
+from itda.server.queue.rows import COLUMNS, file_record, job_record
+
+
+def page_of_jobs(
+    connection: Connection,
+    project_ids: Sequence[str] | None,
+    *,
+    states: Sequence[State],
+    text: str,
+    before: str | None,
+    limit: int,
+) -> Page:
+    """Return some jobs, newest first, and how many there are in all."""
+    wanted = select(*COLUMNS)
+    if project_ids is not None:
+        wanted = wanted.where(jobs.c.project_id.in_(list(project_ids)))
+    if states:
+        wanted = wanted.where(jobs.c.state.in_([state.value for state in states]))
+    if text:
+        escaped = text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        wanted = wanted.where(
+            or_(
+                func.lower(jobs.c.name).like(f"%{escaped}%", escape="\\"),
+                jobs.c.family == text.lower(),
+                jobs.c.id == text.lower(),
+            )
+        )
+    total = connection.execute(select(func.count()).select_from(wanted.subquery())).scalar_one()
+    if before is not None:
+        wanted = wanted.where(jobs.c.id < before)
+    rows = connection.execute(wanted.order_by(jobs.c.id.desc()).limit(limit + 1)).all()
+    shown = tuple(job_record(row) for row in rows[:limit])
+    more = len(rows) > limit and bool(shown)
+    return Page(jobs=shown, next_before=shown[-1].id if more else None, total=total)
+
+
+def stages_of(connection: Connection, job_id: str) -> list[StageRecord]:
+    """Return the stages of a job in their order."""
+    fields = tuple(StageRecord.__dataclass_fields__)
+    query = select(*(stages.c[name] for name in fields)).where(stages.c.job_id == job_id)
+    rows = connection.execute(query.order_by(stages.c.position, stages.c.name))
+    return [StageRecord(**row._mapping) for row in rows]
+
+
+def events_of(connection: Connection, job_id: str, after: int, limit: int) -> list[EventRecord]:
+    """Return what happened to a job after an event, oldest first."""
+    query = select(events).where(events.c.job_id == job_id, events.c.id > after)
+    rows = connection.execute(query.order_by(events.c.id).limit(limit))
+    return [EventRecord(**row._mapping) for row in rows]
+
+
+def files_of(connection: Connection, job_id: str, direction: str) -> list[FileRecord]:
+    """Return the files of a job."""
+    query = select(job_files).where(
+        job_files.c.job_id == job_id, job_files.c.direction == direction
+    )
+    return [file_record(row) for row in connection.execute(query.order_by(job_files.c.kind))]
+
+
+def work_ahead(connection: Connection, job: JobRecord | None) -> tuple[int, float]:
+    """Return how many jobs wait before one, and their seconds; all of them for None."""
+    query = select(func.count(), func.coalesce(func.sum(jobs.c.need_seconds), 0.0)).where(
+        jobs.c.state == State.QUEUED.value
+    )
+    if job is not None:
+        earlier = (jobs.c.created_at < job.created_at) | (
+            (jobs.c.created_at == job.created_at) & (jobs.c.id < job.id)
+        )
+        same = (jobs.c.priority == int(job.priority)) & earlier
+        query = query.where((jobs.c.priority < int(job.priority)) | same)
+    count, seconds = connection.execute(query).one()
+    return int(count), float(seconds)
+
+
+def seconds_running(connection: Connection, now: float) -> float:
+    """Return the seconds that jobs under way are still predicted to take."""
+    query = select(jobs.c.need_seconds, leases.c.claimed_at).join(
+        leases, leases.c.job_id == jobs.c.id
+    )
+    rows = connection.execute(query).all()
+    return float(sum(max(0.0, row.need_seconds - (now - row.claimed_at)) for row in rows))
+
+
+def count_workers(connection: Connection, device_kind: str, alive_since: float) -> int:
+    """Return how many workers can take a job of a kind."""
+    kinds = ("gpu",) if device_kind == "gpu" else ("cpu", "gpu")
+    query = select(func.count()).where(
+        workers.c.state == "active",
+        workers.c.heartbeat_at >= alive_since,
+        workers.c.device_kind.in_(kinds),
+    )
+    return int(connection.execute(query).scalar_one())

@@ -1,0 +1,169 @@
+"""Quotas: how many device seconds an organisation, a project or a user may hold in a period."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, case, delete, func, insert, select
+
+from itda.errors import InputError
+from itda.server.database.tables import jobs, leases, ledger, new_id, quotas, workers
+from itda.server.errors import QuotaError
+from itda.server.queue.records import Quota, QuotaStatus
+from itda.server.queue.shares import LEVELS, Owner
+
+PERIODS = ("day", "month")
+_OF_LEDGER = {
+    "organisation": ledger.c.organisation_id,
+    "project": ledger.c.project_id,
+    "user": ledger.c.user_id,
+}
+_OF_JOBS = {
+    "organisation": jobs.c.organisation_id,
+    "project": jobs.c.project_id,
+    "user": jobs.c.user_id,
+}
+
+
+def period_of(now: float, period: str) -> tuple[float, float]:
+    """Return beginning and end of the day or month in UTC that a time is in."""
+    today = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    if period == "day":
+        return today.timestamp(), (today + timedelta(days=1)).timestamp()
+    first = today.replace(day=1)
+    following = (first + timedelta(days=32)).replace(day=1)
+    return first.timestamp(), following.timestamp()
+
+
+def set_quota(
+    connection: Connection,
+    level: str,
+    owner_id: str,
+    device_kind: str,
+    device_seconds: float | None,
+    period: str,
+) -> None:
+    """Set a quota; None lifts it.
+
+    Raises:
+        InputError: There is no such level or period, or the seconds are negative.
+    """
+    if level not in LEVELS or period not in PERIODS or device_kind not in ("cpu", "gpu"):
+        raise InputError(
+            f"quota of a {level} on {device_kind} for a {period}: there is no such quota",
+            hint=f"levels are {', '.join(LEVELS)}; devices cpu, gpu; periods day, month",
+        )
+    if device_seconds is not None and not 0 <= device_seconds < float("inf"):
+        raise InputError("a quota is at least 0", hint="leave it out to lift the quota")
+    same = (quotas.c.level == level) & (quotas.c.owner_id == owner_id)
+    same &= (quotas.c.device_kind == device_kind) & (quotas.c.period == period)
+    connection.execute(delete(quotas).where(same))
+    if device_seconds is not None:
+        connection.execute(
+            insert(quotas).values(
+                id=new_id(),
+                level=level,
+                owner_id=owner_id,
+                device_kind=device_kind,
+                device_seconds=device_seconds,
+                period=period,
+            )
+        )
+
+
+def all_quotas(connection: Connection) -> list[Quota]:
+    """Return every quota."""
+    rows = connection.execute(select(quotas).order_by(quotas.c.level, quotas.c.id))
+    return [Quota(**row._mapping) for row in rows]
+
+
+def statuses(connection: Connection, owner: Owner, now: float) -> list[QuotaStatus]:
+    """Return the quotas that hold for an owner, with what is used of each."""
+    mine = dict(owner.keys) | {"user": owner.user_id}
+    rows = connection.execute(select(quotas).where(quotas.c.owner_id.in_(mine.values())))
+    return [
+        _status(connection, Quota(**row._mapping), now)
+        for row in rows
+        if mine[row.level] == row.owner_id
+    ]
+
+
+def refuse_used_up(
+    connection: Connection, owner: Owner, device_kind: str, seconds: float, now: float
+) -> None:
+    """Refuse a job of so many seconds whose owner has used up a quota, or that is above one.
+
+    Raises:
+        QuotaError: With the time at which the quota begins anew.
+    """
+    for one in statuses(connection, owner, now):
+        if one.device_kind != device_kind:
+            continue
+        if seconds > one.device_seconds:
+            raise QuotaError(
+                f"a job of {_hours(seconds)} {device_kind} hours is above the {one.level}'s quota "
+                f"of {_hours(one.device_seconds)} a {one.period}",
+                hint="ask for fewer samples or seeds, or ask an administrator for a larger quota",
+            )
+        if one.used_seconds >= one.device_seconds:
+            raise QuotaError(
+                f"the {one.level}'s quota of {_hours(one.device_seconds)} {device_kind} hours a "
+                f"{one.period} is used up ({_hours(one.used_seconds)} used)",
+                hint=f"it renews on {datetime.fromtimestamp(one.renews_at, UTC):%Y-%m-%d %H:%M} "
+                "UTC, or an administrator can raise it",
+                renews_at=one.renews_at,
+            )
+
+
+class Rooms:
+    """What quotas leave to owners within one claim."""
+
+    def __init__(self, connection: Connection, now: float) -> None:
+        self._connection = connection
+        self._now = now
+        self._any = connection.execute(select(quotas.c.id).limit(1)).first() is not None
+
+    def left(self, owner: Owner, device_kind: str) -> float:
+        """Return the device seconds that an owner may still begin."""
+        if not self._any:
+            return float("inf")
+        return min(
+            (
+                one.device_seconds - one.used_seconds
+                for one in statuses(self._connection, owner, self._now)
+                if one.device_kind == device_kind
+            ),
+            default=float("inf"),
+        )
+
+
+def _status(connection: Connection, quota: Quota, now: float) -> QuotaStatus:
+    begins, ends = period_of(now, quota.period)
+    used = connection.execute(
+        select(func.coalesce(func.sum(ledger.c.device_seconds), 0.0)).where(
+            _OF_LEDGER[quota.level] == quota.owner_id,
+            ledger.c.device_kind == quota.device_kind,
+            ledger.c.finished_at >= begins,
+            ledger.c.finished_at < ends,
+        )
+    ).scalar_one()
+    elapsed = now - leases.c.claimed_at
+    longer = case((elapsed > jobs.c.need_seconds, elapsed), else_=jobs.c.need_seconds)
+    running = connection.execute(
+        select(func.coalesce(func.sum(longer), 0.0))
+        .select_from(
+            leases.join(jobs, jobs.c.id == leases.c.job_id).join(
+                workers, workers.c.id == leases.c.worker_id
+            )
+        )
+        .where(_OF_JOBS[quota.level] == quota.owner_id, workers.c.device_kind == quota.device_kind)
+    ).scalar_one()
+    return QuotaStatus(
+        **{name: getattr(quota, name) for name in Quota.__dataclass_fields__},
+        used_seconds=float(used) + float(running),
+        renews_at=ends,
+    )
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:.4g}"
