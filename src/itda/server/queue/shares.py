@@ -111,8 +111,8 @@ def _weights(connection: Connection, owners: list[Owner]) -> Mapping[tuple[str, 
             weights[level, row.id] = row.weight
     wanted = {owner.project_id for owner in owners}
     query = select(members.c.project_id, members.c.user_id, members.c.weight)
-    for row in connection.execute(query.where(members.c.project_id.in_(wanted))):
-        weights["user", f"{row.project_id}:{row.user_id}"] = row.weight
+    for member in connection.execute(query.where(members.c.project_id.in_(wanted))):
+        weights["user", f"{member.project_id}:{member.user_id}"] = member.weight
     return {key: max(weight, 1e-9) for key, weight in weights.items()}
 
 
