@@ -27,10 +27,17 @@ SET_ASIDE = "SetAside"
 
 @dataclass(frozen=True)
 class Held:
-    """A lease that is held, and its job, both locked."""
+    """A lease that is held, and its job, both locked.
+
+    Attributes:
+        lease: The lease's row.
+        job: The job.
+        device_seconds: How long the device worked for it; None for as long as the lease was held.
+    """
 
     lease: Row[Any]
     job: JobRecord
+    device_seconds: float | None = None
 
 
 def hold(connection: Connection, lease_id: str) -> Held | None:
@@ -227,7 +234,7 @@ def _end(
 
 def _leave(connection: Connection, held: Held, outcome: str, until: float) -> None:
     connection.execute(delete(leases).where(leases.c.lease_id == held.lease.lease_id))
-    write_line(connection, held.job, held.lease, outcome, until)
+    write_line(connection, held.job, held.lease, outcome, until, device_seconds=held.device_seconds)
 
 
 def expired(connection: Connection, now: float) -> list[str]:

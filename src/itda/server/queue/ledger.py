@@ -27,6 +27,8 @@ def write_line(
     lease: Row[tuple[object, ...]],
     outcome: str,
     now: float,
+    *,
+    device_seconds: float | None = None,
 ) -> None:
     """Write down an attempt that ended, and charge its owner.
 
@@ -36,11 +38,13 @@ def write_line(
         lease: Its row.
         outcome: One of `OUTCOMES`.
         now: When the device was free again.
+        device_seconds: How long it worked for this job, where several shared it; None for all the
+            time that the lease was held.
     """
     worker = connection.execute(
         select(workers.c.device_kind, workers.c.device).where(workers.c.id == lease.worker_id)
     ).one_or_none()
-    seconds = max(0.0, now - lease.claimed_at)
+    seconds = max(0.0, now - lease.claimed_at) if device_seconds is None else device_seconds
     connection.execute(
         insert(ledger).values(
             lease_id=lease.lease_id,

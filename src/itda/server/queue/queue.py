@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
@@ -250,39 +251,62 @@ class Queue:
             claim.lease_id, lambda c, held, now: leases.write_events(c, held, told, now)
         )
 
-    def finish(self, claim: Claim, files: Sequence[FileRecord], summary: Mapping[str, Any]) -> bool:
+    def finish(
+        self,
+        claim: Claim,
+        files: Sequence[FileRecord],
+        summary: Mapping[str, Any],
+        *,
+        device_seconds: float | None = None,
+    ) -> bool:
         """End a job with its result; False, and nothing, where the lease is lost.
 
         Args:
             claim: Under which it was done.
             files: Of the result; they are in the artefact folder already.
             summary: `residues`, `mean_plddt`, `ptm`, `samples`, `cached`, `seconds`.
+            device_seconds: How long the device worked for it, where several jobs shared it; None
+                for as long as the lease was held. The same in `fail`, `stopped` and `crashed`.
         """
         return self._with_lease(
-            claim.lease_id, lambda c, held, now: leases.end_done(c, held, files, summary, now)
+            claim.lease_id,
+            lambda c, held, now: leases.end_done(c, held, files, summary, now),
+            device_seconds,
         )
 
-    def fail(self, claim: Claim, error: Mapping[str, str]) -> bool:
+    def fail(
+        self, claim: Claim, error: Mapping[str, str], *, device_seconds: float | None = None
+    ) -> bool:
         """End a job with `kind`, `problem` and `hint`; False where the lease is lost."""
         return self._with_lease(
-            claim.lease_id, lambda c, held, now: leases.end_failed(c, held, error, now)
+            claim.lease_id,
+            lambda c, held, now: leases.end_failed(c, held, error, now),
+            device_seconds,
         )
 
-    def stopped(self, claim: Claim, *, wait_seconds: float = 0.0, reason: str = "") -> bool:
+    def stopped(
+        self,
+        claim: Claim,
+        *,
+        wait_seconds: float = 0.0,
+        reason: str = "",
+        device_seconds: float | None = None,
+    ) -> bool:
         """Give a job back that was stopped, or end it where it was to be cancelled.
 
         Args:
             claim: Under which it ran.
             wait_seconds: How long nobody is to take it.
             reason: Why, for people.
+            device_seconds: See `finish`.
         """
 
         def end(connection: Connection, held: leases.Held, now: float) -> None:
             leases.give_back(connection, held, now, wait_seconds=wait_seconds, reason=reason)
 
-        return self._with_lease(claim.lease_id, end)
+        return self._with_lease(claim.lease_id, end, device_seconds)
 
-    def crashed(self, claim: Claim, log: str) -> bool:
+    def crashed(self, claim: Claim, log: str, *, device_seconds: float | None = None) -> bool:
         """Give a job back whose worker died, or set it aside after too many deaths."""
 
         def end(connection: Connection, held: leases.Held, now: float) -> None:
@@ -290,7 +314,7 @@ class Queue:
                 connection, held, log, now, most_crashes=self._most_crashes, until=now
             )
 
-        return self._with_lease(claim.lease_id, end)
+        return self._with_lease(claim.lease_id, end, device_seconds)
 
     def reap(self) -> int:
         """Give back the jobs of workers that fell silent, and return how many there were."""
@@ -332,13 +356,16 @@ class Queue:
         )
 
     def _with_lease(
-        self, lease_id: str, do: Callable[[Connection, leases.Held, float], None]
+        self,
+        lease_id: str,
+        do: Callable[[Connection, leases.Held, float], None],
+        device_seconds: float | None = None,
     ) -> bool:
         with self._database.write() as connection:
             held = leases.hold(connection, lease_id)
             if held is None:
                 return False
-            do(connection, held, self._clock())
+            do(connection, replace(held, device_seconds=device_seconds), self._clock())
             return True
 
     # Readers -------------------------------------------------------------------------------------
