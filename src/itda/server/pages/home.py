@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from itda.errors import ItdaError
 from itda.remote.wire import UBIQUITIN
 from itda.server.pages import submission
-from itda.server.pages.job import input_text
+from itda.server.pages.job import input_text, readable
 from itda.server.pages.submission import Answer, Form, answer_to, form_of
 from itda.server.pages.view import View
 from itda.server.pages.visitors import AVisitor, Visitor, WhatWasSent, go_to
@@ -33,8 +33,7 @@ def home(visitor: AVisitor, example: str = "", like: str = "", project: str = ""
     if example == "ubiquitin":
         form = dataclasses.replace(form, text=EXAMPLE)
     elif like:
-        job = visitor.services.queue.job(like)
-        visitor.who.check(job.project_id, "read")
+        job = readable(visitor, like)
         form = dataclasses.replace(form, text=input_text(job), family=job.family)
     return _whole(visitor, form)
 

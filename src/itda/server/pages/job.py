@@ -100,10 +100,11 @@ def readable(visitor: Visitor, job_id: str) -> JobRecord:
     Raises:
         NotFoundError: There is none, or it belongs to a project that is not the visitor's.
     """
-    job: JobRecord = visitor.services.queue.job(job_id)
     try:
+        job: JobRecord = visitor.services.queue.job(job_id)
         visitor.who.check(job.project_id, "read")
     except NotFoundError:
+        # One sentence for both, or it would tell which jobs others have.
         raise NotFoundError("there is no such job") from None
     return job
 

@@ -60,11 +60,16 @@ def result_context(services: Services, job: JobRecord) -> dict[str, Any]:
         return {"result": {"problem": str(error), "downloads": []}}
 
 
+def has_molstar() -> bool:
+    """Whether `make web` has put Mol* into the package."""
+    return (statics.FOLDER / "vendor" / "molstar.js").is_file()
+
+
 def _view(files: ResultFiles, job: JobRecord) -> dict[str, Any]:
     confidence = files.confidence
     ranking = confidence["ranking"]
     base = f"/jobs/{job.id}/result"
-    molstar = (statics.FOLDER / "vendor" / "molstar.js").is_file()
+    molstar = has_molstar()
     residues = len(confidence["plddt"])
     return {
         "problem": None,
@@ -254,7 +259,14 @@ def _authorise() -> Authorise:
     def readable(
         request: Request, job_id: str, asker: Annotated[Identity, Depends(identity)]
     ) -> JobRecord:
-        job = request.app.state.services.queue.job(job_id)
+        # One sentence for both, or it would tell which jobs others have.
+        nothing = NotFoundError(f"there is no job {job_id}")
+        try:
+            job = request.app.state.services.queue.job(job_id)
+        except NotFoundError:
+            raise nothing from None
+        if job.project_id not in asker.project_ids:
+            raise nothing
         asker.check(job.project_id, "read")
         return job
 
