@@ -33,6 +33,7 @@ from itda.structure.prediction import Prediction, Provenance
 
 UBIQUITIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"
 EXAMPLE = Path(__file__).parents[2] / "src" / "itda" / "data" / "examples" / "1ubq.cif"
+KINDS = {".confidence.json": "confidence", ".pae.npz": "pae", ".html": "report"}
 PAGE = """{% extends "base.html" %}{% block title %}{{ name }}{% endblock %}
 {% block main %}<h1>{{ name }}</h1>{% include "result/view.html" %}{% endblock %}"""
 
@@ -115,11 +116,7 @@ def write(folder: Path, name: str, predictions: list[Prediction]) -> Path:
 
 
 def kind_of(path: Path) -> str:
-    for ending, kind in (
-        (".confidence.json", "confidence"),
-        (".pae.npz", "pae"),
-        (".html", "report"),
-    ):
+    for ending, kind in KINDS.items():
         if path.name.endswith(ending):
             return kind
     stem, _, rank = path.stem.rpartition("_sample_")

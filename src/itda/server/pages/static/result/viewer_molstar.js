@@ -4,7 +4,8 @@ import { bandOf, colourNumber, pieces, residueIndex, residueKey } from "./core.j
 
 // Mol* itself is large and may be missing, so that it is imported when it is wanted.
 const THEME = "itda-plddt";
-const STYLES = { cartoon: "polymer-and-ligand", sticks: "atomic-detail", surface: "molecular-surface" };
+const STYLES = { cartoon: "cartoon", sticks: "ball-and-stick", surface: "molecular-surface" };
+const BESIDE = ["ligand", "branched", "ion", "lipid"];
 const NO_SCORE = 0xaaaaaa;
 
 /** The colour of an atom, or of a bond by its first atom. */
@@ -79,7 +80,11 @@ export class MolstarViewer {
     this.structure = await plugin.builders.structure.createStructure(model, { name: "model", params: {} });
     await this.#represent();
     if (before) plugin.canvas3d.camera.setState(before, 0);
-    else plugin.managers.camera.reset(undefined, 0);
+    else {
+      // The box may have grown since the canvas was made.
+      plugin.handleResize();
+      plugin.managers.camera.reset(undefined, 0);
+    }
   }
 
   async draw(style) {
@@ -88,10 +93,14 @@ export class MolstarViewer {
   }
 
   async #represent() {
-    const { plugin } = this;
-    const components = plugin.managers.structure.hierarchy.current.structures[0]?.components ?? [];
-    if (components.length) await plugin.managers.structure.hierarchy.remove(components.map((component) => component), false);
-    await plugin.builders.structure.representation.applyPreset(this.structure, STYLES[this.style], { theme: { globalName: THEME } });
+    const { builders, managers } = this.plugin;
+    const drawn = managers.structure.hierarchy.current.structures[0]?.components ?? [];
+    if (drawn.length) await managers.structure.hierarchy.remove(drawn, false);
+    for (const kind of ["polymer", ...BESIDE]) {
+      const part = await builders.structure.tryCreateComponentStatic(this.structure, kind);
+      const type = kind === "polymer" ? STYLES[this.style] : "ball-and-stick";
+      if (part) await builders.structure.representation.addRepresentation(part, { type, color: THEME });
+    }
   }
 
   #lociOf(stretches) {
