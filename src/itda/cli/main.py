@@ -27,6 +27,7 @@ COMMANDS = {
     "fold": "itda.cli.fold:fold",
     "plan": "itda.cli.plan:plan",
     "serve": "itda.cli.serve:serve",
+    "worker": "itda.cli.worker:worker",
     "remote": "itda.cli.remote:app",
     "compare": "itda.cli.compare:compare",
     "models": "itda.cli.models:models",
