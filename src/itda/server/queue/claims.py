@@ -57,8 +57,9 @@ def _oldest_of(
     room = rooms.left(owner, capacity.device_kind)
     if room <= 0:
         return []
-    if room < float("inf"):
-        query = query.where(jobs.c.need_seconds <= room)
+    most_seconds = min(room, capacity.seconds)
+    if most_seconds < float("inf"):
+        query = query.where(jobs.c.need_seconds <= most_seconds)
     query = locked(query.limit(capacity.jobs), connection, skip=True)
     chosen: list[JobRecord] = []
     for row in connection.execute(query):

@@ -143,11 +143,13 @@ class Capacity:
         device_kind: `cpu` or `gpu`; a worker with a GPU takes jobs of both kinds.
         memory_bytes: Free on that device.
         jobs: Most jobs to claim.
+        seconds: Only jobs that are predicted to take no more.
     """
 
     device_kind: str = "cpu"
     memory_bytes: int = 2**62
     jobs: int = 1
+    seconds: float = float("inf")
 
 
 @dataclass(frozen=True, kw_only=True)
