@@ -278,7 +278,7 @@ def usage(
         for line in found.lines:
             typer.echo(
                 f"{line.month}  {line.project_name}  {line.user_name}  {line.device_kind}  "
-                f"{line.jobs} jobs  {line.device_hours:.3f} h"
+                f"{line.done} done, {line.failed} failed  {line.device_hours:.3f} h"
             )
         if not found.lines:
             typer.echo(f"nothing from {found.start} to {found.end}")

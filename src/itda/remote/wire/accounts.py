@@ -224,10 +224,14 @@ class UsageView(Answer):
     user: Key
     user_name: str
     device_kind: str
-    jobs: int
-    """Ended in this month."""
+    done: int
+    """Jobs that were folded."""
+    failed: int
+    """Jobs that failed."""
+    cancelled: int
+    """Jobs that were cancelled while they ran."""
     attempts: int
-    """Times that a worker had one."""
+    """How often a worker began one."""
     device_hours: float
     """Of all attempts."""
 
@@ -370,11 +374,12 @@ class QuotaView(Answer):
     """A quota."""
 
     id: Key
-    level: Literal["organisation", "project", "user"]
+    level: Annotated[str, Field(examples=["project"])]
+    """`organisation`, `project` or `user`."""
     owner: Key
-    device_kind: DeviceKindName
+    device_kind: Annotated[str, Field(examples=["gpu"])]
     device_hours: float
-    period: Literal["day", "month"]
+    period: Annotated[str, Field(examples=["month"])]
 
 
 class Quotas(Answer):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Any
 
 from itda.remote.wire import (
     AuditView,
@@ -26,6 +25,7 @@ from itda.server.accounts.records import (
     Token,
     User,
 )
+from itda.server.queue.records import QuotaStatus as QuotaRecord
 from itda.server.rest.common import moment, moment_or_none
 
 
@@ -61,7 +61,7 @@ def token_view(token: Token) -> TokenView:
     )
 
 
-def my_project(project: Project, role: Role, quotas: Iterable[Any]) -> MyProject:
+def my_project(project: Project, role: Role, quotas: Iterable[QuotaRecord]) -> MyProject:
     """Return a project as its member sees it."""
     return MyProject(
         id=project.id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 
@@ -30,6 +30,7 @@ from itda.remote.wire import (
     WorkerView,
 )
 from itda.remote.wire.base import LARGEST_NUMBER
+from itda.server.queue.records import Quota, WorkerRecord
 from itda.server.rest.accounts_views import (
     audit_view,
     organisation_view,
@@ -290,7 +291,7 @@ def _link(request: Request, services: Services, token: str) -> str:
     return f"{address}/auth/link?token={token}"
 
 
-def _quota(quota: Any) -> QuotaView:
+def _quota(quota: Quota) -> QuotaView:
     return QuotaView(
         id=quota.id,
         level=quota.level,
@@ -301,7 +302,7 @@ def _quota(quota: Any) -> QuotaView:
     )
 
 
-def _worker(worker: Any) -> WorkerView:
+def _worker(worker: WorkerRecord) -> WorkerView:
     return WorkerView(
         id=worker.id,
         host=worker.host,

@@ -99,9 +99,14 @@ def job_for(services: Services, who: Identity, job_id: str, action: Action) -> J
         NotFoundError: There is none, or the asker may not know of it.
         ForbiddenError: The asker may read it, but not do that.
     """
-    job: JobRecord = services.queue.job(job_id)
+    # One sentence for both, or it would tell which jobs others have.
+    nothing = NotFoundError(f"there is no job {job_id}")
+    try:
+        job: JobRecord = services.queue.job(job_id)
+    except NotFoundError:
+        raise nothing from None
     if job.project_id not in who.project_ids:
-        raise NotFoundError(f"there is no job {job_id}")
+        raise nothing
     if action == "submit" and job.user_id != who.user.id:
         action = "manage"
     who.check(job.project_id, action)

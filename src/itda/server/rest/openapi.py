@@ -56,6 +56,9 @@ def _made(app: FastAPI) -> dict[str, Any]:
         tags=TAGS,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
+    found["paths"] = {
+        path: item for path, item in found["paths"].items() if path.startswith(PREFIX)
+    }
     schemas = found.setdefault("components", {}).setdefault("schemas", {})
     for model in (Problem, FieldProblem, Submission, PlanRequest):
         schema = model.model_json_schema(ref_template=_REFERENCE)

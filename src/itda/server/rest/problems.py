@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from itda.errors import ItdaError, OutputError
 from itda.remote.wire import FieldProblem, Problem
@@ -73,6 +74,8 @@ def problem_of(error: Exception, request: Request) -> tuple[Problem, dict[str, s
         error = BodyError(field_problems(error.errors()))
     if isinstance(error, HTTPException):
         headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(_methods(request))
         status = HTTPStatus(error.status_code)
         return _problem("about:blank", status, _detail(status, error), "", path), headers
     if not isinstance(error, ItdaError):
@@ -152,6 +155,18 @@ def _problem(kind: str, status: HTTPStatus, detail: str, hint: str, path: str) -
         hint=_printable(hint)[:_SHOWN_TEXT],
         instance=_printable(path)[:_SHOWN_TEXT],
     )
+
+
+def _methods(request: Request) -> list[str]:
+    """Return what an address takes: the framework names the methods of one route alone."""
+    return [
+        method
+        for method in ("DELETE", "GET", "PATCH", "POST", "PUT")
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
 
 
 def _detail(status: HTTPStatus, error: HTTPException) -> str:

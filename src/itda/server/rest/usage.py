@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
 from itda.errors import InputError
 from itda.remote.wire import Usage, UsageView
+from itda.server.queue.records import UsageLine
 from itda.server.rest.common import ProjectFilter, Reader, problems, readable_projects
 from itda.server.rest.jobs import Service
 from itda.server.security.identity import Identity
 from itda.server.services import Services
 
 CSV = "text/csv"
+
+_FIRST, _LAST = datetime.date(1970, 1, 1), datetime.date(9998, 12, 31)
 
 Start = Annotated[
     datetime.date | None,
@@ -94,8 +97,8 @@ def _asked(
         projects = readable_projects(who, project)
     today = datetime.datetime.fromtimestamp(services.clock(), datetime.UTC).date()
     first = start or today.replace(day=1)
-    last = end or max(today, first) + datetime.timedelta(days=1)
-    if not datetime.date(1970, 1, 1) <= first < last <= datetime.date(9998, 12, 31):
+    last = end or max(today, min(first, _LAST)) + datetime.timedelta(days=1)
+    if not _FIRST <= first < last <= _LAST:
         raise InputError(
             f"from {first} to {last} is no span of days", hint="`start` comes before `end`"
         )
@@ -106,7 +109,7 @@ def _seconds(day: datetime.date) -> float:
     return datetime.datetime(day.year, day.month, day.day, tzinfo=datetime.UTC).timestamp()
 
 
-def _view(line: Any) -> UsageView:
+def _view(line: UsageLine) -> UsageView:
     return UsageView(
         month=line.month,
         organisation=line.organisation,
@@ -115,7 +118,9 @@ def _view(line: Any) -> UsageView:
         user=line.user_id,
         user_name=line.user,
         device_kind=line.device_kind,
-        jobs=line.jobs,
+        done=line.done,
+        failed=line.failed,
+        cancelled=line.cancelled,
         attempts=line.attempts,
         device_hours=line.device_seconds / 3600,
     )
