@@ -137,7 +137,7 @@ async def soak(server: Server, minutes: float, rate: float) -> dict[str, Any]:
         # The link opens a session; a token is made with it for the REST interface.
         page = await client.get(server.link)
         page.raise_for_status()
-        csrf = re.search(r'name="csrf[-_]token" content="([^"]+)"', page.text)
+        csrf = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
         assert csrf is not None, "the page has no CSRF token"
         made = await client.post(
             "/api/v1/tokens",
