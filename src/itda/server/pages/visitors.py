@@ -12,6 +12,7 @@ from starlette.datastructures import UploadFile
 
 from itda.server.errors import ForbiddenError
 from itda.server.pages.view import View, view_of
+from itda.server.security.forms import read_form
 from itda.server.security.identity import Identity, identity, optional_identity
 from itda.server.understand import Upload
 
@@ -86,7 +87,7 @@ async def passer_by(request: Request) -> View:
 
 async def sent(request: Request) -> Sent:
     """Return what a form brought."""
-    form = await request.form()
+    form = await read_form(request)
     fields: dict[str, str] = {}
     files: list[Upload] = []
     for name, value in form.multi_items():
