@@ -1,0 +1,1 @@
+"""Processes that are killed at random, and books that have to be right afterwards."""
