@@ -32,6 +32,7 @@ from itda.server.security.headers import SecurityHeaders
 from itda.structure.prediction import Prediction, Provenance
 
 UBIQUITIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"
+COUNT = len(UBIQUITIN)
 EXAMPLE = Path(__file__).parents[2] / "src" / "itda" / "data" / "examples" / "1ubq.cif"
 KINDS = {".confidence.json": "confidence", ".pae.npz": "pae", ".html": "report"}
 PAGE = """{% extends "base.html" %}{% block title %}{{ name }}{% endblock %}

@@ -1,4 +1,4 @@
-"""The view of a result in a browser: drawn, linked both ways, readable for everybody, on its own."""
+"""The view of a result in a browser: drawn, linked both ways, for everybody, and on its own."""
 
 from __future__ import annotations
 
@@ -15,27 +15,20 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from itda.server.pages import result as pages_result
 
-from .result_harness import Folders, make_app, prediction, serving, ubiquitin, write
+from .result_harness import COUNT, Folders, make_app, prediction, serving, ubiquitin, write
 
 NEEDED = bool(os.environ.get("ITDA_TEST_BROWSER"))
 """Where it is set, tests fail that find no browser or no Mol*; else they are skipped."""
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
+    "--headless", "--no-sandbox", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
     "--ignore-gpu-blocklist",
-]
+]  # fmt: skip
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-COUNT = 76
+
 
 needs_molstar = pytest.mark.skipif(
     not NEEDED and not pages_result.has_molstar(), reason="`make web` was not run"
@@ -76,7 +69,7 @@ class Opened:
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server with a single chain, a complex of three samples, and one without PAE."""
+    """The address of a server with one chain, a complex of three samples, and one without PAE."""
     folder = tmp_path_factory.mktemp("results")
     complex_of = [
         prediction(("A", "B"), seed=seed, apart=apart, loss=loss)

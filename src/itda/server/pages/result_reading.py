@@ -22,6 +22,12 @@ USABLE_PAE_ANGSTROM = 10.0
 TRUSTED_IPTM, DOUBTFUL_IPTM = 0.8, 0.6
 """Above, confident; below the second, likely wrong: EMBL-EBI training, AlphaFold (2024)."""
 
+MOST_WITHIN = 0.95
+"""Share of bonds or angles within tolerance that is not remarked upon; a choice of this page."""
+
+MANY_CLASHES = 10.0
+"""For each 1,000 atoms, from which on clashes are called a fault; a choice of this page."""
+
 MOST_NAMED = 5
 
 
@@ -197,29 +203,29 @@ def validity_sentences(report: Mapping[str, Any]) -> list[Sentence]:
         _faults(
             [*report["d_residues"], *report["wrong_side_chain_chirality"]],
             mark("Handedness: every centre that was checked has the right hand."),
-            mark("Handedness: wrong at {count}: {names}."),
+            mark("Handedness: wrong at {count}: {names}"),
         ),
         _faults(
             report["flat_centres"],
             mark("No centre is nearly flat."),
-            mark("Nearly flat centres, which have no clear hand: {count}: {names}."),
+            mark("Nearly flat centres, which have no clear hand: {count}: {names}"),
         ),
         _faults(
             peptides["twisted"],
             mark("Peptide bonds: all are flat."),
-            mark("Peptide bonds: twisted after {count} residues: {names}."),
+            mark("Peptide bonds: twisted after {count} residues: {names}"),
         ),
         _faults(
             peptides["cis_other"],
             mark("Peptide bonds: none is cis but before proline."),
-            mark("Peptide bonds: cis, not before proline, which is rare: {count}: {names}."),
+            mark("Peptide bonds: cis, not before proline, which is rare: {count}: {names}"),
             "fair",
         ),
         _clashes(report),
         _faults(
             [f"{gap['before']} – {gap['after']}" for gap in report["chain_breaks"]],
             mark("Chains: unbroken."),
-            mark("Chains: broken at {count} places: {names}."),
+            mark("Chains: broken at {count} places: {names}"),
         ),
     ]
     for key, text in _UNCHECKED.items():
@@ -229,9 +235,9 @@ def validity_sentences(report: Mapping[str, Any]) -> list[Sentence]:
 
 
 _UNCHECKED = {
-    "not_finite": mark("Residues with a coordinate that is no number: {count}: {names}."),
-    "chirality_unchecked": mark("Hand not checked, because atoms are missing: {count}: {names}."),
-    "skipped": mark("Not checked: {count}: {names}."),
+    "not_finite": mark("Residues with a coordinate that is no number: {count}: {names}"),
+    "chirality_unchecked": mark("Hand not checked, because atoms are missing: {count}: {names}"),
+    "skipped": mark("Not checked: {count}: {names}"),
 }
 
 
@@ -239,7 +245,7 @@ def _within(measured: Mapping[str, Any], text: str) -> Sentence:
     share = measured["within_tolerance"]
     # Floored, so that only what is whole is 100 %.
     shown = f"{int(share * 1000 + 1e-9) / 10:.1f} %"
-    state: State = "good" if share >= 0.99 else "fair" if share >= 0.95 else "poor"
+    state: State = "good" if share >= MOST_WITHIN else "fair"
     return Sentence(text, {"share": shown, "count": f"{measured['count']:,}"}, state)
 
 
@@ -257,9 +263,9 @@ def _clashes(report: Mapping[str, Any]) -> Sentence:
     names = _named([f"{one['first']} – {one['second']}" for one in report["clashes"]])
     score = report["clash_score"]
     return Sentence(
-        mark("Clashing pairs of atoms: {count} ({score} for each 1,000 atoms): {names}."),
+        mark("Clashing pairs of atoms: {count} ({score} for each 1,000 atoms): {names}"),
         {"count": f"{count:,}", "score": f"{score:,.1f}", "names": names},
-        "fair" if score < 5 else "poor",
+        "fair" if score < MANY_CLASHES else "poor",
     )
 
 
