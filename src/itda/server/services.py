@@ -61,6 +61,7 @@ def open_services(settings: ServerSettings, *, clock: Callable[[], float] = time
         clock=clock,
         lease_seconds=settings.lease_seconds,
         most_crashes=settings.most_crashes,
+        most_queued=settings.limits.queued_jobs,
     )
     return Services(
         settings=settings,
