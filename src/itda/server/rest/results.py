@@ -56,12 +56,15 @@ router = APIRouter(tags=["results"])
 
 
 def _content(*media_types: str) -> dict[int | str, dict[str, Any]]:
-    binary = {"schema": {"type": "string", "contentMediaType": BINARY}}
-    return {
-        200: {"description": "The file.", "content": dict.fromkeys(media_types, binary)},
-        **_RANGE,
-        **problems(404),
+    content = {
+        kind: {
+            "schema": {"type": "object"}
+            if kind == MEDIA_TYPES[".json"]
+            else {"type": "string", "contentMediaType": kind}
+        }
+        for kind in media_types
     }
+    return {200: {"description": "The file.", "content": content}, **_RANGE, **problems(404)}
 
 
 @router.get(
