@@ -262,7 +262,7 @@ def _authorise() -> Authorise:
         # One sentence for both, or it would tell which jobs others have.
         nothing = NotFoundError(f"there is no job {job_id}")
         try:
-            job = request.app.state.services.queue.job(job_id)
+            job: JobRecord = request.app.state.services.queue.job(job_id)
         except NotFoundError:
             raise nothing from None
         if job.project_id not in asker.project_ids:

@@ -111,7 +111,7 @@ def pairs_of(chain_pairs: Sequence[Mapping[str, Any]] | None) -> list[Pair]:
         chain_pairs: As the confidence file has them, both directions.
     """
     found = {(one["aligned_on"], one["scored"]): one for one in chain_pairs or ()}
-    pairs = []
+    pairs: list[Pair] = []
     for (first, second), one in found.items():
         other = found.get((second, first), {})
         if any((pair.first, pair.second) == (second, first) for pair in pairs):
