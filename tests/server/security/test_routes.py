@@ -17,7 +17,7 @@ from fastapi.testclient import TestClient
 from starlette.routing import Mount, Route
 
 from .bare import bearer, client_of
-from .world import MARKS, SEQUENCE, World, make_world
+from .world import MARKS, NAME, SEQUENCE, World, make_world
 
 API = "/api/v1"
 
@@ -375,6 +375,58 @@ def test_what_is_anothers_is_as_what_is_not(world):
         assert theirs.text.replace(world.job.id, "0" * 32) == nobodys.text, route
         seen += 1
     assert seen > 12
+
+
+def test_a_query_leads_to_no_other_project(world):
+    project, job = world.project.id, world.job.id
+    paths = {
+        f"{API}/jobs?project={project}": 404,
+        f"{API}/jobs?before={'f' * 32}&limit=200": 200,
+        f"{API}/jobs?text=canary": 200,
+        f"{API}/usage?project={project}": 404,
+        f"{API}/usage.csv?project={project}": 404,
+        f"{API}/usage?everyone=true": 403,
+        f"{API}/usage.csv?everyone=true": 403,
+        f"{API}/admin/audit?project={project}": 403,
+        f"{API}/jobs/{job}/files?direction=input": 404,
+        f"{API}/jobs/{job}/structure?rank=0": 404,
+    }
+    client, headers = client_of(world.app), bearer(world.tokens["other"])
+    for path, status in paths.items():
+        answer = client.get(path, headers=headers)
+        check_unmarked(path, answer)
+        assert answer.status_code == status, (path, answer.text)
+    stream = {**headers, "Accept": "text/event-stream", "Last-Event-ID": "0"}
+    answer = client.get(f"{API}/jobs/{job}/events", headers=stream)
+    assert answer.status_code == 404
+    browser = world.browser("bob")
+    for path in (f"/jobs?project={project}", f"/?like={job}", f"/usage?project={project}"):
+        answer = browser.get(path, headers={"Accept": "text/html"})
+        check_unmarked(path, answer)
+        assert answer.status_code == (404 if "usage" not in path else 200), path
+    for path in (f"/?project={project}", "/jobs?q=canary", f"/jobs?before={'f' * 32}"):
+        answer = browser.get(path, headers={"Accept": "text/html"})
+        told = answer.text.lower().replace('value="canary"', "").replace("q=canary", "")
+        assert answer.status_code == 200, path
+        assert not any(mark in told for mark in MARKS), path
+
+
+def test_an_idempotency_key_of_another_project_gives_nothing(world):
+    client = client_of(world.app)
+    told = {"input": f">{NAME}\n{SEQUENCE}\n", "family": "mini", "priority": "background"}
+    sent = {"Idempotency-Key": "the-same"}
+    mine = {**told, "project": world.project.id}
+    first = client.post(f"{API}/jobs", json=mine, headers={**bearer(world.tokens["full"]), **sent})
+    other = {**told, "project": world.other.id}
+    second = client.post(
+        f"{API}/jobs", json=other, headers={**bearer(world.tokens["other"]), **sent}
+    )
+    assert first.status_code == second.status_code == 201
+    made = {one["id"] for answer in (first, second) for one in answer.json()["jobs"]}
+    assert len(made) == 2
+    for job_id in made:
+        world.services.queue.cancel(job_id)
+        world.services.queue.remove(job_id)
 
 
 def test_a_read_only_token_changes_nothing(world):

@@ -95,12 +95,12 @@ class World:
         )
 
 
-def make_world(database_url: str, folder: Path) -> World:
+def make_world(database_url: str, folder: Path, **limits: int) -> World:
     clock = Clock()
     settings = ServerSettings(
         home=folder,
         database_url=database_url,
-        limits=Limits(sign_ins_per_minute=100_000, requests_per_minute=1_000_000),
+        limits=Limits(sign_ins_per_minute=100_000, requests_per_minute=1_000_000, **limits),
     )
     settings.artefact_folder.mkdir(parents=True)
     services = open_services(settings, clock=clock)

@@ -245,6 +245,11 @@ class _Reader:
         """Return what a file holds once decompressed, and count it against the limit."""
         if content.startswith(_GZIP):
             content = _decompressed(name, content, self.left)
+        if content.startswith(_GZIP):
+            # What reads it next would decompress it again, without counting.
+            raise InputError(
+                f"{shown(name)} is compressed twice with gzip", hint="decompress it once"
+            )
         self.left -= len(content)
         if self.left < 0:
             raise TooLargeError(

@@ -398,13 +398,23 @@ def _nothing_left(failed: dict[int, ItdaError]) -> ItdaError:
 
 def _unread(record: Unread) -> RecordUnderstood:
     return RecordUnderstood(
-        index=record.index, file=record.file, name=record.name, error=fault_of(record.error)
+        index=record.index,
+        file=record.file,
+        name=_plain(record.name),
+        error=fault_of(record.error),
     )
 
 
 def _rejected(record: ReadJob | Unread, error: ItdaError) -> RecordUnderstood:
     name = record.name if isinstance(record, Unread) else record.job.name
-    return RecordUnderstood(index=record.index, file=record.file, name=name, error=fault_of(error))
+    return RecordUnderstood(
+        index=record.index, file=record.file, name=_plain(name), error=fault_of(error)
+    )
+
+
+def _plain(name: str) -> str:
+    """Return the name of a record that was refused, perhaps for its name, as it can be sent."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in name[:200])
 
 
 def _told(one: Priced) -> RecordUnderstood:
