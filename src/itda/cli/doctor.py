@@ -38,6 +38,10 @@ OPTIONAL_PACKAGES = {
     "pyhmmer": ("pyhmmer", "search", "searches with HMMER"),
     "zstandard": ("zstandard", "search", "databases from .zst files"),
     "huggingface_hub": ("huggingface-hub", "engine", "weights from the Hugging Face hub"),
+    "fastapi": ("fastapi", "server", "the web page and REST, `itda serve`"),
+    "psycopg": ("psycopg", "cluster", "PostgreSQL behind the server"),
+    "ray": ("ray", "cluster", "work on a Ray cluster"),
+    "authlib": ("Authlib", "oidc", "accounts of an identity provider"),
     "flash_abb": ("flash-abb", "antibody", "the weights of flashabb"),
 }
 """By import name: the package, the extra that brings it, and what it is for."""
