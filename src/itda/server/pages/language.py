@@ -197,7 +197,7 @@ def choose_code(*wishes: str | None, accepted: str = "") -> str:
     'ko'
     """
     for wish in wishes:
-        if wish in LANGUAGES:
+        if wish is not None and wish in LANGUAGES:
             return wish
     preferred = [code for code, quality in _accepted(accepted) if quality > 0]
     return str(negotiate_locale(preferred, LANGUAGES, sep="-") or SOURCE)
