@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -31,6 +31,9 @@ log = logging.getLogger("itda.worker")
 
 CHILD: Sequence[str] | None = None
 """What starts a process that folds; None for the usual one."""
+
+RAY_SETUP: Callable[[], None] | None = None
+"""Called in each process of a Ray cluster before its first work."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +136,11 @@ def _executor(settings: ServerSettings, options: Options) -> Executor:
         from itda.cluster.ray import RayExecutor
 
         return RayExecutor(
-            options.ray, home=settings.home, slots=options.jobs, cores=options.threads or 1
+            options.ray,
+            home=settings.home,
+            slots=options.jobs,
+            cores=options.threads or 1,
+            setup=RAY_SETUP,
         )
     return Processes(
         options.jobs,

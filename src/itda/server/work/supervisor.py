@@ -244,7 +244,7 @@ def options_of(cluster_url: str) -> list[str] | None:
         return ["--jobs", rest]
     if cluster_url == "ray":
         return ["--ray", "local"]
-    if cluster_url == "auto" or (kind and rest):
+    if cluster_url == "auto" or (kind not in ("", "local") and rest):
         return ["--ray", cluster_url]
     raise InputError(
         f"cluster {cluster_url!r}: there is no such place",

@@ -8,6 +8,7 @@ disk, ends the worker or a job; it tries again, and says so in its log.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 import threading
@@ -55,6 +56,7 @@ class Worker:
         batch: Most small jobs that share a process at a time.
         grace_seconds: How long stages may go on once it is told to stop.
         idle_seconds: How often it looks for jobs where there are none.
+        pause_seconds: How long it takes nothing after it could not work; longer each time.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Worker:
         batch: int = 16,
         grace_seconds: float = 20.0,
         idle_seconds: float = 0.5,
+        pause_seconds: float = 1.0,
     ) -> None:
         self.queue = queue
         self.artefacts = artefacts
@@ -86,7 +89,7 @@ class Worker:
         self._beats: list[Beat] = []
         self._draining = False
         self._look_at = 0.0
-        self._pause = Pause()
+        self._pause = Pause(pause_seconds)
         self._wake = threading.Event()
         self._ended = threading.Event()
         # Plain values: a signal may come while the main thread holds the lock of an event.
@@ -152,7 +155,7 @@ class Worker:
         try:
             free_bytes = self.executor.free_bytes()
             while len(groups) < self._free_slots:
-                claimed = self._claim(free_bytes, 1)
+                claimed = self._claim(free_bytes)
                 if not claimed:
                     self._look_at = time.monotonic() + self._idle_seconds
                     break
@@ -172,15 +175,19 @@ class Worker:
             return
         # The work needs as much memory as the largest of its jobs.
         most = min(group[0].claim.job.need_bytes for group in small)
-        for index, held in enumerate(self._claim(most, len(small) * (self._batch - 1))):
-            if self._is_small(held):
-                small[index % len(small)].append(held)
-            else:
+        more = self._claim(most, len(small) * (self._batch - 1), seconds=SMALL_SECONDS)
+        for index, held in enumerate(more):
+            if held.alone:
                 self._parked.append(held)
+            else:
+                small[index % len(small)].append(held)
 
-    def _claim(self, memory_bytes: int, jobs: int) -> list[Held]:
+    def _claim(self, memory_bytes: int, jobs: int = 1, *, seconds: float = math.inf) -> list[Held]:
         capacity = Capacity(
-            device_kind=self.executor.device_kind, memory_bytes=max(0, memory_bytes), jobs=jobs
+            device_kind=self.executor.device_kind,
+            memory_bytes=max(0, memory_bytes),
+            jobs=jobs,
+            seconds=seconds,
         )
         claims = self.queue.claim(self._worker_id, capacity)
         held = [Held(claim, self.folder / claim.lease_id) for claim in claims]
@@ -367,7 +374,7 @@ class Worker:
         self._end(held, Stopped(hindrance=hindrance))
 
     def _hindered(self, problem: str) -> None:
-        log.warning("%s; takes jobs again in %.0f s", problem, self._pause.lengthen())
+        log.warning("%s; takes jobs again in %.1f s", problem, self._pause.lengthen())
 
     def _end(self, held: Held, outcome: Outcome, files: Sequence[FileRecord] = ()) -> None:
         try:
