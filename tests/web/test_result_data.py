@@ -17,6 +17,7 @@ from itda.server.pages import statics
 from itda.server.pages.result import result_context
 from itda.server.pages.result_files import PAE_STEP_ANGSTROM, pae_map, squares_of
 from itda.server.pages.result_reading import (
+    best_pairs,
     fold,
     overall,
     pairs_of,
@@ -157,6 +158,9 @@ def test_each_pair_of_chains_is_told_once() -> None:
     assert [(pair.first, pair.second) for pair in pairs] == [("A", "B"), ("A", "C"), ("B", "C")]
     assert (pairs[0].forth, pairs[0].back) == (1.5, 2.5)
     assert pairs_of(None) == []
+    assert best_pairs(pairs, 3) == pairs
+    # The errors of A – B are the smallest.
+    assert best_pairs(pairs[::-1], 1) == [pairs[0]]
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ test("chains become spans; a chain's numbers are counted anew", () => {
   assert.deepEqual(ticks(spans, 4), [49, 99, 149, 199]);
   const near = ticks([{ id: "A", start: 0, end: 99 }, { id: "B", start: 99, end: 101 }, { id: "C", start: 101, end: 200 }], 4);
   for (let place = 1; place < near.length; place += 1) assert.ok(near[place] - near[place - 1] >= 200 / 15);
+  assert.deepEqual(ticks(spans, 1), []);
 });
 
 test("a place on an axis is a residue, and none outside", () => {
@@ -107,6 +108,19 @@ test("a link tells what changed, once, and by whom", () => {
   link.clear("button");
   assert.deepEqual([link.hoveredResidues, link.chosenStretches], [[], []]);
   assert.deepEqual(told, [["hover", "plddt"], ["choose", "plddt"], ["choose", "pae"], ["hover", "button"], ["choose", "button"]]);
+});
+
+test("a view takes away only what it pointed at itself", () => {
+  const link = new Link();
+  link.hover(one(3), "plddt");
+  link.hover(null, "viewer");
+  assert.deepEqual(link.hoveredResidues, [3]);
+  link.hover(one(4), "plddt-key");
+  link.hover(null, "plddt");
+  assert.deepEqual(link.hoveredResidues, []);
+  link.hover(one(5), "viewer");
+  link.clear("button");
+  assert.deepEqual(link.hoveredResidues, []);
 });
 
 test("a camera turned by 90 degrees stands at the side, as far away as before", () => {

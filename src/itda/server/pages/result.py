@@ -21,6 +21,7 @@ from itda.server.pages.result_files import (
     sample_data,
 )
 from itda.server.pages.result_reading import (
+    best_pairs,
     fold,
     overall,
     pairs_of,
@@ -41,6 +42,9 @@ Rank = Annotated[int, Query(ge=0, le=1_000_000)]
 
 MOST_SAMPLES_IN_WORDS = 40
 """More are in the table, but only the files tell about them."""
+
+MOST_PAIRS_IN_WORDS = 10
+"""Of chains; more are in a table."""
 
 SIMPLE_VIEWER = "/result-viewer/3Dmol-min.js"
 """The viewer that reports carry, for an installation without Mol*."""
@@ -113,10 +117,12 @@ def _sample(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _words(entry: Mapping[str, Any]) -> dict[str, Any]:
     validity = entry["validity"]
     ptm = entry["ptm"]
+    pairs = pairs_of(entry["chain_pairs"])
     return {
         "rank": entry["rank"],
         "overall": [overall(entry["mean_plddt"]), *([] if ptm is None else [fold(ptm)])],
-        "pairs": pairs_of(entry["chain_pairs"]),
+        "pairs": pairs,
+        "told_pairs": best_pairs(pairs, MOST_PAIRS_IN_WORDS),
         "validity": None if validity is None else validity_sentences(validity),
     }
 

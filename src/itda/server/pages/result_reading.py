@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -103,6 +104,12 @@ class Pair:
     iptm: float | None
     reading: Sentence
 
+    @property
+    def worst(self) -> float:
+        """The larger of both errors, Å; infinite where there is none."""
+        errors = [value for value in (self.forth, self.back) if value is not None]
+        return max(errors, default=math.inf)
+
 
 def pairs_of(chain_pairs: Sequence[Mapping[str, Any]] | None) -> list[Pair]:
     """Return each pair of chains once.
@@ -122,6 +129,13 @@ def pairs_of(chain_pairs: Sequence[Mapping[str, Any]] | None) -> list[Pair]:
             Pair(first, second, forth, back, iptm, read_pair(first, second, forth, back, iptm))
         )
     return pairs
+
+
+def best_pairs(pairs: Sequence[Pair], most: int) -> list[Pair]:
+    """Return all pairs where they are few, else the most trusted, those first."""
+    if len(pairs) <= most:
+        return list(pairs)
+    return sorted(pairs, key=lambda pair: (-(pair.iptm or 0.0), pair.worst))[:most]
 
 
 def read_pair(

@@ -39,8 +39,12 @@ export function chainSpans(chainIds) {
   return spans;
 }
 
-/** Indices to write a number at: about `wanted`, counted anew in each chain, none too near another. */
+/**
+ * Indices to write a number at: about `wanted`, counted anew in each chain, none too near another.
+ * None where there are more chains than that: their names tell enough.
+ */
 export function ticks(spans, wanted = 6) {
+  if (spans.length > wanted) return [];
   const count = spans.length ? spans.at(-1).end : 0;
   const step = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].find((size) => size >= count / wanted) ?? 2000;
   const found = [];

@@ -3,14 +3,24 @@
 export class Link extends EventTarget {
   /** {row, column}: 0-based residues; the same twice where one residue is meant. Or null. */
   hovered = null;
+  hoveredIn = null;
   /** {rows: [first, last], columns: [first, last]}, or null. */
   chosen = null;
 
-  /** @param {string} by which view says so, so that it need not answer itself */
+  /**
+   * A view may only take away what it pointed at itself: another's pointer may be there by now.
+   * @param {string} by which view says so, with "-key" where it was the keyboard; "button" for none
+   */
   hover(hovered, by) {
+    const [view] = by.split("-");
+    if (!hovered && view !== "button" && this.hoveredIn && this.hoveredIn !== view) return;
     const same = this.hovered?.row === hovered?.row && this.hovered?.column === hovered?.column;
-    if (same && Boolean(this.hovered) === Boolean(hovered)) return;
+    if (same && Boolean(this.hovered) === Boolean(hovered)) {
+      if (hovered) this.hoveredIn = view;
+      return;
+    }
     this.hovered = hovered;
+    this.hoveredIn = hovered ? view : null;
     this.dispatchEvent(new CustomEvent("hover", { detail: { by } }));
   }
 
