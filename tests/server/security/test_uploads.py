@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gzip
 import io
 import json
@@ -196,6 +197,7 @@ def test_many_parts_are_refused(send):
 # Archives -----------------------------------------------------------------------------------------
 
 
+@functools.cache
 def gzip_bomb(size: int) -> bytes:
     target = io.BytesIO()
     with gzip.GzipFile(fileobj=target, mode="wb", compresslevel=9) as stream:
@@ -414,8 +416,6 @@ def test_a_million_loops_of_mmcif_are_refused(world, tmp_path_factory):
         }
         for text in ("", json.dumps(job), json.dumps(components)):
             parts = [("input", (None, text)), ("file", ("a.cif", cif)), ("family", (None, "mini"))]
-            answer = client.post(f"{API}/plan", headers=headers, files=parts)
-            assert answer.status_code in (200, 413, 422), answer.text
             parts += [("project", (None, large.project.id))]
             answer = client.post(f"{API}/jobs", headers=headers, files=parts)
             assert answer.status_code in (413, 422), answer.text
