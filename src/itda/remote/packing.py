@@ -18,6 +18,8 @@ from itda.job.source import guess_format, open_source
 FilePart = tuple[str, tuple[str, bytes, str]]
 
 _BINARY = "application/octet-stream"
+_LARGE_BYTES = 2**20
+_PACKED = (".a3m", ".sto", ".fasta", ".fa")
 
 
 @dataclass(frozen=True)
@@ -70,15 +72,15 @@ def _jobs_with_files(path: Path) -> Sequence[Job] | None:
 
 
 def _packed(jobs: Sequence[Job], further: list[FilePart]) -> Packed:
-    names: dict[Path, str] = {}
+    sent: dict[str, FilePart] = {}
     taken = {collision_key(part[1][0]) for part in further}
     for job in jobs:
         for _, path in job.files():
-            if path not in names:
-                names[path] = _free_name(path.name, taken)
-    parts: list[FilePart] = [("file", _part(path, name)) for path, name in names.items()]
-    documents = [_document(job, {str(path): name for path, name in names.items()}) for job in jobs]
-    return Packed(json.dumps(documents, ensure_ascii=False), [*parts, *further])
+            if str(path) not in sent:
+                sent[str(path)] = ("file", _part(path, path.name, taken))
+    names = {path: part[1][0] for path, part in sent.items()}
+    documents = [_document(job, names) for job in jobs]
+    return Packed(json.dumps(documents, ensure_ascii=False), [*sent.values(), *further])
 
 
 def _free_name(name: str, taken: set[str]) -> str:
@@ -101,7 +103,8 @@ def _document(job: Job, names: dict[str, str]) -> dict[str, Any]:
     return document
 
 
-def _part(path: Path, name: str) -> tuple[str, bytes, str]:
+def _part(path: Path, name: str, taken: set[str] | None = None) -> tuple[str, bytes, str]:
+    """Read a file to be sent, under a name that no other has."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -109,6 +112,6 @@ def _part(path: Path, name: str) -> tuple[str, bytes, str]:
             f"cannot read {path}: {error.strerror or error}", hint="give the path of a file"
         ) from error
     # Large alignments are mostly the same letters; what has its own packing is left as it is.
-    if len(content) > 2**20 and path.suffix in (".a3m", ".sto", ".fasta", ".fa"):
-        return f"{name}.gz", gzip.compress(content, 6), _BINARY
-    return name, content, _BINARY
+    if len(content) > _LARGE_BYTES and path.suffix in _PACKED:
+        name, content = f"{name}.gz", gzip.compress(content, 6)
+    return name if taken is None else _free_name(name, taken), content, _BINARY

@@ -85,6 +85,8 @@ def test_usage(owner, stranger, house):
         "start=9999-12-31",
         "end=0001-01-01",
         "start=1e9",
+        "start=2000-01-01",
+        "end=4428-05-02",
     ):
         refused(owner.get(f"/api/v1/usage?{query}"), 422)
 

@@ -17,6 +17,8 @@ from itda.server.services import Services
 
 CSV = "text/csv"
 
+# The books are added up month by month.
+_LONGEST = datetime.timedelta(days=3660)
 _FIRST, _LAST = datetime.date(1970, 1, 1), datetime.date(9998, 12, 31)
 
 Start = Annotated[
@@ -101,6 +103,10 @@ def _asked(
     if not _FIRST <= first < last <= _LAST:
         raise InputError(
             f"from {first} to {last} is no span of days", hint="`start` comes before `end`"
+        )
+    if last - first > _LONGEST:
+        raise InputError(
+            f"from {first} to {last} is longer than ten years", hint="ask for parts of it"
         )
     return projects, first, last
 

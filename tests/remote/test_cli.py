@@ -1,0 +1,174 @@
+"""`itda remote` against a real server: what it prints, what it keeps, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+
+import pytest
+
+from itda.cli.main import run
+from itda.remote.profile import profile_file
+from itda.remote.wire import UBIQUITIN
+from tests.server.rest.house import FASTA
+from tests.server.rest.test_results import CIF
+
+from .test_client import RESULTS, in_thread
+
+
+@pytest.fixture
+def remote(served, house, monkeypatch, capfd):
+    """Run a command and return its status and what it printed."""
+    monkeypatch.setenv("ITDA_URL", served.url)
+    monkeypatch.setenv("ITDA_TOKEN", house.owner)
+
+    def remote(*arguments):
+        capfd.readouterr()
+        status = run(["remote", *arguments])
+        out, err = capfd.readouterr()
+        return status, out, err
+
+    return remote
+
+
+@pytest.fixture
+def fasta(tmp_path):
+    path = tmp_path / "proteins.fasta"
+    path.write_text(FASTA + ">b\nMKT1\n")
+    return path
+
+
+def test_login_keeps_a_token_for_its_user_alone(served, house, remote, monkeypatch):
+    monkeypatch.delenv("ITDA_URL")
+    monkeypatch.delenv("ITDA_TOKEN")
+    status, _, err = remote("models")
+    assert (status, "itda remote login" in err) == (1, True)
+    status, _, err = remote("login", served.url, "--token", "itda_wrong")
+    assert status == 1 and not profile_file().exists()
+    status, out, _ = remote("login", f"{served.url}/", "--token", house.owner)
+    assert status == 0 and "owner@localhost" in out and house.owner not in out
+    assert stat.S_IMODE(profile_file().stat().st_mode) == 0o600
+    assert remote("models")[0] == 0
+    # A token goes only to the server that it was kept for.
+    monkeypatch.setenv("ITDA_URL", "http://127.0.0.1:9")
+    status, _, err = remote("models")
+    assert (status, "no token is known" in err) == (1, True)
+
+
+def test_login_warns_where_all_can_be_read(remote):
+    _, _, err = remote("login", "http://itda.invalid:1", "--token", "itda_x")
+    assert "can be read on its way" in err
+    status, _, err = remote("login", "ftp://x", "--token", "itda_x")
+    assert (status, "no address of a server" in err) == (1, True)
+
+
+def test_submit_says_what_is_queued_and_what_not(remote, fasta):
+    status, out, err = remote("submit", str(fasta), "--samples", "2")
+    assert status == 2
+    assert out.splitlines()[0].endswith("ubiquitin") and "digit" in err
+    fasta.write_text(FASTA)
+    assert remote("submit", str(fasta))[0] == 0
+    fasta.write_text(">b\nMKT1\n")
+    assert remote("submit", str(fasta))[0] == 1
+    status, out, _ = remote("list")
+    assert status == 0 and len(out.splitlines()) == 2
+    _, out, _ = remote("list", "--json", "--limit", "1")
+    assert json.loads(out)["state"] == "queued"
+
+
+def test_plan_submits_nothing(remote, fasta):
+    status, out, err = remote("submit", str(fasta), "--plan")
+    assert status == 2
+    assert "mini: all" in out and "would start" in out and "digit" in err
+    assert remote("list")[1] == ""
+    _, out, _ = remote("submit", str(fasta), "--plan", "--json")
+    assert json.loads(out)["accepted"] == 1
+
+
+def test_submit_waits_and_fetches(remote, house, fasta, tmp_path):
+    def work():
+        while True:
+            try:
+                house.finish(RESULTS)
+                return
+            except ValueError:
+                time.sleep(0.02)
+
+    fasta.write_text(FASTA)
+    worker = in_thread(work)
+    status, out, _ = remote("submit", str(fasta), "--wait", "--out", str(tmp_path / "out"))
+    worker.join()
+    assert status == 0
+    assert "done, mean pLDDT 80.5" in out
+    assert len(list((tmp_path / "out").iterdir())) == len(RESULTS)
+
+
+def test_jobs_are_watched_fetched_and_ended(remote, house, fasta, tmp_path):
+    remote("submit", str(fasta))
+    remote("submit", str(fasta))
+    keys = [line.split()[0] for line in remote("list")[1].splitlines()]
+    claim = house.claim()
+    done, waiting = claim.job.id, next(key for key in keys if key != claim.job.id)
+    digest, size = house.services.artefacts.put(CIF)
+    from itda.server.queue.records import FileRecord
+
+    file = FileRecord(kind="structure", name="x.cif", digest=digest, bytes=size)
+    house.services.queue.finish(claim, [file], {"mean_plddt": 60.0})
+    status, out, _ = remote("status", waiting)
+    assert status == 0 and "0 before it" in out
+    assert remote("cancel", waiting, "0" * 32)[0] == 2
+    assert remote("watch", done, waiting)[0] == 2
+    assert remote("watch", done)[0] == 0
+    assert remote("retry", waiting)[0] == 0
+    assert remote("retry", done)[0] == 1
+    status, out, err = remote("fetch", done, waiting, "--out", str(tmp_path / "out"))
+    assert status == 2 and "it is queued" in err
+    assert (tmp_path / "out" / "x.cif").read_bytes() == CIF
+    claim = house.claim()
+    house.services.queue.fail(claim, {"kind": "InputError", "problem": "broken", "hint": "mend"})
+    status, _, err = remote("watch", waiting)
+    assert status == 1 and "broken" in err and "mend" in err
+
+
+def test_account_usage_and_models(remote, house):
+    status, out, _ = remote("status")
+    assert status == 0 and "Default  manager" in out
+    remote("submit", "--help")
+    status, out, _ = remote("usage", "--csv")
+    assert status == 0 and out.splitlines()[0].startswith("month,")
+    status, out, _ = remote("usage", "--from", "2026-02-01", "--to", "2026-03-01")
+    assert (status, out) == (0, "nothing from 2026-02-01 to 2026-03-01\n")
+    status, out, _ = remote("models")
+    assert status == 0 and out.startswith("mini: ")
+
+
+def test_ctrl_c_ends_the_watching_and_not_the_job(served, house, client):
+    (job,) = client.submit(UBIQUITIN).jobs
+    environment = {
+        **os.environ,
+        "ITDA_URL": served.url,
+        "ITDA_TOKEN": house.owner,
+        "PYTHONUNBUFFERED": "1",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "itda", "remote", "watch", job.id],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    try:
+        assert "queued" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130
+    assert "the jobs go on" in err and f"itda remote watch {job.id}" in err
+    assert client.job(job).state == "queued"
