@@ -1,1 +1,1 @@
-"""The queue: what is asked of it on SQLite is asked of it on PostgreSQL."""
+"""The queue on both databases."""

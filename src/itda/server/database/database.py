@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,12 +66,17 @@ class Database:
                 yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, durable: bool = False) -> Iterator[Connection]:
         """Give a connection whose changes are all kept at the end of the block, or none.
 
         On SQLite there is one writer at a time, from the beginning of the block.
+
+        Args:
+            durable: On SQLite a power cut may cost the last transactions, though never a part of
+                one, but not those up to a durable one. On PostgreSQL every one is.
         """
-        with self.engine.begin() as connection:
+        options = {"itda_durable": durable} if self.is_sqlite else {}
+        with self.engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
 
     def close(self) -> None:
@@ -81,11 +87,17 @@ class Database:
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # SQLAlchemy, not the driver, says when a transaction begins (see `_begin_sqlite`).
     connection.isolation_level = None
+    # As PostgreSQL has it; SQLite has it only where it was built so.
+    connection.create_function("power", 2, math.pow, deterministic=True)
     for setting in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {setting}")
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    reads = connection.get_execution_options().get("itda_read", False)
+    options = connection.get_execution_options()
+    reads = options.get("itda_read", False)
+    if not reads:
+        level = "FULL" if options.get("itda_durable", False) else "NORMAL"
+        connection.exec_driver_sql(f"PRAGMA synchronous={level}")
     # A transaction that takes the write lock only at its first change can be refused it then.
     connection.exec_driver_sql("BEGIN DEFERRED" if reads else "BEGIN IMMEDIATE")

@@ -24,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -37,7 +38,7 @@ metadata = MetaData(
 )
 
 ID = String(32)
-DOCUMENT = JSON().with_variant(JSONB(), "postgresql")
+DOCUMENT = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 COUNTER = BigInteger().with_variant(Integer(), "sqlite")
 
 
@@ -204,7 +205,17 @@ jobs = Table(
     # Grows with each change that a reader can see; the ETag is made from it.
     Column("revision", Integer, nullable=False, default=1),
     UniqueConstraint("project_id", "idempotency_key", "position"),
-    Index("ix_jobs_claim", "state", "priority", "project_id", "user_id", "created_at"),
+    # Of those that wait alone, in the order in which they are taken.
+    Index(
+        "ix_jobs_claim",
+        "device_kind",
+        "priority",
+        "project_id",
+        "user_id",
+        "id",
+        sqlite_where=text("state = 'queued'"),
+        postgresql_where=text("state = 'queued'"),
+    ),
     Index("ix_jobs_history", "project_id", "id"),
 )
 
@@ -319,7 +330,7 @@ ledger = Table(
     Column("started_at", Double, nullable=False),
     Column("finished_at", Double, nullable=False),
     Column("device_seconds", Double, nullable=False),
-    # done, failed, cancelled, returned, crashed.
+    # done, failed, cancelled, returned, crashed, set_aside.
     Column("outcome", String(16), nullable=False),
     Index("ix_ledger_project_time", "project_id", "finished_at"),
     Index("ix_ledger_time", "finished_at"),

@@ -2,15 +2,52 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from itda.server.database.tables import job_files, jobs, leases, new_id
 from itda.server.queue.quotas import Rooms
-from itda.server.queue.records import Capacity, Claim, FileRecord, JobRecord, Priority, State
-from itda.server.queue.rows import COLUMNS, add_event, change_job, file_record, job_record, locked
-from itda.server.queue.shares import Owner, owners_in_turn
+from itda.server.queue.records import Capacity, Claim, FileRecord, JobRecord, State
+from itda.server.queue.rows import (
+    COLUMNS,
+    QUEUED,
+    add_events,
+    change_jobs,
+    event_row,
+    file_record,
+    job_record,
+)
+from itda.server.queue.shares import Turn, in_turn
+
+_OLDEST = (
+    select(*COLUMNS)
+    .where(
+        QUEUED,
+        jobs.c.priority == bindparam("class"),
+        jobs.c.project_id == bindparam("project"),
+        jobs.c.user_id == bindparam("user"),
+        jobs.c.not_before <= bindparam("now"),
+        jobs.c.need_bytes <= bindparam("bytes"),
+        jobs.c.need_seconds <= bindparam("seconds"),
+        jobs.c.device_kind == bindparam("kind"),
+    )
+    .order_by(jobs.c.id)  # which is by age
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_ADD_LEASE = insert(leases)
+_INPUTS = (
+    select(job_files)
+    .where(
+        job_files.c.job_id.in_(bindparam("of_jobs", expanding=True)),
+        job_files.c.direction == "input",
+    )
+    .order_by(job_files.c.kind)
+)
 
 
 def claim_jobs(
@@ -23,46 +60,36 @@ def claim_jobs(
 ) -> list[Claim]:
     """Take up to `capacity.jobs` jobs of one owner, one family and the same settings."""
     rooms = Rooms(connection, now)
-    for priority in Priority:
-        for owner in owners_in_turn(connection, int(priority), now):
-            found = _oldest_of(connection, owner, priority, capacity, rooms, now)
-            if found:
-                return [_lease(connection, job, worker_id, lease_seconds, now) for job in found]
+    for turn in in_turn(connection, capacity.device_kind, now):
+        found = _oldest_of(connection, turn, capacity, rooms, now)
+        if found:
+            return _lease(connection, found, worker_id, lease_seconds, now)
     return []
 
 
 def _oldest_of(
     connection: Connection,
-    owner: Owner,
-    priority: Priority,
+    turn: Turn,
     capacity: Capacity,
     rooms: Rooms,
     now: float,
 ) -> list[JobRecord]:
     """Return the oldest jobs of an owner that the worker can do; they are locked."""
-    kinds = ("cpu", "gpu") if capacity.device_kind == "gpu" else ("cpu",)
-    query = (
-        select(*COLUMNS)
-        .where(
-            jobs.c.state == State.QUEUED.value,
-            jobs.c.priority == int(priority),
-            jobs.c.project_id == owner.project_id,
-            jobs.c.user_id == owner.user_id,
-            jobs.c.not_before <= now,
-            jobs.c.need_bytes <= capacity.memory_bytes,
-            jobs.c.device_kind.in_(kinds),
-        )
-        .order_by(jobs.c.created_at, jobs.c.id)
-    )
-    room = rooms.left(owner, capacity.device_kind)
+    room = rooms.left(turn.owner, capacity.device_kind)
     if room <= 0:
         return []
-    most_seconds = min(room, capacity.seconds)
-    if most_seconds < float("inf"):
-        query = query.where(jobs.c.need_seconds <= most_seconds)
-    query = locked(query.limit(capacity.jobs), connection, skip=True)
+    asked = {
+        "class": turn.priority,
+        "project": turn.owner.project_id,
+        "user": turn.owner.user_id,
+        "now": now,
+        "bytes": capacity.memory_bytes,
+        "seconds": min(room, capacity.seconds),
+        "kind": turn.device_kind,
+        "most": capacity.jobs,
+    }
     chosen: list[JobRecord] = []
-    for row in connection.execute(query):
+    for row in connection.execute(_OLDEST, asked):
         job = job_record(row)
         room -= job.need_seconds
         same = not chosen or (job.family, job.settings) == (chosen[0].family, chosen[0].settings)
@@ -73,46 +100,65 @@ def _oldest_of(
 
 
 def _lease(
-    connection: Connection, job: JobRecord, worker_id: str, lease_seconds: float, now: float
-) -> Claim:
-    attempt, lease = job.attempts + 1, new_id()
-    connection.execute(
-        insert(leases).values(
-            job_id=job.id,
-            lease_id=lease,
-            worker_id=worker_id,
-            attempt=attempt,
-            claimed_at=now,
-            heartbeat_at=now,
-            expires_at=now + lease_seconds,
+    connection: Connection,
+    chosen: Sequence[JobRecord],
+    worker_id: str,
+    lease_seconds: float,
+    now: float,
+) -> list[Claim]:
+    expires_at = now + lease_seconds
+    inputs = _inputs(connection, [job.id for job in chosen])
+    claims = [
+        Claim(
+            job=replace(
+                job,
+                state=State.RUNNING,
+                attempts=job.attempts + 1,
+                started_at=now if job.started_at is None else job.started_at,
+                message="",
+                revision=job.revision + 1,
+            ),
+            inputs=inputs[job.id],
+            lease_id=new_id(),
+            attempt=job.attempts + 1,
+            expires_at=expires_at,
         )
-    )
-    started = now if job.started_at is None else job.started_at
-    change_job(
+        for job in chosen
+    ]
+    lasts = {"claimed_at": now, "heartbeat_at": now, "expires_at": expires_at}
+    new_leases: list[dict[str, Any]] = []
+    changes: list[dict[str, Any]] = []
+    for claim in claims:
+        job = claim.job
+        new_leases.append(
+            {
+                "job_id": job.id,
+                "lease_id": claim.lease_id,
+                "worker_id": worker_id,
+                "attempt": claim.attempt,
+                **lasts,
+            }
+        )
+        changes.append(
+            {
+                "job_id": job.id,
+                "state": job.state.value,
+                "attempts": job.attempts,
+                "started_at": job.started_at,
+                "message": job.message,
+            }
+        )
+    connection.execute(_ADD_LEASE, new_leases)
+    change_jobs(connection, changes)
+    add_events(
         connection,
-        job.id,
-        state=State.RUNNING.value,
-        attempts=attempt,
-        started_at=started,
-        message="",
+        [event_row(one.job.id, now, "job_claimed", {"attempt": one.attempt}) for one in claims],
     )
-    add_event(connection, job.id, now, "job_claimed", {"attempt": attempt})
-    return Claim(
-        job=replace(
-            job,
-            state=State.RUNNING,
-            attempts=attempt,
-            started_at=started,
-            message="",
-            revision=job.revision + 1,
-        ),
-        inputs=_inputs(connection, job.id),
-        lease_id=lease,
-        attempt=attempt,
-        expires_at=now + lease_seconds,
-    )
+    return claims
 
 
-def _inputs(connection: Connection, job_id: str) -> tuple[FileRecord, ...]:
-    query = select(job_files).where(job_files.c.job_id == job_id, job_files.c.direction == "input")
-    return tuple(file_record(row) for row in connection.execute(query.order_by(job_files.c.kind)))
+def _inputs(connection: Connection, job_ids: Sequence[str]) -> dict[str, tuple[FileRecord, ...]]:
+    found: dict[str, tuple[FileRecord, ...]] = defaultdict(tuple)
+    for row in connection.execute(_INPUTS, {"of_jobs": job_ids}):
+        found[row.job_id] += (file_record(row),)
+    return found

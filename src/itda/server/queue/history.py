@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from itda.server.database.tables import events, job_files, jobs, leases, stages, workers
 from itda.server.queue.records import (
@@ -15,7 +16,8 @@ from itda.server.queue.records import (
     StageRecord,
     State,
 )
-from itda.server.queue.rows import COLUMNS, file_record, job_record
+from itda.server.queue.rows import COLUMNS, QUEUED, file_record, job_record
+from itda.server.queue.storable import storable
 
 
 def page_of_jobs(
@@ -28,27 +30,32 @@ def page_of_jobs(
     limit: int,
 ) -> Page:
     """Return some jobs, newest first, and how many there are in all."""
-    wanted = select(*COLUMNS)
+    wanted = select(*COLUMNS).select_from(jobs)
     if project_ids is not None:
         wanted = wanted.where(jobs.c.project_id.in_(list(project_ids)))
     if states:
         wanted = wanted.where(jobs.c.state.in_([state.value for state in states]))
     if text:
-        escaped = text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        wanted = wanted.where(
-            or_(
-                func.lower(jobs.c.name).like(f"%{escaped}%", escape="\\"),
-                jobs.c.family == text.lower(),
-                jobs.c.id == text.lower(),
-            )
-        )
-    total = connection.execute(select(func.count()).select_from(wanted.subquery())).scalar_one()
+        wanted = wanted.where(_matches(storable(text)))
+    total = connection.execute(wanted.with_only_columns(func.count())).scalar_one()
     if before is not None:
-        wanted = wanted.where(jobs.c.id < before)
+        wanted = wanted.where(jobs.c.id < storable(before))
     rows = connection.execute(wanted.order_by(jobs.c.id.desc()).limit(limit + 1)).all()
     shown = tuple(job_record(row) for row in rows[:limit])
     more = len(rows) > limit and bool(shown)
     return Page(jobs=shown, next_before=shown[-1].id if more else None, total=total)
+
+
+def _matches(text: str) -> ColumnElement[bool]:
+    """Return what holds for jobs that a text is part of."""
+    # A database may know no other capitals than those of ASCII, so the text is looked for as it
+    # is, too. Some systems write a syllable of Korean as one character and some as its letters.
+    forms = {form for name in ("NFC", "NFD") for form in (unicodedata.normalize(name, text),)}
+    parts = [jobs.c.family == text.lower(), jobs.c.id == text.lower()]
+    for form in sorted({text, *forms}):
+        parts.append(jobs.c.name.contains(form, autoescape=True))
+        parts.append(func.lower(jobs.c.name).contains(form.lower(), autoescape=True))
+    return or_(*parts)
 
 
 def stages_of(connection: Connection, job_id: str) -> list[StageRecord]:
@@ -61,7 +68,7 @@ def stages_of(connection: Connection, job_id: str) -> list[StageRecord]:
 
 def events_of(connection: Connection, job_id: str, after: int, limit: int) -> list[EventRecord]:
     """Return what happened to a job after an event, oldest first."""
-    query = select(events).where(events.c.job_id == job_id, events.c.id > after)
+    query = select(events).where(events.c.job_id == job_id, events.c.id > min(after, 2**63 - 1))
     rows = connection.execute(query.order_by(events.c.id).limit(limit))
     return [EventRecord(**row._mapping) for row in rows]
 
@@ -76,14 +83,9 @@ def files_of(connection: Connection, job_id: str, direction: str) -> list[FileRe
 
 def work_ahead(connection: Connection, job: JobRecord | None) -> tuple[int, float]:
     """Return how many jobs wait before one, and their seconds; all of them for None."""
-    query = select(func.count(), func.coalesce(func.sum(jobs.c.need_seconds), 0.0)).where(
-        jobs.c.state == State.QUEUED.value
-    )
+    query = select(func.count(), func.coalesce(func.sum(jobs.c.need_seconds), 0.0)).where(QUEUED)
     if job is not None:
-        earlier = (jobs.c.created_at < job.created_at) | (
-            (jobs.c.created_at == job.created_at) & (jobs.c.id < job.id)
-        )
-        same = (jobs.c.priority == int(job.priority)) & earlier
+        same = (jobs.c.priority == int(job.priority)) & (jobs.c.id < job.id)
         query = query.where((jobs.c.priority < int(job.priority)) | same)
     count, seconds = connection.execute(query).one()
     return int(count), float(seconds)

@@ -6,25 +6,31 @@ import csv
 import io
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import Connection, Row, case, func, insert, select
 
-from itda.server.database.tables import ledger, organisations, projects, users, workers
+from itda.server.database.tables import ledger, organisations, projects, users
 from itda.server.queue.quotas import period_of
 from itda.server.queue.records import JobRecord, UsageLine
 from itda.server.queue.shares import Owner, charge
 
-OUTCOMES = ("done", "failed", "cancelled", "returned", "crashed")
+OUTCOMES = ("done", "failed", "cancelled", "returned", "crashed", "set_aside")
 CSV_COLUMNS = (
     "month", "organisation", "project", "user", "device_kind", "device_hours", "attempts",
     "jobs_done", "jobs_failed", "jobs_cancelled",
 )  # fmt: skip
 
+_ENDS = {"done": ("done",), "failed": ("failed", "set_aside"), "cancelled": ("cancelled",)}
+_ADD_LINE = insert(ledger)
+# The last three are what spreadsheets set for the languages of East Asia take for the first three.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
 
 def write_line(
     connection: Connection,
     job: JobRecord,
-    lease: Row[tuple[object, ...]],
+    lease: Row[*tuple[Any, ...]],
     outcome: str,
     now: float,
     *,
@@ -35,32 +41,30 @@ def write_line(
     Args:
         connection: In whose transaction it is.
         job: Whose attempt it was.
-        lease: Its row.
+        lease: Its row, with the kind and the name of the worker's device.
         outcome: One of `OUTCOMES`.
         now: When the device was free again.
         device_seconds: How long it worked for this job, where several shared it; None for all the
             time that the lease was held.
     """
-    worker = connection.execute(
-        select(workers.c.device_kind, workers.c.device).where(workers.c.id == lease.worker_id)
-    ).one_or_none()
     seconds = max(0.0, now - lease.claimed_at) if device_seconds is None else device_seconds
     connection.execute(
-        insert(ledger).values(
-            lease_id=lease.lease_id,
-            job_id=job.id,
-            organisation_id=job.organisation_id,
-            project_id=job.project_id,
-            user_id=job.user_id,
-            family=job.family,
-            tokens=job.tokens,
-            device_kind=worker.device_kind if worker else job.device_kind,
-            device=worker.device if worker else "",
-            started_at=lease.claimed_at,
-            finished_at=now,
-            device_seconds=seconds,
-            outcome=outcome,
-        )
+        _ADD_LINE,
+        {
+            "lease_id": lease.lease_id,
+            "job_id": job.id,
+            "organisation_id": job.organisation_id,
+            "project_id": job.project_id,
+            "user_id": job.user_id,
+            "family": job.family,
+            "tokens": job.tokens,
+            "device_kind": lease.worker_device_kind or job.device_kind,
+            "device": lease.worker_device or "",
+            "started_at": lease.claimed_at,
+            "finished_at": now,
+            "device_seconds": seconds,
+            "outcome": outcome,
+        },
     )
     charge(connection, Owner(job.organisation_id, job.project_id, job.user_id), seconds, now)
 
@@ -77,7 +81,12 @@ def usage(
         end: Before this time.
     """
     lines: list[UsageLine] = []
-    begins = start
+    # Months without any line, of which there are many before the first, are not asked for.
+    ended = select(func.min(ledger.c.finished_at), func.max(ledger.c.finished_at))
+    first, last = connection.execute(ended).one()
+    if first is None:
+        return []
+    begins, end = max(start, first), min(end, last + 1.0)
     while begins < end:
         _, following = period_of(begins, "month")
         lines += _month(connection, project_ids, begins, min(following, end))
@@ -105,8 +114,8 @@ def _month(
     connection: Connection, project_ids: Sequence[str] | None, begins: float, ends: float
 ) -> list[UsageLine]:
     counts = {
-        outcome: func.sum(case((ledger.c.outcome == outcome, 1), else_=0)).label(outcome)
-        for outcome in ("done", "failed", "cancelled")
+        name: func.sum(case((ledger.c.outcome.in_(outcomes), 1), else_=0)).label(name)
+        for name, outcomes in _ENDS.items()
     }
     groups = (
         organisations.c.name.label("organisation"),
@@ -139,4 +148,4 @@ def _month(
 
 
 def _harmless(text: str) -> str:
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return f"'{text}" if text.startswith(_FORMULA) else text

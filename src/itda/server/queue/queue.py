@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from itda.server.database.database import Database
 from itda.server.database.tables import job_files, jobs, new_id, projects, state, workers
 from itda.server.database.tables import leases as lease_table
-from itda.server.errors import ConflictError, NotFoundError
+from itda.server.errors import ConflictError, NotFoundError, QuotaError
 from itda.server.queue import claims, history, leases, ledger, quotas, submission
 from itda.server.queue.records import (
     Beat,
@@ -41,6 +41,8 @@ from itda.server.queue.rows import add_event, change_job, find_job, insert_new
 from itda.server.queue.shares import Owner
 
 DRAIN = "drain"
+_DRAINING = select(state.c.value).where(state.c.key == DRAIN)
+_BEAT = update(workers).where(workers.c.id == bindparam("worker_id"))
 
 
 class Queue:
@@ -98,7 +100,8 @@ class Queue:
             return submission.submitted_under(connection, project_id, idempotency_key, digest)
 
         try:
-            with self._database.write() as connection:
+            # What a client was told of is not lost, not even to a power cut.
+            with self._database.write(durable=True) as connection:
                 return known(connection) or submission.insert_jobs(
                     connection,
                     new,
@@ -109,7 +112,7 @@ class Queue:
                     most_queued=self._most_queued,
                     now=self._clock(),
                 )
-        except IntegrityError:  # the same key came twice at the same time
+        except (IntegrityError, QuotaError):  # perhaps the same key came twice at the same time
             with self._database.read() as connection:
                 found = known(connection)
             if not found:
@@ -234,11 +237,8 @@ class Queue:
         with self._database.write() as connection:
             now = self._clock()
             draining = _is_draining(connection)
-            connection.execute(
-                update(workers)
-                .where(workers.c.id == worker_id)
-                .values(heartbeat_at=now, state="draining" if draining else "active")
-            )
+            said = {"heartbeat_at": now, "state": "draining" if draining else "active"}
+            connection.execute(_BEAT, {"worker_id": worker_id, **said})
             kept, cancelled = leases.renew(
                 connection, worker_id, lease_ids, now + self.lease_seconds, now
             )
@@ -319,12 +319,14 @@ class Queue:
     def reap(self) -> int:
         """Give back the jobs of workers that fell silent, and return how many there were."""
         now = self._clock()
-        with self._database.write() as connection:
+        silent = (workers.c.heartbeat_at < now - self.lease_seconds) & (workers.c.state != "gone")
+        with self._database.read() as connection:
             late = leases.expired(connection, now)
-            silent = workers.c.heartbeat_at < now - self.lease_seconds
-            connection.execute(
-                update(workers).where(silent, workers.c.state != "gone").values(state="gone")
-            )
+            gone = list(connection.execute(select(workers.c.id).where(silent)).scalars())
+        for worker_id in gone:
+            with self._database.write() as connection:
+                mine = silent & (workers.c.id == worker_id)
+                connection.execute(update(workers).where(mine).values(state="gone"))
         return sum(self._with_lease(one, self._reap_one) for one in late)
 
     def worker_died(self, worker_id: str, log: str) -> int:
@@ -342,9 +344,9 @@ class Queue:
 
         return sum(self._with_lease(one, end) for one in held)
 
-    def _reap_one(self, connection: Connection, held: leases.Held, now: float) -> None:
+    def _reap_one(self, connection: Connection, held: leases.Held, now: float) -> bool:
         if held.lease.expires_at >= now:  # it was renewed meanwhile
-            return
+            return False
         silent = now - held.lease.heartbeat_at
         leases.end_crashed(
             connection,
@@ -354,19 +356,20 @@ class Queue:
             most_crashes=self._most_crashes,
             until=held.lease.heartbeat_at,
         )
+        return True
 
     def _with_lease(
         self,
         lease_id: str,
-        do: Callable[[Connection, leases.Held, float], None],
+        do: Callable[[Connection, leases.Held, float], bool | None],
         device_seconds: float | None = None,
     ) -> bool:
         with self._database.write() as connection:
             held = leases.hold(connection, lease_id)
             if held is None:
                 return False
-            do(connection, replace(held, device_seconds=device_seconds), self._clock())
-            return True
+            held = replace(held, device_seconds=device_seconds)
+            return do(connection, held, self._clock()) is not False
 
     # Readers -------------------------------------------------------------------------------------
 
@@ -446,7 +449,7 @@ class Queue:
     def drain(self, on: bool) -> None:
         """Give out no more jobs, or give them out again; what runs goes on."""
         with self._database.write() as connection:
-            insert_new(connection, state, key=DRAIN, value=on)
+            insert_new(connection, state, [{"key": DRAIN, "value": on}])
             connection.execute(update(state).where(state.c.key == DRAIN).values(value=on))
 
     def draining(self) -> bool:
@@ -497,5 +500,4 @@ class Queue:
 
 
 def _is_draining(connection: Connection) -> bool:
-    query = select(state.c.value).where(state.c.key == DRAIN)
-    return bool(connection.execute(query).scalar_one_or_none())
+    return bool(connection.execute(_DRAINING).scalar_one_or_none())

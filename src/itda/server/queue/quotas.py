@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, case, delete, func, insert, select
+from sqlalchemy import Connection, case, delete, func, insert, select, text
 
 from itda.errors import InputError
 from itda.server.database.tables import jobs, leases, ledger, new_id, quotas, workers
@@ -23,6 +23,9 @@ _OF_JOBS = {
     "project": jobs.c.project_id,
     "user": jobs.c.user_id,
 }
+
+_ANY = select(quotas.c.id).limit(1)
+_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(4711002)")
 
 
 def period_of(now: float, period: str) -> tuple[float, float]:
@@ -121,7 +124,10 @@ class Rooms:
     def __init__(self, connection: Connection, now: float) -> None:
         self._connection = connection
         self._now = now
-        self._any = connection.execute(select(quotas.c.id).limit(1)).first() is not None
+        self._any = connection.execute(_ANY).first() is not None
+        if self._any and connection.dialect.name == "postgresql":
+            # Two workers must not both be given the last hour.
+            connection.execute(_ONE_AT_A_TIME)
 
     def left(self, owner: Owner, device_kind: str) -> float:
         """Return the device seconds that an owner may still begin."""

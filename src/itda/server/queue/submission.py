@@ -4,20 +4,38 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from itda.errors import InputError
 from itda.server.database.tables import jobs, new_id
 from itda.server.errors import ConflictError, QuotaError
 from itda.server.queue.quotas import refuse_used_up
 from itda.server.queue.records import JobRecord, NewJob, Priority, State
-from itda.server.queue.rows import COLUMNS, add_event, job_record, put_files
+from itda.server.queue.rows import COLUMNS, QUEUED, add_events, event_row, job_record, put_files
 from itda.server.queue.shares import Owner
+from itda.server.queue.storable import is_storable, storable
 
 LONGEST_KEY = 200
+LONGEST_NAME = 200
+LONGEST_FILE_NAME = 255
+MOST_TOKENS = 2**31 - 1
+MOST_BYTES = 2**62
+
+_ADD_JOBS = insert(jobs)
+_SUBMITTED = (
+    select(*COLUMNS)
+    .where(jobs.c.submission_id == bindparam("of_submission"))
+    .order_by(jobs.c.position)
+)
+_WAITING = select(func.count()).where(
+    QUEUED,
+    jobs.c.priority.in_([int(one) for one in Priority]),
+    jobs.c.project_id == bindparam("of_project"),
+)
 
 
 def request_digest(new: Sequence[NewJob], priority: Priority) -> str:
@@ -54,7 +72,7 @@ def check_request(new: Sequence[NewJob], key: str | None) -> None:
     """Refuse what cannot be a request.
 
     Raises:
-        InputError: There is no job, or the key is empty or too long.
+        InputError: There is no job, the key is empty or too long, or a job cannot be kept.
     """
     if not new:
         raise InputError("there is no job", hint="give at least one record")
@@ -62,6 +80,37 @@ def check_request(new: Sequence[NewJob], key: str | None) -> None:
         raise InputError(
             f"an idempotency key of {len(key)} characters",
             hint=f"use 1 to {LONGEST_KEY}, such as a UUID",
+        )
+    if not is_storable(key or ""):
+        raise InputError("an idempotency key with characters that are none", hint="use a UUID")
+    for job in new:
+        _check_job(job)
+
+
+def _check_job(job: NewJob) -> None:
+    names = [job.name, *(name for file in job.inputs for name in (file.kind, file.name))]
+    if not is_storable([job.family, job.document, job.settings, names]):
+        raise InputError(
+            f"job {storable(job.name)[:80]!r}: holds the character U+0000, half a character, or a "
+            "number that is none",
+            hint="take it out; a file that was read as text may be none",
+        )
+    if len(job.name) > LONGEST_NAME:
+        raise InputError(
+            f"job {job.name[:80]!r}…: its name has {len(job.name)} characters",
+            hint=f"use at most {LONGEST_NAME}",
+        )
+    for name in names[1:]:
+        if len(name) > LONGEST_FILE_NAME:
+            raise InputError(
+                f"file {name[:80]!r}…: its name has {len(name)} characters",
+                hint=f"use at most {LONGEST_FILE_NAME}",
+            )
+    large = job.tokens > MOST_TOKENS or job.need_bytes > MOST_BYTES
+    if large or not math.isfinite(job.need_seconds):
+        raise InputError(
+            f"job {job.name[:80]!r}: no machine can do {job.tokens} tokens",
+            hint="predict domains of it",
         )
 
 
@@ -114,23 +163,17 @@ def insert_jobs(
     # Keys of one millisecond sort by chance, and jobs of a request are to be listed in its order.
     for row, key_in_order in zip(rows, sorted(row["id"] for row in rows), strict=True):
         row["id"] = key_in_order
-    connection.execute(insert(jobs), rows)
-    for row, job in zip(rows, new, strict=True):
-        if job.inputs:
-            put_files(connection, row["id"], "input", job.inputs, now)
-        add_event(connection, row["id"], now, "job_queued", {"priority": priority.name.lower()})
-    query = select(*COLUMNS).where(jobs.c.submission_id == submission)
-    return [job_record(row) for row in connection.execute(query.order_by(jobs.c.position))]
+    connection.execute(_ADD_JOBS, rows)
+    files = {row["id"]: job.inputs for row, job in zip(rows, new, strict=True) if job.inputs}
+    put_files(connection, files, "input", now)
+    said = {"priority": priority.name.lower()}
+    add_events(connection, [event_row(row["id"], now, "job_queued", said) for row in rows])
+    found = connection.execute(_SUBMITTED, {"of_submission": submission})
+    return [job_record(row) for row in found]
 
 
 def _refuse_too_many(connection: Connection, owner: Owner, more: int, most: int) -> None:
-    waiting = connection.execute(
-        select(func.count()).where(
-            jobs.c.state == State.QUEUED.value,
-            jobs.c.priority.in_([int(one) for one in Priority]),
-            jobs.c.project_id == owner.project_id,
-        )
-    ).scalar_one()
+    waiting = connection.execute(_WAITING, {"of_project": owner.project_id}).scalar_one()
     if waiting + more > most:
         raise QuotaError(
             f"{waiting} jobs of the project wait already, and {more} more are above the "

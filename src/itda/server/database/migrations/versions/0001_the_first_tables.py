@@ -216,8 +216,10 @@ def upgrade() -> None:
     with op.batch_alter_table("jobs", schema=None) as batch_op:
         batch_op.create_index(
             "ix_jobs_claim",
-            ["state", "priority", "project_id", "user_id", "created_at"],
+            ["device_kind", "priority", "project_id", "user_id", "id"],
             unique=False,
+            sqlite_where=sa.text("state = 'queued'"),
+            postgresql_where=sa.text("state = 'queued'"),
         )
         batch_op.create_index("ix_jobs_history", ["project_id", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_jobs_submission_id"), ["submission_id"], unique=False)
