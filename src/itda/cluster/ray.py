@@ -11,11 +11,12 @@ import contextlib
 import logging
 import os
 import secrets
+import signal
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -153,8 +154,9 @@ class RayExecutor:
         else:
             options["address"] = self._address
         try:
-            ray.shutdown()
-            ray.init(**options)
+            with _signals_kept():
+                ray.shutdown()
+                ray.init(**options)
             self._mailbox = ray.remote(num_cpus=0)(Mailbox).remote()
             self._task = ray.remote(max_retries=0)(perform)
         except Exception as error:
@@ -275,6 +277,20 @@ class RayRunning:
         self.outcomes.end_all(outcome)
         self._let_go = True
         self._report("", [])
+
+
+@contextlib.contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Keep this process's handlers: Ray puts one in their place that aborts after SIGTERM."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def use_token(home: Path) -> None:

@@ -1,4 +1,4 @@
-"""The shipped weights, from the queue to the artefacts, in the process that a server would start."""
+"""The shipped weights, from the queue to the artefacts, in the process that a server starts."""
 
 from __future__ import annotations
 
