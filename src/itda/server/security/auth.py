@@ -75,12 +75,14 @@ async def sign_out(request: Request, who: Annotated[Identity, Depends(identity)]
 
 async def follow_link(request: Request, token: str = "") -> Response:
     """Sign in by a link, or go on to the page where a password is set."""
+    limits, address = limits_of(request.app), client_address(request)
     try:
-        limits_of(request.app).sign_in(client_address(request))
+        limits.sign_in(address)
         user, purpose = await run_in_threadpool(_accounts(request).links.look, token)
     except ItdaError as error:
         return refused(request, error, SIGN_IN_PAGE)
     if purpose != SIGN_IN:
+        limits.signed_in(address)
         query = urllib.parse.urlencode({"token": token})
         return RedirectResponse(f"{PASSWORD_PAGE}?{query}", status_code=303)
     return await signed_in(request, user, "/", how="link")
@@ -108,7 +110,8 @@ async def set_password(request: Request) -> Response:
 
 
 async def signed_in(request: Request, user: User, goal: str, *, how: str) -> Response:
-    """Start a session, and send the browser on."""
+    """Start a session, and send the browser on; the try that was counted is counted no longer."""
+    limits_of(request.app).signed_in(client_address(request))
     secret, session = await run_in_threadpool(
         _accounts(request).sessions.start,
         user.id,
@@ -179,13 +182,13 @@ def _check(request: Request, told: Mapping[str, str]) -> User:
     accounts = _accounts(request)
     user = accounts.users.check(email, password)
     if user is None:
-        limits.account_failed(email)
         accounts.audit(
             "user.sign_in_failed",
             by=Actor(address=client_address(request)),
             details={"email": email[:100]},
         )
         raise WrongPasswordError("the e-mail address or the password is wrong")
+    limits.account_opened(email)
     return user
 
 

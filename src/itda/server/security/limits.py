@@ -63,15 +63,12 @@ class Buckets:
                 raise self._error(bucket)
             bucket.left -= 1
 
-    def check(self, key: str) -> None:
-        """Refuse where there were too many, and count nothing.
-
-        Raises:
-            RateError: As `take`.
-        """
+    def give_back(self, key: str) -> None:
+        """Count one less: what was counted turned out well."""
         with self._lock:
-            if key in self._buckets and (bucket := self._filled(key)).left < 1:
-                raise self._error(bucket)
+            if key in self._buckets:
+                bucket = self._filled(key)
+                bucket.left = min(self._per_minute, bucket.left + 1)
 
     def __len__(self) -> int:
         return len(self._buckets)
@@ -112,8 +109,10 @@ class RequestLimits:
         self._address = Buckets(ADDRESS_FACTOR * requests, "requests of this address", timer)
         self._credential = Buckets(requests, "requests", timer)
         self._failures = Buckets(FAILURES_PER_MINUTE, "tokens that do not work", timer)
-        self._sign_ins = Buckets(sign_ins, "tries to sign in", timer)
-        self._accounts = Buckets(ACCOUNT_FACTOR * sign_ins, "tries for this account", timer)
+        self._sign_ins = Buckets(sign_ins, "tries to sign in that fail", timer)
+        self._accounts = Buckets(
+            ACCOUNT_FACTOR * sign_ins, "tries for this account that fail", timer
+        )
 
     def address(self, address: str | None) -> None:
         """Count a request of an address."""
@@ -128,19 +127,27 @@ class RequestLimits:
         self._failures.take(address or "")
 
     def sign_in(self, address: str | None) -> None:
-        """Count a try to sign in, by whatever means."""
+        """Count a try to sign in, by whatever means, as one that fails."""
         self._sign_ins.take(address or "")
 
-    def account(self, email: str) -> None:
-        """Refuse tries for an account after too many that failed."""
-        self._accounts.check(email.strip().lower()[:320])
+    def signed_in(self, address: str | None) -> None:
+        """Count it no longer: it succeeded."""
+        self._sign_ins.give_back(address or "")
 
-    def account_failed(self, email: str) -> None:
-        """Count a try for an account that failed."""
-        self._accounts.take(email.strip().lower()[:320])
+    def account(self, email: str) -> None:
+        """Count a try for an account as one that fails."""
+        self._accounts.take(_account(email))
+
+    def account_opened(self, email: str) -> None:
+        """Count it no longer: it succeeded."""
+        self._accounts.give_back(_account(email))
 
 
 def limits_of(app: FastAPI) -> RequestLimits:
     """Return the limits of an application."""
     kept: RequestLimits = app.state.request_limits
     return kept
+
+
+def _account(email: str) -> str:
+    return email.strip().lower()[:320]

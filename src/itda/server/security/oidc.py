@@ -235,6 +235,7 @@ def routes(settings: ServerSettings) -> APIRouter:
             url = await run_in_threadpool(provider.authorisation, secret, _redirect_uri(request))
         except ItdaError as error:
             return _refused(request, error)
+        limits_of(request.app).signed_in(client_address(request))
         answer = RedirectResponse(url, status_code=303)
         kept = f"{secret}.{urllib.parse.quote(own_path(next), safe='')}"
         set_cookie(request, answer, PROVIDER_COOKIE, kept, seconds=SIGN_IN_SECONDS)
