@@ -159,6 +159,15 @@ def test_structure_is_drawn_in_the_colours_of_plddt(opened: Opened) -> None:
         page.wait_for_timeout(1500)
         assert min(shares(page).values()) > 0.001
     assert shares(page)["low"] > 2 * found["low"]
+    before = page.locator('[data-part="viewer"]').screenshot()
+    page.focus('[data-part="viewer"]')
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(500)
+    assert page.locator('[data-part="viewer"]').screenshot() != before
+    with page.expect_download() as download:
+        page.click('[data-action="picture"]')
+    assert download.value.suggested_filename == "one.png"
+    assert Image.open(download.value.path()).size[0] > 300
 
 
 @needs_molstar
