@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 
@@ -328,3 +329,10 @@ def test_addresses_that_are_none_are_problems_too(owner):
 def test_priorities_travel(owner, house):
     submit(owner, priority="background")
     assert house.claim().job.priority is Priority.BACKGROUND
+
+
+def test_what_the_first_request_needs_is_imported_when_the_server_starts(house, monkeypatch):
+    warmed = threading.Event()
+    monkeypatch.setattr(house.services.understanding, "_warm", warmed.set)
+    with house.client(None):
+        assert warmed.wait(20)

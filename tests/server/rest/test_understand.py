@@ -326,3 +326,8 @@ def test_options_of_a_family_are_checked(understanding):
     assert found.problems[0].kind == "DataError"
     found = understanding.understand(as_fasta(), options=Options(family="flashabb", recycles=3))
     assert "recycles" in found.problems[0].problem
+
+
+def test_a_server_that_starts_is_ready_for_its_first_request(understanding):
+    understanding.warm().join(60)
+    assert understanding.costs._predictors

@@ -43,6 +43,8 @@ from itda.server.understand.reading import (
 )
 
 if TYPE_CHECKING:
+    from itda.engine.cost.predictor import Admission
+    from itda.models.demand import Load
     from itda.models.family import Family
     from itda.server.artefacts import Artefacts
     from itda.server.queue.queue import Queue
@@ -278,7 +280,8 @@ class Understanding:
             records=tuple(records),
             total=len(read.records),
             families=tuple(
-                self._family(get_family(name), read.jobs, settings) for name in FAMILIES
+                self._family(get_family(name), read.jobs, settings, list(priced.values()))
+                for name in FAMILIES
             ),
             family=family.name,
             accepted=len(accepted),
@@ -292,16 +295,17 @@ class Understanding:
         )
 
     def _family(
-        self, family: Family, jobs: Sequence[ReadJob], chosen: Settings
+        self,
+        family: Family,
+        jobs: Sequence[ReadJob],
+        chosen: Settings,
+        of_chosen: Sequence[Priced],
     ) -> FamilyUnderstood:
         available = self.family_states()[family.name] not in ("not here", "unknown")
-        # Searches and recycles are told of the chosen family alone: another may take none.
-        settings = (
-            chosen
-            if family.name == chosen.family.name
-            else Settings(family, seed=chosen.seed, samples=chosen.samples)
-        )
-        priced = self._priced(jobs, settings)
+        priced = of_chosen
+        if family.name != chosen.family.name:
+            # Searches and recycles are told of the chosen family alone: another may take none.
+            priced = self._priced(jobs, Settings(family, seed=chosen.seed, samples=chosen.samples))
         able = [one for one in priced if one.error is None]
         start = self.costs.predictor(family).start_seconds
         refusals = [fault_of(one.error) for one in priced if one.error is not None]
@@ -326,6 +330,7 @@ class Understanding:
         refused = {place: failure.error for place, failure in plan.refusals}
         planned = {request.position: request.job for request in plan.requests}
         most = settings.searches.most_templates
+        admitted: dict[Load, Admission] = {}
         found = []
         for one in jobs:
             tokens, job = residues_of(one.job), planned.get(one.index)
@@ -335,7 +340,9 @@ class Understanding:
                 continue
             load = load_of(job, recycles=settings.recycles, templates=most)
             try:
-                admission = predictor.admit(load, name=job.name)
+                if load not in admitted:
+                    admitted[load] = predictor.admit(load, name=job.name)
+                admission = admitted[load]
             except ItdaError as error:
                 needed = predictor.cost(load).bytes
                 found.append(Priced(one, tokens, bytes=needed, error=_spoken(error)))
