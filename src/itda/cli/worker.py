@@ -60,6 +60,14 @@ def worker(
         float,
         typer.Option(metavar="SECONDS", help="As the server has it; a quarter is the heartbeat."),
     ] = 60.0,
+    leave_after: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Leave after as long without anything to do, so that a scheduler gets its nodes "
+            "back. (default: never)",
+        ),
+    ] = None,
     with_parent: Annotated[
         bool,
         typer.Option("--with-parent", hidden=True, help="Leave when standard input closes."),
@@ -70,7 +78,7 @@ def worker(
     SIGTERM or Ctrl-C: it takes nothing new, lets the stage end within the grace, gives back what is
     left, and leaves; a second one stops at once.
 
-    Exit status: 0 when it was told to stop.
+    Exit status: 0 when it was told to stop, or had nothing to do for as long as --leave-after says.
     """
     try:
         with require_extra("server"):
@@ -91,6 +99,7 @@ def worker(
             batch=batch,
             grace_seconds=grace,
             with_parent=with_parent,
+            leave_after_seconds=leave_after,
         )
         work(settings, options)
     except ItdaError as error:

@@ -137,6 +137,7 @@ class RayExecutor:
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
             import ray
             import ray.exceptions
+            from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
         except ImportError as error:
             raise DependencyError(
                 f"{error.name or error} is not installed", hint="pip install 'itda[cluster]'"
@@ -157,7 +158,12 @@ class RayExecutor:
             with _signals_kept():
                 ray.shutdown()
                 ray.init(**options)
-            self._mailbox = ray.remote(num_cpus=0)(Mailbox).remote()
+            # Here, where it does not die with a node that is taken away.
+            here = NodeAffinitySchedulingStrategy(
+                ray.get_runtime_context().get_node_id(), soft=True
+            )
+            mailbox = ray.remote(num_cpus=0)(Mailbox)
+            self._mailbox = mailbox.options(scheduling_strategy=here).remote()
             self._task = ray.remote(max_retries=0)(perform)
         except Exception as error:
             self._mailbox = None

@@ -304,5 +304,11 @@ def test_only_what_fits_is_claimed(site, this_process):
     assert asked[0].device_kind == "cpu"
 
 
+def test_it_leaves_when_it_had_nothing_to_do_for_a_while(site, this_process):
+    job_ids = site.submit("one", "two")
+    site.worker(this_process, leave_after_seconds=0.3).run()
+    assert [site.state(job_id) for job_id in job_ids] == [State.DONE] * 2
+
+
 def test_stopped_is_what_was_asked_for():
     assert Stopped() != Stopped(hindrance="disk full")

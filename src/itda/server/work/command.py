@@ -49,6 +49,7 @@ class Options:
         batch: Most small jobs that share a process at a time.
         grace_seconds: How long a stage may go on once the worker is told to stop.
         with_parent: Whether it leaves when its standard input closes.
+        leave_after_seconds: Without anything to do for as long it leaves; None for never.
     """
 
     jobs: int | None = None
@@ -59,6 +60,7 @@ class Options:
     batch: int = 16
     grace_seconds: float = 20.0
     with_parent: bool = False
+    leave_after_seconds: float | None = None
 
 
 def work(settings: ServerSettings, options: Options) -> None:
@@ -94,6 +96,7 @@ def work(settings: ServerSettings, options: Options) -> None:
             lease_seconds=settings.lease_seconds,
             batch=options.batch,
             grace_seconds=options.grace_seconds,
+            leave_after_seconds=options.leave_after_seconds,
         )
         stop.attach(worker)
         worker.run()

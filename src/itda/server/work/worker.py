@@ -57,6 +57,7 @@ class Worker:
         grace_seconds: How long stages may go on once it is told to stop.
         idle_seconds: How often it looks for jobs where there are none.
         pause_seconds: How long it takes nothing after it could not work; longer each time.
+        leave_after_seconds: Without anything to do for as long it stops; None for never.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Worker:
         grace_seconds: float = 20.0,
         idle_seconds: float = 0.5,
         pause_seconds: float = 1.0,
+        leave_after_seconds: float | None = None,
     ) -> None:
         self.queue = queue
         self.artefacts = artefacts
@@ -89,6 +91,8 @@ class Worker:
         self._beats: list[Beat] = []
         self._draining = False
         self._look_at = 0.0
+        self._leave_after_seconds = leave_after_seconds
+        self._busy_at = time.monotonic()
         self._pause = Pause(pause_seconds)
         self._wake = threading.Event()
         self._ended = threading.Event()
@@ -140,6 +144,15 @@ class Worker:
         self._write_events()
         if not self.stopping:
             self._take()
+            self._leave_when_idle()
+
+    def _leave_when_idle(self) -> None:
+        now, most = time.monotonic(), self._leave_after_seconds
+        if self._held:
+            self._busy_at = now
+        elif most is not None and now - self._busy_at >= most:
+            log.info("nothing to do for %.0f s", now - self._busy_at)
+            self.stop()
 
     # Jobs come ------------------------------------------------------------------------------------
 
@@ -343,6 +356,9 @@ class Worker:
             log.warning("job %s lost its process: %s", held.claim.job.id, outcome.log[:2000])
             if held.cancelled:
                 outcome = Stopped()
+            elif self.stopping:
+                # Whoever ends this worker ends what is around it too, such as a node.
+                outcome = Stopped(hindrance="its process was ended with the worker")
         if isinstance(outcome, Failed) and outcome.traceback:
             log.error("job %s: %s", held.claim.job.id, outcome.traceback)
         if isinstance(outcome, Done):
