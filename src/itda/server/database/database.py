@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +13,13 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from itda.errors import DependencyError, OutputError
 
 BUSY_SECONDS = 30.0
+IDLE_SECONDS = 5.0
 
 
 class Database:
@@ -42,9 +46,6 @@ class Database:
         options: dict[str, Any] = {"pool_size": connections, "max_overflow": connections}
         if self.is_sqlite:
             options["connect_args"] = {"timeout": BUSY_SECONDS, "check_same_thread": False}
-        else:
-            # A connection that the server has closed meanwhile is found out before it is used.
-            options["pool_pre_ping"] = True
         try:
             self.engine = sqlalchemy.create_engine(self.url, **options)
         except ModuleNotFoundError as error:
@@ -55,6 +56,9 @@ class Database:
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
+        else:
+            event.listen(self.engine, "checkin", _note_time)
+            event.listen(self.engine, "checkout", _test)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -82,6 +86,21 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def _note_time(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info["itda_used"] = time.monotonic()
+
+
+def _test(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+    # A connection that the server has closed meanwhile is found out before it is used; one that
+    # was used just now is not asked, since that takes as long as many a statement.
+    if time.monotonic() - record.info.get("itda_used", math.inf) > IDLE_SECONDS:
+        try:
+            connection.execute("SELECT 1")
+            connection.rollback()
+        except Exception as error:
+            raise DisconnectionError from error
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

@@ -227,6 +227,11 @@ leases = Table(
     Column("lease_id", ID, nullable=False, unique=True),
     Column("worker_id", ID, nullable=False, index=True),
     Column("attempt", Integer, nullable=False),
+    # Of its job, so that shares and quotas count what runs without reading all jobs.
+    Column("organisation_id", ID, nullable=False),
+    Column("project_id", ID, nullable=False),
+    Column("user_id", ID, nullable=False),
+    Column("need_seconds", Double, nullable=False),
     Column("claimed_at", Double, nullable=False),
     Column("heartbeat_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False, index=True),

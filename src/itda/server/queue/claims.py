@@ -7,22 +7,28 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, exists, insert, select
 
-from itda.server.database.tables import job_files, jobs, leases, new_id
+from itda.server.database.tables import job_files, jobs, leases, new_id, quotas
 from itda.server.queue.quotas import Rooms
 from itda.server.queue.records import Capacity, Claim, FileRecord, JobRecord, State
 from itda.server.queue.rows import (
     COLUMNS,
+    DRAINING,
     QUEUED,
     add_events,
     change_jobs,
     event_row,
+    execute_for,
     file_record,
     job_record,
 )
 from itda.server.queue.shares import Turn, in_turn
 
+_GATES = select(
+    DRAINING.scalar_subquery().label("draining"),
+    exists(select(quotas.c.id)).label("quotas"),
+)
 _OLDEST = (
     select(*COLUMNS)
     .where(
@@ -58,8 +64,14 @@ def claim_jobs(
     lease_seconds: float,
     now: float,
 ) -> list[Claim]:
-    """Take up to `capacity.jobs` jobs of one owner, one family and the same settings."""
-    rooms = Rooms(connection, now)
+    """Take up to `capacity.jobs` jobs of one owner, one family and the same settings.
+
+    None where the queue is drained.
+    """
+    gates = connection.execute(_GATES).one()
+    if gates.draining:
+        return []
+    rooms = Rooms(connection, now, are_any=gates.quotas)
     for turn in in_turn(connection, capacity.device_kind, now):
         found = _oldest_of(connection, turn, capacity, rooms, now)
         if found:
@@ -125,7 +137,7 @@ def _lease(
         )
         for job in chosen
     ]
-    lasts = {"claimed_at": now, "heartbeat_at": now, "expires_at": expires_at}
+    lasts: dict[str, Any] = {"claimed_at": now, "heartbeat_at": now, "expires_at": expires_at}
     new_leases: list[dict[str, Any]] = []
     changes: list[dict[str, Any]] = []
     for claim in claims:
@@ -136,6 +148,10 @@ def _lease(
                 "lease_id": claim.lease_id,
                 "worker_id": worker_id,
                 "attempt": claim.attempt,
+                "organisation_id": job.organisation_id,
+                "project_id": job.project_id,
+                "user_id": job.user_id,
+                "need_seconds": job.need_seconds,
                 **lasts,
             }
         )
@@ -148,7 +164,7 @@ def _lease(
                 "message": job.message,
             }
         )
-    connection.execute(_ADD_LEASE, new_leases)
+    execute_for(connection, _ADD_LEASE, new_leases)
     change_jobs(connection, changes)
     add_events(
         connection,

@@ -93,10 +93,7 @@ def work_ahead(connection: Connection, job: JobRecord | None) -> tuple[int, floa
 
 def seconds_running(connection: Connection, now: float) -> float:
     """Return the seconds that jobs under way are still predicted to take."""
-    query = select(jobs.c.need_seconds, leases.c.claimed_at).join(
-        leases, leases.c.job_id == jobs.c.id
-    )
-    rows = connection.execute(query).all()
+    rows = connection.execute(select(leases.c.need_seconds, leases.c.claimed_at)).all()
     return float(sum(max(0.0, row.need_seconds - (now - row.claimed_at)) for row in rows))
 
 

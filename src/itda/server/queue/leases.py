@@ -21,6 +21,7 @@ from itda.server.queue.rows import (
     add_events,
     change_job,
     event_row,
+    execute_for,
     job_record,
     put_files,
 )
@@ -166,8 +167,8 @@ def _write_stages(
             fraction = min(1.0, max(0.0, float(data.get("fraction") or 0.0)))
             row |= {"state": "running", "fraction": fraction, "message": message}
             said |= {"message": message or name, "fraction": fraction}
-    connection.execute(_REMOVE_STAGES, [{**mine, "of_stage": name} for name in changed])
-    connection.execute(_ADD_STAGES, list(changed.values()))
+    execute_for(connection, _REMOVE_STAGES, [{**mine, "of_stage": name} for name in changed])
+    execute_for(connection, _ADD_STAGES, list(changed.values()))
     return said
 
 

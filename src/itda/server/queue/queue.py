@@ -37,11 +37,9 @@ from itda.server.queue.records import (
     UsageLine,
     WorkerRecord,
 )
-from itda.server.queue.rows import add_event, change_job, find_job, insert_new
+from itda.server.queue.rows import DRAIN, DRAINING, add_event, change_job, find_job, insert_new
 from itda.server.queue.shares import Owner
 
-DRAIN = "drain"
-_DRAINING = select(state.c.value).where(state.c.key == DRAIN)
 _BEAT = update(workers).where(workers.c.id == bindparam("worker_id"))
 
 
@@ -222,8 +220,6 @@ class Queue:
         project and user, then age. Several jobs are of one owner, one family and equal settings.
         """
         with self._database.write() as connection:
-            if _is_draining(connection):
-                return []
             return claims.claim_jobs(
                 connection,
                 worker_id,
@@ -500,4 +496,4 @@ class Queue:
 
 
 def _is_draining(connection: Connection) -> bool:
-    return bool(connection.execute(_DRAINING).scalar_one_or_none())
+    return bool(connection.execute(DRAINING).scalar_one_or_none())

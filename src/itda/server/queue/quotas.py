@@ -7,24 +7,12 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, case, delete, func, insert, select, text
 
 from itda.errors import InputError
-from itda.server.database.tables import jobs, leases, ledger, new_id, quotas, workers
+from itda.server.database.tables import leases, ledger, new_id, quotas, workers
 from itda.server.errors import QuotaError
 from itda.server.queue.records import Quota, QuotaStatus
 from itda.server.queue.shares import LEVELS, Owner
 
 PERIODS = ("day", "month")
-_OF_LEDGER = {
-    "organisation": ledger.c.organisation_id,
-    "project": ledger.c.project_id,
-    "user": ledger.c.user_id,
-}
-_OF_JOBS = {
-    "organisation": jobs.c.organisation_id,
-    "project": jobs.c.project_id,
-    "user": jobs.c.user_id,
-}
-
-_ANY = select(quotas.c.id).limit(1)
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(4711002)")
 
 
@@ -121,10 +109,10 @@ def refuse_used_up(
 class Rooms:
     """What quotas leave to owners within one claim."""
 
-    def __init__(self, connection: Connection, now: float) -> None:
+    def __init__(self, connection: Connection, now: float, *, are_any: bool) -> None:
         self._connection = connection
         self._now = now
-        self._any = connection.execute(_ANY).first() is not None
+        self._any = are_any
         if self._any and connection.dialect.name == "postgresql":
             # Two workers must not both be given the last hour.
             connection.execute(_ONE_AT_A_TIME)
@@ -147,22 +135,21 @@ def _status(connection: Connection, quota: Quota, now: float) -> QuotaStatus:
     begins, ends = period_of(now, quota.period)
     used = connection.execute(
         select(func.coalesce(func.sum(ledger.c.device_seconds), 0.0)).where(
-            _OF_LEDGER[quota.level] == quota.owner_id,
+            ledger.c[f"{quota.level}_id"] == quota.owner_id,
             ledger.c.device_kind == quota.device_kind,
             ledger.c.finished_at >= begins,
             ledger.c.finished_at < ends,
         )
     ).scalar_one()
     elapsed = now - leases.c.claimed_at
-    longer = case((elapsed > jobs.c.need_seconds, elapsed), else_=jobs.c.need_seconds)
+    longer = case((elapsed > leases.c.need_seconds, elapsed), else_=leases.c.need_seconds)
     running = connection.execute(
         select(func.coalesce(func.sum(longer), 0.0))
-        .select_from(
-            leases.join(jobs, jobs.c.id == leases.c.job_id).join(
-                workers, workers.c.id == leases.c.worker_id
-            )
+        .select_from(leases.join(workers, workers.c.id == leases.c.worker_id))
+        .where(
+            leases.c[f"{quota.level}_id"] == quota.owner_id,
+            workers.c.device_kind == quota.device_kind,
         )
-        .where(_OF_JOBS[quota.level] == quota.owner_id, workers.c.device_kind == quota.device_kind)
     ).scalar_one()
     return QuotaStatus(
         **{name: getattr(quota, name) for name in Quota.__dataclass_fields__},

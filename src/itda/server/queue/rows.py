@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import (
     Connection,
+    Executable,
     Insert,
     Row,
     Table,
@@ -25,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from itda.server.database.tables import artefacts, events, job_files, jobs
+from itda.server.database.tables import artefacts, events, job_files, jobs, state
 from itda.server.errors import NotFoundError
 from itda.server.queue.records import FileRecord, JobRecord, Priority, State
 from itda.server.queue.storable import storable
@@ -36,11 +37,14 @@ COLUMNS = tuple(jobs.c[name] for name in _FIELDS)
 QUEUED = jobs.c.state == literal_column("'queued'")
 """Written out, since an index of the queue alone is used only where the statement says so."""
 
+DRAIN = "drain"
+DRAINING = select(state.c.value).where(state.c.key == DRAIN)
+
 _KEY = re.compile("[0-9a-f]{32}")
 _FIND = select(*COLUMNS).where(jobs.c.id == bindparam("job_id"))
 _FIND_AND_LOCK = _FIND.with_for_update()  # SQLite, with one writer at a time, leaves it out
 _CHANGE = update(jobs).where(jobs.c.id == bindparam("job_id")).values(revision=jobs.c.revision + 1)
-_ADD_EVENT = insert(events)
+_ADD_EVENT = insert(events).inline()  # nobody asks for its number
 _ADD_FILE = insert(job_files)
 _REMOVE_FILES = delete(job_files).where(
     job_files.c.job_id == bindparam("of_job"), job_files.c.direction == bindparam("of_direction")
@@ -70,6 +74,13 @@ def find_job(connection: Connection, job_id: str, *, lock: bool = False) -> JobR
     return job_record(row)
 
 
+def execute_for(
+    connection: Connection, statement: Executable, rows: Sequence[dict[str, Any]]
+) -> None:
+    """Execute a statement for each row; for one alone there is a faster way."""
+    connection.execute(statement, rows if len(rows) > 1 else rows[0])
+
+
 def change_job(connection: Connection, job_id: str, **values: Any) -> None:
     """Change a job's row in a way that a reader can see."""
     connection.execute(_CHANGE, {"job_id": job_id, **values})
@@ -77,7 +88,7 @@ def change_job(connection: Connection, job_id: str, **values: Any) -> None:
 
 def change_jobs(connection: Connection, changes: Sequence[dict[str, Any]]) -> None:
     """Change rows of jobs in a way that a reader can see: columns by name, and `job_id`."""
-    connection.execute(_CHANGE, changes)
+    execute_for(connection, _CHANGE, changes)
 
 
 def event_row(job_id: str, time: float, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,7 +105,7 @@ def add_event(
 
 def add_events(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Write down what happened, as `event_row` gives it."""
-    connection.execute(_ADD_EVENT, rows)
+    execute_for(connection, _ADD_EVENT, rows)
 
 
 def put_files(
@@ -109,9 +120,8 @@ def put_files(
         time: The time.
     """
     if files:
-        connection.execute(
-            _REMOVE_FILES, [{"of_job": job_id, "of_direction": direction} for job_id in files]
-        )
+        mine = [{"of_job": job_id, "of_direction": direction} for job_id in files]
+        execute_for(connection, _REMOVE_FILES, mine)
     sizes = {file.digest: file.bytes for mine in files.values() for file in mine}
     if not sizes:
         return
@@ -131,12 +141,12 @@ def put_files(
         for job_id, mine in files.items()
         for file in mine
     ]
-    connection.execute(_ADD_FILE, rows)
+    execute_for(connection, _ADD_FILE, rows)
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Insert rows, but none of whose key there is one already."""
-    connection.execute(_insert_new(table, connection.dialect.name), rows)
+    execute_for(connection, _insert_new(table, connection.dialect.name), rows)
 
 
 @cache

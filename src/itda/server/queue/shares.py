@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Double, Row, bindparam, select, text
 
-from itda.server.database.tables import jobs, leases, shares
+from itda.server.database.tables import leases
 
 HALF_LIFE_SECONDS = 7 * 86400.0
 # PostgreSQL refuses powers that are too small for its numbers.
@@ -22,42 +22,63 @@ FORGOTTEN_SECONDS = 500 * HALF_LIFE_SECONDS
 
 LEVELS = ("organisation", "project", "user")
 
-# One step down the index for each class and owner, however many jobs the owner has waiting.
+# One step down the index for each class and owner, however many jobs the owner has waiting: a line
+# has an owner and the first job of the one after it. The steps are written out (next user, next
+# project, next class) since SQLite uses the index for no more than the first part of a comparison
+# of rows, and nothing is looked up in `jobs` afterwards since PostgreSQL, which cannot tell how few
+# owners there are, would read all of it.
 _OWNERS = text("""
-WITH RECURSIVE firsts(id) AS (
-    SELECT id FROM (
-        SELECT id FROM jobs WHERE state = 'queued' AND device_kind = :kind
+WITH RECURSIVE steps(priority, project_id, user_id, following) AS (
+    SELECT * FROM (
+        SELECT -1, '', '', id FROM jobs WHERE state = 'queued' AND device_kind = :kind
         ORDER BY priority, project_id, user_id LIMIT 1
-    ) AS first_of_all
+    ) AS before_the_first
     UNION ALL
-    SELECT (
-        SELECT following.id FROM jobs AS following
-        WHERE following.state = 'queued' AND following.device_kind = :kind
-          AND (following.priority, following.project_id, following.user_id)
-            > (this.priority, this.project_id, this.user_id)
-        ORDER BY following.priority, following.project_id, following.user_id LIMIT 1
+    SELECT this.priority, this.project_id, this.user_id, COALESCE(
+        (
+            SELECT id FROM jobs WHERE state = 'queued' AND device_kind = :kind
+            AND priority = this.priority AND project_id = this.project_id
+            AND user_id > this.user_id
+            ORDER BY user_id LIMIT 1
+        ), (
+            SELECT id FROM jobs WHERE state = 'queued' AND device_kind = :kind
+            AND priority = this.priority AND project_id > this.project_id
+            ORDER BY project_id, user_id LIMIT 1
+        ), (
+            SELECT id FROM jobs WHERE state = 'queued' AND device_kind = :kind
+            AND priority > this.priority
+            ORDER BY priority, project_id, user_id LIMIT 1
+        )
     )
-    FROM firsts JOIN jobs AS this ON this.id = firsts.id
+    FROM steps JOIN jobs AS this ON this.id = steps.following
 )
 SELECT
-    jobs.priority, jobs.project_id, jobs.user_id, projects.organisation_id,
-    organisations.weight AS organisation_weight,
-    projects.weight AS project_weight,
-    members.weight AS user_weight
-FROM firsts
-JOIN jobs ON jobs.id = firsts.id
-JOIN projects ON projects.id = jobs.project_id
+    steps.priority, steps.project_id, steps.user_id, projects.organisation_id,
+    organisations.weight AS weight_0, projects.weight AS weight_1, members.weight AS weight_2,
+    share_0.usage AS usage_0, share_1.usage AS usage_1, share_2.usage AS usage_2,
+    share_0.updated_at AS updated_0, share_1.updated_at AS updated_1,
+    share_2.updated_at AS updated_2
+FROM steps
+JOIN projects ON projects.id = steps.project_id
 JOIN organisations ON organisations.id = projects.organisation_id
-LEFT JOIN members ON members.project_id = jobs.project_id AND members.user_id = jobs.user_id
+LEFT JOIN members ON members.project_id = steps.project_id AND members.user_id = steps.user_id
+LEFT JOIN shares AS share_0
+    ON share_0.level = 'organisation' AND share_0.owner_id = projects.organisation_id
+LEFT JOIN shares AS share_1
+    ON share_1.level = 'project' AND share_1.owner_id = steps.project_id
+LEFT JOIN shares AS share_2
+    ON share_2.level = 'user' AND share_2.owner_id = steps.project_id || ':' || steps.user_id
+WHERE steps.priority >= 0
 """)
 _RUNNING = select(
-    jobs.c.organisation_id,
-    jobs.c.project_id,
-    jobs.c.user_id,
-    jobs.c.need_seconds,
+    leases.c.organisation_id,
+    leases.c.project_id,
+    leases.c.user_id,
+    leases.c.need_seconds,
     leases.c.claimed_at,
-).join(leases, leases.c.job_id == jobs.c.id)
-_ALL_SHARES = select(shares)
+)
+
+
 # The rows are locked in one order in all transactions: from the organisation down. An end that is
 # written down late, as that of a worker that fell silent, does not put the row's time back.
 _CHARGE = text(f"""
@@ -114,7 +135,7 @@ def in_turn(connection: Connection, device_kind: str, now: float) -> Iterator[Tu
         for row in connection.execute(_OWNERS, {"kind": kind})
     ]
     if len(found) > 1:
-        turn = _turn(_used(connection, now))
+        turn = _turn(_running(connection, now), now)
         found.sort(key=lambda one: (one[0].priority, turn(one[0])))
     for row, kind in found:
         yield Turn(row.priority, _owner(row), kind)
@@ -130,26 +151,31 @@ def _owner(row: Row[*tuple[Any, ...]]) -> Owner:
 
 
 def _turn(
-    used: Mapping[tuple[str, str], float],
+    running: Mapping[tuple[str, str], float], now: float
 ) -> Callable[[Row[Any]], tuple[tuple[float, str], ...]]:
+    """Return a function that tells how much an owner has had of what is its, at each level."""
+
     def turn(row: Row[Any]) -> tuple[tuple[float, str], ...]:
-        weights = (row.organisation_weight, row.project_weight, row.user_weight)
-        return tuple(
-            (used[key] / max(1.0 if weight is None else weight, 1e-9), key[1])
-            for key, weight in zip(_owner(row).keys, weights, strict=True)
-        )
+        weights = (row.weight_0, row.weight_1, row.weight_2)
+        usages = (row.usage_0, row.usage_1, row.usage_2)
+        times = (row.updated_0, row.updated_1, row.updated_2)
+        levels = []
+        for key, weight, usage, time in zip(_owner(row).keys, weights, usages, times, strict=True):
+            past = 0.0 if usage is None else usage * _left(now - time)
+            # Whoever may submit without being a member, as an administrator, counts as one.
+            used = past + running.get(key, 0.0)
+            levels.append((used / max(1.0 if weight is None else weight, 1e-9), key[1]))
+        return tuple(levels)
 
     return turn
 
 
-def _used(connection: Connection, now: float) -> Mapping[tuple[str, str], float]:
-    used: dict[tuple[str, str], float] = defaultdict(float)
-    for level, owner_id, usage, updated_at in connection.execute(_ALL_SHARES):
-        used[level, owner_id] += usage * _left(now - updated_at)
+def _running(connection: Connection, now: float) -> Mapping[tuple[str, str], float]:
+    seconds: dict[tuple[str, str], float] = defaultdict(float)
     for one in connection.execute(_RUNNING):
         for key in _owner(one).keys:
-            used[key] += max(one.need_seconds, now - one.claimed_at, 1e-3)
-    return used
+            seconds[key] += max(one.need_seconds, now - one.claimed_at, 1e-3)
+    return seconds
 
 
 def _left(seconds: float) -> float:
