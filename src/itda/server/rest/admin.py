@@ -155,7 +155,7 @@ def add_organisation(
     summary="Change an organisation",
 )
 def change_organisation(
-    organisation_id: Annotated[str, Path(pattern=KEY_PATTERN)],
+    organisation_id: Annotated[str, Path(pattern=KEY_PATTERN, description="Its key.")],
     body: WeightChange,
     who: Administrator,
     services: Service,
