@@ -62,7 +62,7 @@ def _link(process: subprocess.Popen[bytes], log: Path) -> str:
 def chromium() -> Iterator[Browser]:
     assert CHROMIUM is not None, "no Chromium is installed"
     with sync_playwright() as playwright:
-        expect.set_options(timeout=60_000)
+        expect.set_options(timeout=20_000)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
@@ -82,7 +82,7 @@ class Looker:
         self.base = link.split("/auth/")[0]
         defaults = {"locale": "en-GB", "viewport": {"width": 1280, "height": 900}}
         self.context: BrowserContext = browser.new_context(**{**defaults, **wishes})
-        self.context.set_default_timeout(60_000)
+        self.context.set_default_timeout(20_000)
         self.page: Page = self.context.new_page()
         self.complaints: list[str] = []
         self.strangers: list[str] = []
