@@ -9,12 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, exists, insert, select
 
-from itda.server.database.tables import job_files, jobs, leases, new_id, quotas
+from itda.server.database.tables import job_files, jobs, leases, new_id
 from itda.server.queue.quotas import Rooms
 from itda.server.queue.records import Capacity, Claim, FileRecord, JobRecord, State
 from itda.server.queue.rows import (
     COLUMNS,
-    DRAINING,
     QUEUED,
     add_events,
     change_jobs,
@@ -25,12 +24,16 @@ from itda.server.queue.rows import (
 )
 from itda.server.queue.shares import Turn, in_turn
 
-_GATES = select(
-    DRAINING.scalar_subquery().label("draining"),
-    exists(select(quotas.c.id)).label("quotas"),
-)
+Found = tuple[JobRecord, bool]
+"""A job, and whether files came with it."""
+
 _OLDEST = (
-    select(*COLUMNS)
+    select(
+        *COLUMNS,
+        exists()
+        .where(job_files.c.job_id == jobs.c.id, job_files.c.direction == "input")
+        .label("has_inputs"),
+    )
     .where(
         QUEUED,
         jobs.c.priority == bindparam("class"),
@@ -68,11 +71,9 @@ def claim_jobs(
 
     None where the queue is drained.
     """
-    gates = connection.execute(_GATES).one()
-    if gates.draining:
-        return []
-    rooms = Rooms(connection, now, are_any=gates.quotas)
+    rooms: Rooms | None = None
     for turn in in_turn(connection, capacity.device_kind, now):
+        rooms = rooms or Rooms(connection, now, are_any=turn.are_quotas)
         found = _oldest_of(connection, turn, capacity, rooms, now)
         if found:
             return _lease(connection, found, worker_id, lease_seconds, now)
@@ -85,7 +86,7 @@ def _oldest_of(
     capacity: Capacity,
     rooms: Rooms,
     now: float,
-) -> list[JobRecord]:
+) -> list[Found]:
     """Return the oldest jobs of an owner that the worker can do; they are locked."""
     room = rooms.left(turn.owner, capacity.device_kind)
     if room <= 0:
@@ -100,26 +101,29 @@ def _oldest_of(
         "kind": turn.device_kind,
         "most": capacity.jobs,
     }
-    chosen: list[JobRecord] = []
+    chosen: list[Found] = []
     for row in connection.execute(_OLDEST, asked):
         job = job_record(row)
         room -= job.need_seconds
-        same = not chosen or (job.family, job.settings) == (chosen[0].family, chosen[0].settings)
-        if not same or room < 0:
+        if room < 0:
             break
-        chosen.append(job)
+        if chosen:
+            first = chosen[0][0]
+            if (job.family, job.settings) != (first.family, first.settings):
+                break
+        chosen.append((job, bool(row.has_inputs)))
     return chosen
 
 
 def _lease(
     connection: Connection,
-    chosen: Sequence[JobRecord],
+    chosen: Sequence[Found],
     worker_id: str,
     lease_seconds: float,
     now: float,
 ) -> list[Claim]:
     expires_at = now + lease_seconds
-    inputs = _inputs(connection, [job.id for job in chosen])
+    inputs = _inputs(connection, [job.id for job, has_inputs in chosen if has_inputs])
     claims = [
         Claim(
             job=replace(
@@ -135,7 +139,7 @@ def _lease(
             attempt=job.attempts + 1,
             expires_at=expires_at,
         )
-        for job in chosen
+        for job, _ in chosen
     ]
     lasts: dict[str, Any] = {"claimed_at": now, "heartbeat_at": now, "expires_at": expires_at}
     new_leases: list[dict[str, Any]] = []
@@ -175,6 +179,8 @@ def _lease(
 
 def _inputs(connection: Connection, job_ids: Sequence[str]) -> dict[str, tuple[FileRecord, ...]]:
     found: dict[str, tuple[FileRecord, ...]] = defaultdict(tuple)
+    if not job_ids:
+        return found
     for row in connection.execute(_INPUTS, {"of_jobs": job_ids}):
         found[row.job_id] += (file_record(row),)
     return found

@@ -57,7 +57,8 @@ SELECT
     organisations.weight AS weight_0, projects.weight AS weight_1, members.weight AS weight_2,
     share_0.usage AS usage_0, share_1.usage AS usage_1, share_2.usage AS usage_2,
     share_0.updated_at AS updated_0, share_1.updated_at AS updated_1,
-    share_2.updated_at AS updated_2
+    share_2.updated_at AS updated_2,
+    EXISTS (SELECT 1 FROM quotas) AS are_quotas
 FROM steps
 JOIN projects ON projects.id = steps.project_id
 JOIN organisations ON organisations.id = projects.organisation_id
@@ -69,6 +70,7 @@ LEFT JOIN shares AS share_1
 LEFT JOIN shares AS share_2
     ON share_2.level = 'user' AND share_2.owner_id = steps.project_id || ':' || steps.user_id
 WHERE steps.priority >= 0
+  AND NOT EXISTS (SELECT 1 FROM state WHERE key = 'drain' AND CAST(value AS TEXT) = 'true')
 """)
 _RUNNING = select(
     leases.c.organisation_id,
@@ -117,17 +119,26 @@ class Owner:
 
 @dataclass(frozen=True)
 class Turn:
-    """Jobs of an owner that wait in a class for a kind of device."""
+    """Jobs of an owner that wait in a class for a kind of device.
+
+    Attributes:
+        priority: The class.
+        owner: Whose they are.
+        device_kind: `cpu` or `gpu`.
+        are_quotas: Whether there is any quota, be it of another.
+    """
 
     priority: int
     owner: Owner
     device_kind: str
+    are_quotas: bool
 
 
 def in_turn(connection: Connection, device_kind: str, now: float) -> Iterator[Turn]:
     """Give what waits for a worker with a device: by class, and then whose turn it is first.
 
-    A worker with a GPU comes to its owner's jobs for processors after those for GPUs.
+    Nothing where the queue is drained. A worker with a GPU comes to its owner's jobs for processors
+    after those for GPUs.
     """
     found = [
         (row, kind)
@@ -138,7 +149,7 @@ def in_turn(connection: Connection, device_kind: str, now: float) -> Iterator[Tu
         turn = _turn(_running(connection, now), now)
         found.sort(key=lambda one: (one[0].priority, turn(one[0])))
     for row, kind in found:
-        yield Turn(row.priority, _owner(row), kind)
+        yield Turn(row.priority, _owner(row), kind, bool(row.are_quotas))
 
 
 def charge(connection: Connection, owner: Owner, seconds: float, now: float) -> None:
