@@ -154,3 +154,11 @@ def test_there_are_no_files_before_the_end(owner):
 @pytest.mark.parametrize("kind", ["..%2F..%2Fetc", "%00", "x" * 300, "%ED%A0%80"])
 def test_kinds_are_names(owner, job, kind):
     assert owner.get(f"{job}/files/{kind}").status_code in (400, 404, 422)
+
+
+def test_a_file_that_is_lost_does_not_tell_where_it_was(owner, house, job):
+    digest = hashlib.sha256(CIF).hexdigest()
+    house.services.artefacts.path(digest).unlink()
+    for path in ("structure", "files/structure", "archive"):
+        problem = refused(owner.get(f"{job}/{path}"), 404)
+        assert "lost" in problem["detail"] and str(house.services.settings.home) not in str(problem)

@@ -319,11 +319,15 @@ def test_a_million_loops_of_mmcif_are_refused_in_time():
     assert found.records[0].error is not None
 
 
-def test_options_of_a_family_are_checked(understanding):
+def test_options_of_a_family_are_checked(understanding, tmp_path, monkeypatch):
+    monkeypatch.setenv("ITDA_DATABASES", str(tmp_path))
     found = understanding.understand(as_fasta(), options=Options(family="nothing"))
     assert "no model family" in found.problems[0].problem
     found = understanding.understand(as_fasta(), options=Options(templates="absent"))
     assert found.problems[0].kind == "DataError"
+    assert found.problems[0].problem == "there is no database absent here"
+    found = understanding.understand(as_fasta(), options=Options(msa="mmseqs"))
+    assert str(tmp_path) not in str(found.problems) and "server:" not in str(found.problems)
     found = understanding.understand(as_fasta(), options=Options(family="flashabb", recycles=3))
     assert "recycles" in found.problems[0].problem
 

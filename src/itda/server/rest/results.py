@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
@@ -27,6 +28,8 @@ MEDIA_TYPES = {
     ".npz": "application/x-npz",
     ".html": "text/html; charset=utf-8",
 }
+log = logging.getLogger("itda.server")
+
 BINARY = "application/octet-stream"
 ZIP = "application/zip"
 
@@ -165,7 +168,7 @@ def pae(
         if matches(request, etag):
             answer = Response(status_code=304, headers=headers)
         else:
-            content = _pae(services.artefacts.path(record.digest), rank or 0)
+            content = _pae(_path(services, record), rank or 0)
             answer = JSONResponse(content, headers=headers)
     answer.headers["Vary"] = "Accept"
     return answer
@@ -190,7 +193,7 @@ def archive(job_id: JobKey, who: Reader, services: Service) -> Response:
     if not found:
         raise NotFoundError(f"job {job.id} has no files", hint=f"it is {job.state.value}")
     paths: Iterator[tuple[str, FilePath]] = iter(
-        [(one.name, services.artefacts.path(one.digest)) for one in found]
+        [(one.name, _path(services, one)) for one in found]
     )
     headers = {
         "Content-Disposition": _disposition(f"{file_stem(job.name)}.zip"),
@@ -221,13 +224,24 @@ def _send(services: Services, request: Request, record: FileRecord) -> Response:
     headers = {"ETag": f'"{record.digest}"', "Cache-Control": "private, no-cache"}
     if matches(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    path = services.artefacts.path(record.digest)
+    path = _path(services, record)
     suffix = FilePath(record.name).suffix.lower()
     return FileResponse(
         path,
         media_type=MEDIA_TYPES.get(suffix, BINARY),
         headers={**headers, "Content-Disposition": _disposition(record.name)},
     )
+
+
+def _path(services: Services, record: FileRecord) -> FilePath:
+    try:
+        return services.artefacts.path(record.digest)
+    except NotFoundError as error:
+        log.error("a file of a job is missing: %s", error.problem)
+        raise NotFoundError(
+            f"file {record.name!r}: the server has lost it",
+            hint="tell whoever runs the server; the job can be submitted again",
+        ) from None
 
 
 def _disposition(name: str) -> str:

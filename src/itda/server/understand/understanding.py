@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from itda.engine.cost.loads import load_of, residues_of
 from itda.engine.plan import Settings, make_plan
 from itda.engine.search_options import SearchOptions, choose_searches
+from itda.engine.searches import Searches
 from itda.errors import InputError, ItdaError, WeightsError
 from itda.hub.installed import state_of
 from itda.hub.registry import weight_sets
@@ -28,6 +29,7 @@ from itda.remote.wire import (
     Understood,
     Verdict,
 )
+from itda.search.databases.registry import databases_folder
 from itda.server.queue.records import FileRecord, NewJob
 from itda.server.settings import Limits
 from itda.server.understand.costs import Costs
@@ -241,7 +243,7 @@ class Understanding:
                 hint="whoever runs the server gets them with "
                 + (how_to_get(weight_set) if weight_set else "a newer release"),
             )
-        searches = choose_searches(
+        searches = _chosen(
             SearchOptions(
                 msa=options.msa,
                 databases=options.databases,
@@ -381,6 +383,20 @@ def _spoken(error: Exception) -> ItdaError:
         return InputError("this is a fault of the server, which has it in its log")
     problem, hint = in_terms_of_requests(error.problem), in_terms_of_requests(error.hint)
     return type(error)(problem, hint=hint)
+
+
+def _chosen(options: SearchOptions, family: Family) -> Searches:
+    """Find databases and programs; an error does not tell where the server keeps them."""
+    try:
+        return choose_searches(options, family)
+    except ItdaError as error:
+        folder = databases_folder()
+        told = []
+        for text in (error.problem, error.hint):
+            text = text.replace(f" in {folder}", " here").replace(f"{folder}/", "")
+            told.append(in_terms_of_requests(text.replace(str(folder), "")))
+        hint = told[1].partition(", or search a server:")[0]
+        raise type(error)(told[0], hint=hint) from error
 
 
 def _stored(
