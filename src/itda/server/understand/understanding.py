@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from itda.engine.cost.loads import load_of, residues_of
@@ -17,17 +16,13 @@ from itda.errors import InputError, ItdaError, WeightsError
 from itda.hub.installed import state_of
 from itda.hub.registry import weight_sets
 from itda.hub.source import how_to_get
-from itda.job.entities import Ion, Ligand, Polymer
 from itda.job.model import Job
 from itda.models.registry import FAMILIES, get_family
 from itda.remote.wire import (
-    ChainGroup,
     FamilyUnderstood,
-    Fault,
     Options,
     RecordUnderstood,
     Understood,
-    Verdict,
 )
 from itda.search.databases.registry import databases_folder
 from itda.server.queue.records import FileRecord, NewJob
@@ -42,6 +37,14 @@ from itda.server.understand.reading import (
     files_of,
     in_terms_of_requests,
     reading,
+)
+from itda.server.understand.views import (
+    Priced,
+    fault_of,
+    record_view,
+    rejected_view,
+    spoken,
+    unread_view,
 )
 
 if TYPE_CHECKING:
@@ -58,32 +61,8 @@ WEIGHTS_SECONDS = 10.0
 """How long it is believed whether weights are on this machine."""
 
 _SHOWN_REFUSALS = 5
-_SHOWN_LABEL = 60
 
 log = logging.getLogger("itda.server")
-
-
-@dataclass(frozen=True)
-class Priced:
-    """A record as the chosen family takes it.
-
-    Attributes:
-        record: As it was read.
-        tokens: Residues of all chains.
-        seconds: Of all seeds, weights loaded.
-        bytes: Peak memory.
-        verdict: What was changed so that it fits.
-        error: Why it is refused; None where it is not.
-        job: With the options' seed and samples put in.
-    """
-
-    record: ReadJob
-    tokens: int
-    seconds: float = 0.0
-    bytes: int = 0
-    verdict: Verdict = "refused"
-    error: ItdaError | None = None
-    job: Job | None = None
 
 
 class Prepared(Sequence[NewJob]):
@@ -219,7 +198,7 @@ class Understanding:
         if not made:
             raise _nothing_left(failed)
         by_index = {record.index: record for record in read.records}
-        rejected = [_rejected(by_index[index], failed[index]) for index in sorted(failed)]
+        rejected = [rejected_view(by_index[index], failed[index]) for index in sorted(failed)]
         return Prepared(made, rejected)
 
     def family_states(self) -> dict[str, str]:
@@ -271,7 +250,7 @@ class Understanding:
         accepted = [one for one in priced.values() if one.error is None]
         seconds = sum(one.seconds + predictor.start_seconds for one in accepted)
         records = [
-            _unread(record) if isinstance(record, Unread) else _told(priced[record.index])
+            unread_view(record) if isinstance(record, Unread) else record_view(priced[record.index])
             for record in read.records[:SHOWN_RECORDS]
         ]
         starts = None
@@ -337,7 +316,7 @@ class Understanding:
         for one in jobs:
             tokens, job = residues_of(one.job), planned.get(one.index)
             if job is None:
-                error = _spoken(refused[one.index])
+                error = spoken(refused[one.index])
                 found.append(Priced(one, tokens, error=error))
                 continue
             load = load_of(job, recycles=settings.recycles, templates=most)
@@ -347,7 +326,7 @@ class Understanding:
                 admission = admitted[load]
             except ItdaError as error:
                 needed = predictor.cost(load).bytes
-                found.append(Priced(one, tokens, bytes=needed, error=_spoken(error)))
+                found.append(Priced(one, tokens, bytes=needed, error=spoken(error)))
                 continue
             cost = admission.cost
             found.append(
@@ -367,22 +346,6 @@ class Understanding:
             self.understand(">warm\nMQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEG\n")
         except Exception:
             log.exception("what predictions need could not be imported")
-
-
-def fault_of(error: Exception) -> Fault:
-    """Return an error as it travels; of one that nobody expected only its kind is told."""
-    if isinstance(error, ItdaError):
-        return Fault(kind=type(error).__name__, problem=error.problem, hint=error.hint)
-    return Fault(kind="UnexpectedError", problem="this is a fault of the server", hint="")
-
-
-def _spoken(error: Exception) -> ItdaError:
-    """Return why a job is refused, in terms of a request."""
-    if not isinstance(error, ItdaError):
-        log.error("a job could not be checked", exc_info=error)
-        return InputError("this is a fault of the server, which has it in its log")
-    problem, hint = in_terms_of_requests(error.problem), in_terms_of_requests(error.hint)
-    return type(error)(problem, hint=hint)
 
 
 def _chosen(options: SearchOptions, family: Family) -> Searches:
@@ -417,58 +380,3 @@ def _nothing_left(failed: dict[int, ItdaError]) -> ItdaError:
         f"none of {len(failed)} records can be folded; the first: {first.problem}",
         hint=first.hint,
     )
-
-
-def _unread(record: Unread) -> RecordUnderstood:
-    return RecordUnderstood(
-        index=record.index,
-        file=record.file,
-        name=_plain(record.name),
-        error=fault_of(record.error),
-    )
-
-
-def _rejected(record: ReadJob | Unread, error: ItdaError) -> RecordUnderstood:
-    name = record.name if isinstance(record, Unread) else record.job.name
-    return RecordUnderstood(
-        index=record.index, file=record.file, name=_plain(name), error=fault_of(error)
-    )
-
-
-def _plain(name: str) -> str:
-    """Return the name of a record that was refused, perhaps for its name, as it can be sent."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in name[:200])
-
-
-def _told(one: Priced) -> RecordUnderstood:
-    job = one.job or one.record.job
-    return RecordUnderstood(
-        index=one.record.index,
-        file=one.record.file,
-        name=job.name,
-        chains=tuple(
-            ChainGroup(
-                ids=entity.ids,
-                molecule=entity.molecule,
-                length=entity.length if isinstance(entity, Polymer) else 1,
-                label=_label(entity),
-            )
-            for entity in job.entities
-        ),
-        residues=one.tokens,
-        samples=len(job.seeds) * job.samples,
-        warnings=one.record.warnings,
-        verdict=one.verdict,
-        seconds=None if one.error else one.seconds,
-        bytes=one.bytes or None,
-        error=None if one.error is None else fault_of(one.error),
-    )
-
-
-def _label(entity: object) -> str:
-    text = ""
-    if isinstance(entity, Ion):
-        text = entity.ccd
-    elif isinstance(entity, Ligand):
-        text = entity.smiles or " ".join(entity.ccd)
-    return text if len(text) <= _SHOWN_LABEL else f"{text[: _SHOWN_LABEL - 1]}…"

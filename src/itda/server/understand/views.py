@@ -1,0 +1,113 @@
+"""From what was read and priced to what is told of it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from itda.errors import InputError, ItdaError
+from itda.job.entities import Ion, Ligand, Polymer
+from itda.job.model import Job
+from itda.remote.wire import ChainGroup, Fault, RecordUnderstood, Verdict
+from itda.server.understand.reading import ReadJob, Unread, in_terms_of_requests
+
+_SHOWN_LABEL = 60
+
+log = logging.getLogger("itda.server")
+
+
+@dataclass(frozen=True)
+class Priced:
+    """A record as the chosen family takes it.
+
+    Attributes:
+        record: As it was read.
+        tokens: Residues of all chains.
+        seconds: Of all seeds, weights loaded.
+        bytes: Peak memory.
+        verdict: What was changed so that it fits.
+        error: Why it is refused; None where it is not.
+        job: With the options' seed and samples put in.
+    """
+
+    record: ReadJob
+    tokens: int
+    seconds: float = 0.0
+    bytes: int = 0
+    verdict: Verdict = "refused"
+    error: ItdaError | None = None
+    job: Job | None = None
+
+
+def fault_of(error: Exception) -> Fault:
+    """Return an error as it travels; of one that nobody expected only its kind is told."""
+    if isinstance(error, ItdaError):
+        return Fault(kind=type(error).__name__, problem=error.problem, hint=error.hint)
+    return Fault(kind="UnexpectedError", problem="this is a fault of the server", hint="")
+
+
+def spoken(error: Exception) -> ItdaError:
+    """Return why a job is refused, in terms of a request."""
+    if not isinstance(error, ItdaError):
+        log.error("a job could not be checked", exc_info=error)
+        return InputError("this is a fault of the server, which has it in its log")
+    problem, hint = in_terms_of_requests(error.problem), in_terms_of_requests(error.hint)
+    return type(error)(problem, hint=hint)
+
+
+def unread_view(record: Unread) -> RecordUnderstood:
+    """Return a record that could not be read."""
+    return RecordUnderstood(
+        index=record.index,
+        file=record.file,
+        name=_plain(record.name),
+        error=fault_of(record.error),
+    )
+
+
+def rejected_view(record: ReadJob | Unread, error: ItdaError) -> RecordUnderstood:
+    """Return a record that gave no job, whether it could be read or not."""
+    name = record.name if isinstance(record, Unread) else record.job.name
+    return RecordUnderstood(
+        index=record.index, file=record.file, name=_plain(name), error=fault_of(error)
+    )
+
+
+def _plain(name: str) -> str:
+    """Return the name of a record that was refused, perhaps for its name, as it can be sent."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in name[:200])
+
+
+def record_view(one: Priced) -> RecordUnderstood:
+    """Return a record with what it would cost, or why it is refused."""
+    job = one.job or one.record.job
+    return RecordUnderstood(
+        index=one.record.index,
+        file=one.record.file,
+        name=job.name,
+        chains=tuple(
+            ChainGroup(
+                ids=entity.ids,
+                molecule=entity.molecule,
+                length=entity.length if isinstance(entity, Polymer) else 1,
+                label=_label(entity),
+            )
+            for entity in job.entities
+        ),
+        residues=one.tokens,
+        samples=len(job.seeds) * job.samples,
+        warnings=one.record.warnings,
+        verdict=one.verdict,
+        seconds=None if one.error else one.seconds,
+        bytes=one.bytes or None,
+        error=None if one.error is None else fault_of(one.error),
+    )
+
+
+def _label(entity: object) -> str:
+    text = ""
+    if isinstance(entity, Ion):
+        text = entity.ccd
+    elif isinstance(entity, Ligand):
+        text = entity.smiles or " ".join(entity.ccd)
+    return text if len(text) <= _SHOWN_LABEL else f"{text[: _SHOWN_LABEL - 1]}…"
