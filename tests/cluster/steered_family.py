@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -28,6 +29,9 @@ class SteeredFamily(FakeFamily):
 
 class SteeredModel(FakeModel):
     def _run(self, job: Any, progress: Callable[[float, str], None] | None) -> None:
+        if "program" in job.metadata:  # as a search starts one
+            program = subprocess.Popen(["sleep", "600"])
+            Path(job.metadata["program"]).write_text(str(program.pid))
         if job.name.startswith("kills"):
             print("about to die", file=sys.stderr, flush=True)
             os.kill(os.getpid(), signal.SIGKILL)

@@ -168,6 +168,15 @@ def test_a_killed_process_is_lost_with_its_last_words_and_the_next_job_is_done(p
     assert isinstance(ended["key-next"], Done)
 
 
+def test_programs_that_a_killed_process_started_end_with_it(processes, tmp_path):
+    program = tmp_path / "program"
+    ended, _ = run(
+        processes, work(tmp_path, task(tmp_path, "kills", metadata={"program": str(program)}))
+    )
+    assert isinstance(ended["key-kills"], Lost)
+    wait_until(lambda: has_ended(int(program.read_text())))
+
+
 def test_a_process_serves_many_jobs_and_is_replaced_when_killed_idle(processes, tmp_path):
     folds = tmp_path / "folds"
     for name in ("a", "b"):
@@ -217,10 +226,11 @@ def test_a_process_ends_with_its_parent(tmp_path):
     child = int(parent.stdout.readline())
     parent.kill()
     parent.wait()
-    wait_until(lambda: not Path(f"/proc/{child}").exists() or _is_zombie(child))
+    wait_until(lambda: has_ended(child))
 
 
-def _is_zombie(process: int) -> bool:
+def has_ended(process: int) -> bool:
+    """Whether a process has ended, waited for or not."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
     except FileNotFoundError:

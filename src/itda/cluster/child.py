@@ -105,8 +105,7 @@ class Child:
                 self._work.put((order["work"], stop))
             elif order["number"] == number:
                 stop.ask(order["stop"])
-        # A library may be in the middle of anything; nobody is left to be told of it.
-        os._exit(0)
+        _end()
 
     def _say(self, **answer: Any) -> None:
         try:
@@ -114,7 +113,14 @@ class Child:
                 self._answers.write(json.dumps(answer) + "\n")
                 self._answers.flush()
         except OSError:
-            os._exit(0)
+            _end()
+
+
+def _end() -> None:
+    """End at once, with the programs that a search has started: nobody is left to be told of it."""
+    if os.getpgid(0) == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import collections
 import contextlib
 import json
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -195,8 +196,9 @@ class Child:
         self._order(stop=grace_seconds, number=self._number)
 
     def kill(self) -> None:
-        """End it now."""
-        self._popen.kill()
+        """End it now, with the programs that it has started."""
+        with contextlib.suppress(OSError):
+            os.killpg(self._popen.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Let it leave; end it where it does not."""
@@ -207,7 +209,7 @@ class Child:
         try:
             self._popen.wait(LEAVE_SECONDS)
         except subprocess.TimeoutExpired:
-            self._popen.kill()
+            self.kill()
             self._popen.wait()
 
     def epitaph(self) -> str:
@@ -241,6 +243,11 @@ class Child:
                 self._answer(json.loads(line))
             except ValueError:
                 log.warning("process %d said %r", self.process, line[:200])
+        if hasattr(os, "waitid"):  # not on macOS before Python 3.13
+            # Programs that it started end with it, while its number is still its own.
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PID, self.process, os.WEXITED | os.WNOWAIT)
+            self.kill()
         self._popen.wait()
         self.usable = False
         self._known.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import time
 
 import pytest
 from sqlalchemy import delete, select
@@ -119,28 +120,28 @@ def test_what_was_half_written_long_ago_is_collected(artefacts, clock):
     assert (old.exists(), young.exists()) == (False, True)
 
 
-def test_put_and_collect_at_once_lose_nothing(artefacts, database, clock):
-    """Collecting with no least age but the clock's step: a file just put is never removed."""
-    stop, errors = threading.Event(), []
+def test_put_and_collect_at_once_lose_nothing(artefacts, clock):
+    """What was just put is there, however often others collect what was put a while ago."""
+    stop, lost, removed = threading.Event(), [], []
 
     def collect() -> None:
         while not stop.is_set():
-            clock.now += 10
-            artefacts.collect(1000)
+            removed.append(artefacts.collect(1000))
 
     thread = threading.Thread(target=collect)
     thread.start()
     try:
         for number in range(60):
             digest, size = artefacts.put(f"{number % 5}".encode())
-            try:
-                assert artefacts.path(digest).stat().st_size == size
-            except NotFoundError as error:
-                errors.append(error)
+            if not artefacts.path(digest).stat().st_size == size:
+                lost.append(digest)
+            clock.now += 400  # old before it is put the next time
+            time.sleep(0.005)
     finally:
         stop.set()
         thread.join()
-    assert errors == []
+    assert lost == []
+    assert sum(removed) > 0
 
 
 def test_verify_finds_what_is_missing_altered_or_of_another_size(artefacts, database):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -123,15 +126,29 @@ def check_folder(artefacts: Artefacts, database: Database) -> None:
 
 def _folder(settings: ServerSettings) -> Path:
     """Make a folder of its own for jobs under way, on the disk of the artefacts for links."""
+    host = re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())
     try:
         parent = settings.home / "work"
         parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix="worker-", dir=parent))
+        for left in parent.glob(f"{host}-*-*"):
+            if not _is_alive(left.name.removeprefix(f"{host}-").partition("-")[0]):
+                shutil.rmtree(left, ignore_errors=True)
+        return Path(tempfile.mkdtemp(prefix=f"{host}-{os.getpid()}-", dir=parent))
     except OSError as error:
         raise OutputError(
             f"{settings.home}: cannot be written: {error.strerror}",
             hint="--home has to be the server's folder, and this account must write there",
         ) from error
+
+
+def _is_alive(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _executor(settings: ServerSettings, options: Options) -> Executor:

@@ -85,7 +85,8 @@ class Supervisor:
     def stop(self) -> None:
         """Let the worker give back what it holds, and wait until it has left."""
         self._ended.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
         worker, self._worker = self._worker, None
         if worker is not None and not worker.leave(LEAVE_SECONDS):
             self._give_back(worker)

@@ -30,6 +30,9 @@ SMALL_SECONDS = 5.0
 """Jobs that are predicted to take no more share a process and the time to start one."""
 
 TURN_SECONDS = 0.2
+LONGEST_BEAT_SECONDS = 5.0
+"""A heartbeat also brings word of what is cancelled, which somebody waits for."""
+
 WRITE_EVENTS_EVERY_SECONDS = 0.5
 WRITE_EACH_EVENT_SECONDS = 0.1
 """With many jobs at once each is written less often: at most ten writes a second in all."""
@@ -277,7 +280,7 @@ class Worker:
             raise
 
     def _keep_beating(self) -> None:
-        interval = self._lease_seconds / 4
+        interval = min(self._lease_seconds / 4, LONGEST_BEAT_SECONDS)
         wait = interval
         while not self._ended.wait(wait):
             try:
