@@ -9,8 +9,10 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from sqlalchemy import update
 
-from itda.server.queue.records import Priority, State
+from itda.server.database.tables import jobs
+from itda.server.queue.records import Capacity, NewWorker, Priority, State
 
 from .site import FASTA, PASSWORD, UBIQUITIN, Site, Visit
 
@@ -296,6 +298,80 @@ def test_cancel_retry_and_remove(site):
     assert visit.get(address).status_code == 404
     actions = [line.action for line in site.services.accounts.audit_log(action="job.")]
     assert actions == ["job.remove", "job.cancel", "job.retry", "job.cancel", "job.submit"]
+
+
+def claimed(site: Site):
+    """Let a worker take the next job."""
+    queue = site.services.queue
+    worker = queue.register(
+        NewWorker(
+            host="node",
+            process=1,
+            executor="test",
+            device_kind="cpu",
+            device="",
+            memory_bytes=2**40,
+        )
+    )
+    (claim,) = queue.claim(worker, Capacity())
+    return claim
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [("en", "could not be done for this reason"), ("ko", "작업을 마치지 못했습니다")],
+)
+def test_a_failed_job_says_why(site, language, sentence):
+    visit = site.owner(language)
+    address = submitted(visit)
+    error = {"kind": "DataError", "problem": f"it broke {EVIL}", "hint": "mend it"}
+    assert site.services.queue.fail(claimed(site), error)
+    answer = visit.get(address)
+    assert sentence in answer.text
+    assert "it broke &lt;script&gt;" in answer.text
+    assert "→ mend it" in answer.text
+    assert f"{address}/retry" in answer.text
+    assert_clean(answer)
+
+
+def test_a_job_that_was_set_aside_shows_the_log(site):
+    visit = site.owner()
+    address = submitted(visit)
+    key = key_of(address)
+    for _ in range(site.services.settings.most_crashes):
+        with site.services.database.write() as connection:
+            connection.execute(update(jobs).values(not_before=0.0))
+        assert site.services.queue.crashed(claimed(site), f"killed by signal 9 {EVIL}")
+        if site.services.queue.job(key).state is State.QUEUED:
+            assert "A worker died" in visit.part(f"{address}/progress").text
+    answer = visit.get(address)
+    assert "was set aside" in answer.text
+    assert "killed by signal 9 &lt;script&gt;" in answer.text
+    assert_clean(answer)
+
+
+def test_stages_and_their_times(site):
+    visit, queue = site.owner("ko"), site.services.queue
+    address = submitted(visit)
+    claim = claimed(site)
+    event = {"job": "ubiquitin", "time": "2026-11-25T12:00:00+00:00"}
+    queue.record(claim, [{"event": "stage_started", "stage": "weights", **event}])
+    finished = {"event": "stage_finished", "stage": "weights", "cached": False, "seconds": 1.25}
+    queue.record(claim, [{**finished, "message": "<b>mini</b>", **event}])
+    queue.record(claim, [{"event": "stage_started", "stage": "predict", **event}])
+    progress = {"event": "stage_progress", "stage": "predict", "fraction": 0.5}
+    queue.record(claim, [{**progress, "message": "geometry", **event}])
+    part = visit.part(f"{address}/progress").text
+    for told in (
+        "실행 중",
+        "가중치 읽기",
+        "1.2초",
+        "&lt;b&gt;mini",
+        "구조 예측",
+        "50%",
+        "geometry",
+    ):
+        assert told in part
 
 
 def test_anothers_job_is_the_managers_to_stop(site):
