@@ -219,3 +219,27 @@ def test_a_token_that_reads_changes_nothing(house, owner, reader):
         known = {"/tokens": ("name", "scopes")}.get(path, ("input", "role"))
         body = {name: value for name, value in body.items() if name in known}
         refused(reader.request(method, f"/api/v1{path}", json=body), 403)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"name": "\\ud800", "scopes": ["read"]}',
+        b'{"name": "\\u0000", "scopes": ["read"]}',
+        b'{"name": "a", "scopes": ["read"], "expires_in_days": ' + b"9" * 5000 + b"}",
+        b'{"name": "a", "scopes": ["read"], "expires_in_days": 1e400}',
+        b'{"name": "a", "scopes": ["read"], "expires_in_days": NaN}',
+        b'{"name": "a", "scopes": ["root"]}',
+        b'{"name": "a", "scopes": ["read"], "project": "../x"}',
+        b'{"name": "a", "scopes": []}',
+        b'{"name": "   ", "scopes": ["read"]}',
+    ],
+)
+def test_bodies_that_are_none_are_problems(owner, body):
+    headers = {"Content-Type": "application/json"}
+    answer = owner.post("/api/v1/tokens", content=body, headers=headers)
+    assert answer.status_code in (400, 422), answer.text
+    refused(answer, answer.status_code)

@@ -20,6 +20,8 @@ from itda.models.family import Family
 BELIEVED_SECONDS = 5.0
 """How long an answer about the workers is believed."""
 
+_MOST_KEPT = 64
+
 _NVIDIA = Path("/dev/nvidiactl")
 
 
@@ -76,6 +78,8 @@ class Costs:
         with self._lock:
             found = self._predictors.get((family.name, where))
             if found is None:
+                if len(self._predictors) >= _MOST_KEPT:
+                    self._predictors.clear()
                 found = self._predictors[family.name, where] = _predictor(family, where)
             return found
 
