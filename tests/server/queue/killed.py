@@ -41,7 +41,7 @@ def work(database_url: str, log: int, lease_seconds: float) -> None:
             if claim.lease_id in beat.lost:
                 continue
             queue.record(claim, [{"event": "stage_started", "stage": "predict"}])
-            time.sleep(chance.uniform(0.0, 0.01))
+            time.sleep(chance.uniform(0.0, 0.02))
             cancelled = claim.lease_id in beat.cancelled
             taken, what = end(queue, claim, cancelled, chance.random())
             if taken:
