@@ -205,6 +205,37 @@ def test_errors_are_shown_beside_what_is_good(looker):
     expect(preview.locator("button.main")).to_be_disabled()
 
 
+def test_files_that_are_too_large_are_not_even_sent(looker):
+    page = looker.page
+    page.evaluate(
+        """() => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([new Uint8Array(33 * 2 ** 20)], "large.fasta"));
+          const input = document.querySelector("#files");
+          input.files = transfer.files;
+          input.dispatchEvent(new Event("change", { bubbles: true }));
+        }"""
+    )
+    expect(page.locator("#preview .notice.bad")).to_contain_text("larger than the 32 MB")
+
+
+def test_a_refusal_in_json_and_a_silent_server_are_told(looker):
+    page = looker.page
+    problem = '{"detail": "too many requests", "hint": "wait <b>"}'
+    kind = "application/problem+json"
+    # A status of 2xx, since the browser itself complains of others in its console.
+    page.route(
+        "**/preview", lambda route: route.fulfill(status=200, content_type=kind, body=problem)
+    )
+    page.fill("#text", FASTA)
+    notice = page.locator("#preview .notice.bad")
+    expect(notice).to_contain_text("too many requests")
+    expect(notice).to_contain_text("wait <b>")
+    page.unroute("**/preview")
+    page.fill("#text", f"{FASTA}\n")
+    expect(page.locator("#preview")).to_contain_text("76 residues")
+
+
 def test_history_is_filtered_as_one_types(looker, folded):
     page = looker.open("/jobs")
     expect(page.locator("#list th[scope=row]").first).to_be_visible()
@@ -243,10 +274,9 @@ def test_without_a_script(looker):
 
 
 @pytest.mark.skipif(not NEEDED and not AXE.is_file(), reason="`make web` was not run")
-@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
-@pytest.mark.parametrize("colours", ["light", "dark"])
+@pytest.mark.parametrize(("colours", "viewport"), [("light", DESK), ("dark", PHONE)])
 def test_everybody_can_use_every_page(browser, link, cookies, folded, colours, viewport):
-    """Against axe-core: nothing serious in either colours; and no phone scrolls sideways."""
+    """Against axe-core: nothing serious in light or dark; and no phone scrolls sideways."""
     locale = {"light": "en-GB", "dark": "ko-KR"}[colours]
     looker = Looker(browser, link, locale=locale, color_scheme=colours, viewport=viewport)
     page = looker.open("/sign-in")

@@ -45,10 +45,10 @@ def catalogues(code: str) -> Mapping[str, tuple[str, ...]]:
         with path.open("rb") as file:
             catalogue = pofile.read_po(file, locale=code, abort_invalid=True)
         for entry in catalogue:
-            if not entry.id:
-                continue
-            key = entry.id if isinstance(entry.id, str) else entry.id[0]
+            key = entry.id if isinstance(entry.id, str) else (entry.id or [""])[0]
             value = (entry.string,) if isinstance(entry.string, str) else tuple(entry.string)
+            if not key or not all(value):
+                continue
             assert not entry.fuzzy, f"{path.name}: {key!r} is fuzzy"
             assert entries.setdefault(key, value) == value, f"{key!r} is translated in two ways"
     return entries

@@ -77,6 +77,7 @@ def _whole(
         sequence_searches=submission.sequence_searches(),
         structure_searches=submission.structure_searches(),
         refusal=refusal,
+        most_bytes=visitor.services.settings.limits.body_bytes,
         **_context(form, answer_to(visitor, form)),
     )
 

@@ -173,7 +173,8 @@ def _read_messages(path: Path, code: str) -> dict[str, str | tuple[str, ...]]:
         catalogue = pofile.read_po(file, locale=code)
     messages: dict[str, str | tuple[str, ...]] = {}
     for message in catalogue:
-        if not message.id or not message.string or message.fuzzy:
+        forms = (message.string,) if isinstance(message.string, str) else message.string
+        if not message.id or not all(forms) or message.fuzzy:
             continue
         key = message.id if isinstance(message.id, str) else message.id[0]
         value = message.string

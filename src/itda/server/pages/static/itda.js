@@ -93,6 +93,50 @@ document.addEventListener("submit", (event) => {
   if (question && !confirm(question)) event.preventDefault();
 });
 
+/** Say in the place of an answer why there is none. */
+function tellInstead(target, sentence, ...lines) {
+  const notice = document.createElement("div");
+  notice.className = "notice bad";
+  notice.setAttribute("role", "alert");
+  for (const [index, line] of [sentence, ...lines].entries()) {
+    if (!line) continue;
+    const paragraph = document.createElement("p");
+    paragraph.textContent = line;
+    // What the server says below the page's sentence is in English.
+    if (index) paragraph.lang = "en";
+    notice.append(paragraph);
+  }
+  target.replaceChildren(notice);
+}
+
+document.addEventListener("htmx:config:request", (event) => {
+  const { ctx } = event.detail;
+  const form = ctx.sourceElement;
+  const most = Number(form.dataset?.mostBytes ?? 0);
+  if (!most) return;
+  const files = Array.from(form.querySelectorAll("input[type=file]"), (input) => [...input.files]);
+  const size = files.flat().reduce((sum, file) => sum + file.size, 0);
+  if (size <= most) return;
+  event.preventDefault();
+  tellInstead(ctx.target, form.dataset.tooLarge);
+});
+
+// What is refused before any page is asked comes as JSON.
+document.addEventListener("htmx:before:response", (event) => {
+  const { ctx } = event.detail;
+  const { raw, headers } = ctx.response;
+  const sentence = ctx.sourceElement.dataset?.refused;
+  if (!sentence || !(headers.get("content-type") ?? "").includes("json")) return;
+  event.preventDefault();
+  raw.json().then((problem) => tellInstead(ctx.target, sentence, problem.detail, problem.hint));
+});
+
+document.addEventListener("htmx:error", (event) => {
+  const { ctx } = event.detail;
+  const sentence = ctx?.sourceElement?.dataset?.unreached;
+  if (sentence) tellInstead(ctx.target, sentence);
+});
+
 // A choice that is made by changing a field needs no button.
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
