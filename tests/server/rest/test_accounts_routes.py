@@ -184,13 +184,15 @@ ADMIN = [
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ADMIN)
-def test_administration_is_for_administrators(house, method, path, body):
-    for token in (house.colleague, house.stranger, house.reader):
-        answer = house.client(token).request(method, f"/api/v1/admin{path}", json=body)
+def test_administration_is_for_administrators(steady_house, method, path, body):
+    for token in (steady_house.colleague, steady_house.stranger, steady_house.reader):
+        answer = steady_house.client(token).request(method, f"/api/v1/admin{path}", json=body)
         refused(answer, 403)
 
 
-def test_no_route_answers_without_a_token(house, nobody):
+def test_no_route_answers_without_a_token(steady_house):
+    house = steady_house
+    nobody = house.client(None)
     expired = house.client("itda_" + "0" * 40)
     for path, methods in nobody.get("/api/v1/openapi.json").json()["paths"].items():
         for method in methods:
@@ -238,8 +240,8 @@ def test_a_token_that_reads_changes_nothing(house, owner, reader):
         b'{"name": "   ", "scopes": ["read"]}',
     ],
 )
-def test_bodies_that_are_none_are_problems(owner, body):
+def test_bodies_that_are_none_are_problems(steady, body):
     headers = {"Content-Type": "application/json"}
-    answer = owner.post("/api/v1/tokens", content=body, headers=headers)
+    answer = steady.post("/api/v1/tokens", content=body, headers=headers)
     assert answer.status_code in (400, 422), answer.text
     refused(answer, answer.status_code)

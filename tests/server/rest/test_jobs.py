@@ -87,10 +87,10 @@ def test_submit_a_form_with_files(owner, house):
         ({}, {"input": ("../a.fasta", FASTA.encode())}, "is a path"),
     ],
 )
-def test_forms_are_checked(owner, data, files, said):
+def test_forms_are_checked(steady, data, files, said):
     body = [*((name, (None, one)) for name, value in data.items() for one in _each(value))]
     body += list(files.items())
-    assert said in refused(owner.post("/api/v1/jobs", files=body), 422)["detail"]
+    assert said in refused(steady.post("/api/v1/jobs", files=body), 422)["detail"]
 
 
 def _each(value):
@@ -117,18 +117,18 @@ def _each(value):
         b"[" * 100_000,
     ],
 )
-def test_bodies_that_are_none_are_told_by_field(owner, body):
-    answer = owner.post("/api/v1/jobs", content=body, headers={"Content-Type": "application/json"})
+def test_bodies_that_are_none_are_told_by_field(steady, body):
+    answer = steady.post("/api/v1/jobs", content=body, headers={"Content-Type": "application/json"})
     assert refused(answer, 422)["errors"]
 
 
-def test_other_bodies_are_refused(owner):
-    answer = owner.post("/api/v1/jobs", content=b"x", headers={"Content-Type": "text/plain"})
+def test_other_bodies_are_refused(steady):
+    answer = steady.post("/api/v1/jobs", content=b"x", headers={"Content-Type": "text/plain"})
     assert "Content-Type" in refused(answer, 422)["detail"]
     broken = {"Content-Type": "multipart/form-data; boundary=x"}
-    refused(owner.post("/api/v1/jobs", content=b"--y\r\n", headers=broken), 422)
+    refused(steady.post("/api/v1/jobs", content=b"--y\r\n", headers=broken), 422)
     refused(
-        owner.post("/api/v1/jobs", content=b"x", headers={"Content-Type": "multipart/form-data"}),
+        steady.post("/api/v1/jobs", content=b"x", headers={"Content-Type": "multipart/form-data"}),
         422,
     )
 
@@ -203,14 +203,14 @@ def test_lists_are_filtered(owner, house):
         "project=*",
     ],
 )
-def test_queries_are_checked(owner, query):
-    problem = refused(owner.get(f"/api/v1/jobs?{query}"), 422)
+def test_queries_are_checked(steady, query):
+    problem = refused(steady.get(f"/api/v1/jobs?{query}"), 422)
     assert problem["errors"][0]["field"].startswith("query.")
 
 
 @pytest.mark.parametrize("query", ["before=%00", "text=%00", "text=%ED%A0%80"])
-def test_queries_of_no_text_are_refused(owner, query):
-    answer = owner.get(f"/api/v1/jobs?{query}")
+def test_queries_of_no_text_are_refused(steady, query):
+    answer = steady.get(f"/api/v1/jobs?{query}")
     assert answer.status_code in (400, 422)
     assert answer.headers["content-type"] == PROBLEM
 
@@ -319,9 +319,9 @@ def test_what_nobody_expected_tells_a_key_of_the_log_alone(owner, house, monkeyp
     assert len(key) == 32 and key in caplog.text and "secret of the house" in caplog.text
 
 
-def test_addresses_that_are_none_are_problems_too(owner):
-    refused(owner.get("/api/v1/nothing"), 404)
-    answer = owner.put("/api/v1/jobs")
+def test_addresses_that_are_none_are_problems_too(steady):
+    refused(steady.get("/api/v1/nothing"), 404)
+    answer = steady.put("/api/v1/jobs")
     refused(answer, 405)
     assert "GET" in answer.headers["allow"]
 
