@@ -133,7 +133,7 @@ def test_put_and_collect_at_once_lose_nothing(artefacts, clock):
     try:
         for number in range(60):
             digest, size = artefacts.put(f"{number % 5}".encode())
-            if not artefacts.path(digest).stat().st_size == size:
+            if artefacts.path(digest).stat().st_size != size:
                 lost.append(digest)
             clock.now += 400  # old before it is put the next time
             time.sleep(0.005)

@@ -52,6 +52,7 @@ def test_a_second_signal_does_not_wait_for_the_stage(site, tmp_path):
     assert site.ledger(job_id) == ["returned"]
 
 
+@on_sqlite
 def test_what_a_killed_worker_held_is_given_back_and_ends_once(database, tmp_path, processes):
     site = Site(database, tmp_path / "home", lease_seconds=2.0)
     until, folds = tmp_path / "until", tmp_path / "folds"
@@ -72,7 +73,10 @@ def test_what_a_killed_worker_held_is_given_back_and_ends_once(database, tmp_pat
 
 
 @on_sqlite
-def test_a_job_that_kills_is_set_aside_with_its_log_and_the_others_are_done(site, processes):
+def test_a_job_that_kills_is_set_aside_with_its_log_and_the_others_are_done(
+    database, tmp_path, processes
+):
+    site = Site(database, tmp_path / "home", most_crashes=2)
     (bad,) = site.submit("kills")
     good = site.submit("one", "two", "three")
     with at_work(site.worker(processes())):
@@ -81,7 +85,7 @@ def test_a_job_that_kills_is_set_aside_with_its_log_and_the_others_are_done(site
     assert job.error["kind"] == "SetAside"
     assert "about to die" in job.error["log"]
     assert "SIGKILL" in job.error["log"]
-    assert site.ledger(bad) == ["crashed"] * 3
+    assert site.ledger(bad) == ["crashed", "set_aside"]
     for job_id in good:  # its company is not blamed
         assert site.queue.job(job_id).crashes == 0
         assert site.ledger(job_id) == ["done"]
@@ -94,6 +98,15 @@ def test_a_worker_leaves_when_its_parent_does(site):
         process.stdin.close()
         assert process.wait(60) == 0
         assert "the server is gone" in process.stderr.read()
+
+
+@on_sqlite
+def test_a_worker_of_a_server_leaves_when_it_is_told(site):
+    with worker_process(site, "--with-parent") as process:
+        wait_until(lambda: len(site.queue.workers()) == 1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+        assert "Fatal" not in process.stderr.read()
 
 
 @on_sqlite

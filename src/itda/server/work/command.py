@@ -198,6 +198,8 @@ class _Stop:
 
 def _watch_parent(stop: _Stop) -> None:
     """Leave when the parent is gone: the pipe from it closes."""
-    sys.stdin.buffer.read()
+    # Not by `sys.stdin`, whose lock this thread would still hold when the interpreter ends.
+    while os.read(0, 4096):
+        pass
     log.warning("the server is gone")
     stop.tell()
