@@ -2,7 +2,9 @@
 
 Only time is simulated; who is next is decided by the queue that a server has.
 
-    python -m tests.server.queue.simulation
+    python -m tests.server.queue.simulation [HOURS]
+
+writes what was measured to benchmarks/results/fair_shares.json.
 """
 
 from __future__ import annotations
@@ -12,13 +14,13 @@ import json
 import random
 import sys
 import tempfile
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import func, select
 
+from itda.bench.record import SOURCE, provenance, write_record
 from itda.server.database import migrate
 from itda.server.database.database import Database
 from itda.server.database.tables import jobs, ledger
@@ -27,6 +29,7 @@ from itda.server.queue.records import Capacity, Claim, NewJob
 from .lab import Lab, Person
 
 HOUR = 3600.0
+WORKERS = 4
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Simulation:
 
     lab: Lab
     demands: Sequence[Demand]
-    workers: int = 4
+    workers: int = WORKERS
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -200,14 +203,18 @@ def figures(lab: Lab, column: str, hours: float) -> Iterator[dict[str, float]]:
 
 
 def main() -> None:
-    hours = float(sys.argv[1]) if len(sys.argv) > 1 else 24.0
+    hours = float(sys.argv[1]) if len(sys.argv) > 1 else 48.0
+    began, found = provenance(), {}
     with tempfile.TemporaryDirectory() as folder:
-        for column in SCENES:
+        for column, scene in SCENES.items():
             database = Database(f"sqlite:///{Path(folder) / column}.db")
             migrate.upgrade(database)
-            found = defaultdict(list, {column: list(figures(Lab(database), column, hours))})
-            print(json.dumps(found, indent=1))
+            found[scene.__name__] = list(figures(Lab(database), column, hours))
             database.close()
+    output = SOURCE / "benchmarks" / "results" / "fair_shares.json"
+    values = {"hours": hours, "workers": WORKERS, "shares": found}
+    write_record(output, "fair_shares", values, began=began)
+    print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":
