@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from html.parser import HTMLParser
 from pathlib import Path
 
 from fastapi.testclient import TestClient
@@ -18,6 +19,7 @@ UBIQUITIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTL
 FASTA = f">ubiquitin\n{UBIQUITIN}\n"
 HTML = {"Accept": "text/html"}
 PASSWORD = "four words make one"
+EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 
 
 class Visit:
@@ -83,3 +85,38 @@ class Site:
         fields = {"email": email, "password": PASSWORD}
         assert visit.post("/auth/sign-in", fields, page="/sign-in").status_code == 303
         return visit
+
+
+def submitted(visit: Visit, text: str = FASTA, **fields: str) -> str:
+    """Submit a job, and return its address."""
+    answer = visit.post("/jobs", {"text": text, "key": "0" * 32, **fields})
+    assert answer.status_code == 303, answer.text
+    return answer.headers["location"]
+
+
+def key_of(address: str) -> str:
+    return address.rsplit("/", 1)[1]
+
+
+class Elements(HTMLParser):
+    """Names what stands in a page and its content policy forbids."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.forbidden: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        inline = tag == "script" and "src" not in given
+        if tag == "style" or (inline and given.get("type") != "application/json"):
+            self.forbidden.append(tag)
+        self.forbidden += [key for key in given if key == "style" or key.startswith("on")]
+
+
+def assert_clean(answer) -> None:
+    """Nothing in the page that its content policy forbids, and a policy that forbids it."""
+    assert Elements(answer.text).forbidden == []
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy

@@ -6,8 +6,8 @@ from itda.server.pages import statics
 
 
 @pytest.fixture
-def get(site):
-    visit = site.owner()
+def get(shown):
+    visit = shown.owner()
     return lambda address, **headers: visit.get(address, **headers)
 
 

@@ -173,12 +173,12 @@ def _read_messages(path: Path, code: str) -> dict[str, str | tuple[str, ...]]:
         catalogue = pofile.read_po(file, locale=code)
     messages: dict[str, str | tuple[str, ...]] = {}
     for message in catalogue:
-        forms = (message.string,) if isinstance(message.string, str) else message.string
+        text = message.string
+        forms = (text,) if isinstance(text, str) else tuple(text or ())
         if not message.id or not all(forms) or message.fuzzy:
             continue
         key = message.id if isinstance(message.id, str) else message.id[0]
-        value = message.string
-        messages[key] = value if isinstance(value, str) else tuple(value)
+        messages[key] = text if isinstance(text, str) else forms
     return messages
 
 
