@@ -21,6 +21,14 @@ from itda.errors import DependencyError, OutputError
 BUSY_SECONDS = 30.0
 IDLE_SECONDS = 5.0
 
+_OF_POSTGRESQL = {
+    "connect_timeout": 10,
+    # Who freezes or loses its net within a transaction does not keep its locks for ever. None of
+    # ours waits for anything but the database.
+    "options": "-c idle_in_transaction_session_timeout=30000 -c tcp_keepalives_idle=15"
+    " -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
+}
+
 
 class Database:
     """A database of the server.
@@ -46,6 +54,12 @@ class Database:
         options: dict[str, Any] = {"pool_size": connections, "max_overflow": connections}
         if self.is_sqlite:
             options["connect_args"] = {"timeout": BUSY_SECONDS, "check_same_thread": False}
+        else:
+            # What the URL says itself goes first.
+            told = {name for name in _OF_POSTGRESQL if name in self.url.query}
+            options["connect_args"] = {
+                name: value for name, value in _OF_POSTGRESQL.items() if name not in told
+            }
         try:
             self.engine = sqlalchemy.create_engine(self.url, **options)
         except ModuleNotFoundError as error:

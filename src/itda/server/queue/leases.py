@@ -54,6 +54,7 @@ _HOLD = (
     .where(leases.c.lease_id == bindparam("held"))
     .with_for_update(of=(jobs, leases))
 )
+_HOLD_IF_FREE = _HOLD.with_for_update(of=(jobs, leases), skip_locked=True)
 _MINE = (leases.c.worker_id == bindparam("mine")) & leases.c.lease_id.in_(
     bindparam("held", expanding=True)
 )
@@ -94,9 +95,10 @@ class Held:
     device_seconds: float | None = None
 
 
-def hold(connection: Connection, lease_id: str) -> Held | None:
-    """Lock a lease and its job; None where it was lost."""
-    row = connection.execute(_HOLD, {"held": lease_id}).one_or_none()
+def hold(connection: Connection, lease_id: str, *, wait: bool = True) -> Held | None:
+    """Lock a lease and its job; None where it was lost, or another has it now and `wait` is no."""
+    query = _HOLD if wait else _HOLD_IF_FREE
+    row = connection.execute(query, {"held": lease_id}).one_or_none()
     return None if row is None else Held(row, job_record(row))
 
 

@@ -15,10 +15,10 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from itda.server.database.database import Database
-from itda.server.database.tables import job_files, jobs, new_id, projects, state, workers
+from itda.server.database.tables import job_files, jobs, projects, state, workers
 from itda.server.database.tables import leases as lease_table
 from itda.server.errors import ConflictError, NotFoundError, QuotaError
-from itda.server.queue import claims, history, leases, ledger, quotas, submission
+from itda.server.queue import claims, history, leases, ledger, quotas, staff, submission
 from itda.server.queue.records import (
     Beat,
     Capacity,
@@ -194,24 +194,18 @@ class Queue:
 
     def register(self, worker: NewWorker) -> str:
         """Write down a worker that begins, and return its key."""
-        key, now = new_id(), self._clock()
-        values = {name: getattr(worker, name) for name in NewWorker.__dataclass_fields__}
-        values |= {"id": key, "started_at": now, "heartbeat_at": now, "state": "active"}
         with self._database.write() as connection:
-            connection.execute(workers.insert().values(**values))
-        return key
+            return staff.add_worker(connection, worker, self._clock())
 
     def leave(self, worker_id: str) -> None:
         """Write down that a worker has ended; what it still holds goes back when it is reaped."""
         with self._database.write() as connection:
-            mine = workers.c.id == worker_id
-            connection.execute(update(workers).where(mine).values(state="gone"))
+            staff.gone(connection, worker_id)
 
     def workers(self) -> list[WorkerRecord]:
         """Return the workers that are there, oldest first."""
         with self._database.read() as connection:
-            query = select(workers).where(workers.c.state != "gone").order_by(workers.c.id)
-            return [WorkerRecord(**row._mapping) for row in connection.execute(query)]
+            return staff.those_there(connection)
 
     def claim(self, worker_id: str, capacity: Capacity) -> list[Claim]:
         """Give a worker jobs under a lease; none where none is for it or the queue is drained.
@@ -315,23 +309,22 @@ class Queue:
     def reap(self) -> int:
         """Give back the jobs of workers that fell silent, and return how many there were."""
         now = self._clock()
-        silent = (workers.c.heartbeat_at < now - self.lease_seconds) & (workers.c.state != "gone")
+        since = now - self.lease_seconds
         with self._database.read() as connection:
             late = leases.expired(connection, now)
-            gone = list(connection.execute(select(workers.c.id).where(silent)).scalars())
-        for worker_id in gone:
+            silent = staff.silent_since(connection, since)
+        for worker_id in silent:
             with self._database.write() as connection:
-                mine = silent & (workers.c.id == worker_id)
-                connection.execute(update(workers).where(mine).values(state="gone"))
-        return sum(self._with_lease(one, self._reap_one) for one in late)
+                staff.gone_if_silent(connection, worker_id, since)
+        # What a frozen worker has locked must not keep the jobs of others: its turn comes again.
+        return sum(self._with_lease(one, self._reap_one, wait=False) for one in late)
 
     def worker_died(self, worker_id: str, log: str) -> int:
         """Give back at once what a worker held that is known to be dead; return how many jobs."""
         with self._database.write() as connection:
             mine = lease_table.c.worker_id == worker_id
             held = list(connection.execute(select(lease_table.c.lease_id).where(mine)).scalars())
-            dead = workers.c.id == worker_id
-            connection.execute(update(workers).where(dead).values(state="gone"))
+            staff.gone(connection, worker_id)
 
         def end(connection: Connection, one: leases.Held, now: float) -> None:
             leases.end_crashed(
@@ -359,9 +352,11 @@ class Queue:
         lease_id: str,
         do: Callable[[Connection, leases.Held, float], bool | None],
         device_seconds: float | None = None,
+        *,
+        wait: bool = True,
     ) -> bool:
         with self._database.write() as connection:
-            held = leases.hold(connection, lease_id)
+            held = leases.hold(connection, lease_id, wait=wait)
             if held is None:
                 return False
             held = replace(held, device_seconds=device_seconds)
