@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ WRITE_EVENTS_EVERY_SECONDS = 0.5
 WRITE_EACH_EVENT_SECONDS = 0.1
 """With many jobs at once each is written less often: at most ten writes a second in all."""
 
+FILES_AT_ONCE = 4
 PUT_FILES_SECONDS = 60.0
 """How long files of a result are tried to be kept before the job is given back."""
 
@@ -97,6 +99,7 @@ class Worker:
         self._leave_after_seconds = leave_after_seconds
         self._busy_at = time.monotonic()
         self._pause = Pause(pause_seconds)
+        self._hands = ThreadPoolExecutor(FILES_AT_ONCE, thread_name_prefix="files")
         self._wake = threading.Event()
         self._ended = threading.Event()
         # Plain values: a signal may come while the main thread holds the lock of an event.
@@ -135,6 +138,7 @@ class Worker:
         finally:
             self._ended.set()
             self.executor.close()
+            self._hands.shutdown()
             self._leave()
 
     def _turn(self) -> None:
@@ -377,15 +381,17 @@ class Worker:
 
     def _put_files(self, done: Done) -> list[FileRecord]:
         end = time.monotonic() + PUT_FILES_SECONDS
-        files = []
-        for kind, path in done.files.items():
+
+        def put(kind: str, path: Path) -> FileRecord:
             digest, size = insist(
-                lambda path=path: self.artefacts.put(path),  # type: ignore[misc]
+                lambda: self.artefacts.put(path),
                 "keeping a result",
                 give_up=lambda: self.stopping or time.monotonic() >= end,
             )
-            files.append(FileRecord(kind=kind, name=path.name, digest=digest, bytes=size))
-        return files
+            return FileRecord(kind=kind, name=path.name, digest=digest, bytes=size)
+
+        # Each waits for the disk, which takes several at once in hardly more time than one.
+        return list(self._hands.map(put, done.files.keys(), done.files.values()))
 
     def _give_back(self, held: Held, hindrance: str) -> None:
         """Give a job back through no fault of its own, and wait before taking another."""
@@ -409,7 +415,7 @@ class Worker:
             # The lease runs out, and the job is tried again, or set aside after a few times.
             log.exception("job %s: its outcome cannot be written", held.claim.job.id)
         del self._held[held.lease_id]
-        held.clear()
+        self._hands.submit(held.clear)
 
     def _write_outcome(self, held: Held, outcome: Outcome, files: Sequence[FileRecord]) -> bool:
         claim, seconds = held.claim, held.device_seconds
