@@ -341,6 +341,19 @@ ledger = Table(
     Index("ix_ledger_time", "finished_at"),
 )
 
+spent = Table(
+    "spent",
+    metadata,
+    # What the ledger adds up to, so that a quota is known without reading a month of it.
+    # "organisation", "project" or "user", and which.
+    Column("level", String(16), primary_key=True),
+    Column("owner_id", ID, primary_key=True),
+    Column("device_kind", String(8), primary_key=True),
+    # Days since 1970 in UTC, of the end of an attempt.
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("device_seconds", Double, nullable=False),
+)
+
 quotas = Table(
     "quotas",
     metadata,

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, case, func, insert, select
 
 from itda.server.database.tables import ledger, organisations, projects, users
-from itda.server.queue.quotas import period_of
+from itda.server.queue.quotas import period_of, spend
 from itda.server.queue.records import JobRecord, UsageLine
 from itda.server.queue.shares import Owner, charge
 
@@ -48,6 +48,7 @@ def write_line(
             time that the lease was held.
     """
     seconds = max(0.0, now - lease.claimed_at) if device_seconds is None else device_seconds
+    kind = lease.worker_device_kind or job.device_kind
     connection.execute(
         _ADD_LINE,
         {
@@ -58,7 +59,7 @@ def write_line(
             "user_id": job.user_id,
             "family": job.family,
             "tokens": job.tokens,
-            "device_kind": lease.worker_device_kind or job.device_kind,
+            "device_kind": kind,
             "device": lease.worker_device or "",
             "started_at": lease.claimed_at,
             "finished_at": now,
@@ -66,7 +67,9 @@ def write_line(
             "outcome": outcome,
         },
     )
-    charge(connection, Owner(job.organisation_id, job.project_id, job.user_id), seconds, now)
+    owner = Owner(job.organisation_id, job.project_id, job.user_id)
+    charge(connection, owner, seconds, now)
+    spend(connection, owner, kind, seconds, now)
 
 
 def usage(

@@ -4,15 +4,36 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, case, delete, func, insert, select, text
+from sqlalchemy import (
+    Connection,
+    Double,
+    Integer,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+)
 
 from itda.errors import InputError
-from itda.server.database.tables import leases, ledger, new_id, quotas, workers
+from itda.server.database.tables import leases, new_id, quotas, spent, workers
 from itda.server.errors import QuotaError
 from itda.server.queue.records import Quota, QuotaStatus
 from itda.server.queue.shares import LEVELS, Owner
 
 PERIODS = ("day", "month")
+DAY_SECONDS = 86400
+# The rows are locked in one order in all transactions: from the organisation down.
+_SPEND = text("""
+INSERT INTO spent (level, owner_id, device_kind, day, device_seconds) VALUES
+    ('organisation', :organisation, :device_kind, :day, :seconds),
+    ('project', :project, :device_kind, :day, :seconds),
+    ('user', :user, :device_kind, :day, :seconds)
+ON CONFLICT (level, owner_id, device_kind, day) DO UPDATE SET
+    device_seconds = spent.device_seconds + excluded.device_seconds
+""").bindparams(bindparam("seconds", type_=Double), bindparam("day", type_=Integer))
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(4711002)")
 
 
@@ -24,6 +45,14 @@ def period_of(now: float, period: str) -> tuple[float, float]:
     first = today.replace(day=1)
     following = (first + timedelta(days=32)).replace(day=1)
     return first.timestamp(), following.timestamp()
+
+
+def spend(
+    connection: Connection, owner: Owner, device_kind: str, seconds: float, ended: float
+) -> None:
+    """Add an attempt's device seconds to what is used of quotas."""
+    values = {**dict(owner.keys), "user": owner.user_id, "device_kind": device_kind}
+    connection.execute(_SPEND, {**values, "day": _day(ended), "seconds": seconds})
 
 
 def set_quota(
@@ -134,11 +163,12 @@ class Rooms:
 def _status(connection: Connection, quota: Quota, now: float) -> QuotaStatus:
     begins, ends = period_of(now, quota.period)
     used = connection.execute(
-        select(func.coalesce(func.sum(ledger.c.device_seconds), 0.0)).where(
-            ledger.c[f"{quota.level}_id"] == quota.owner_id,
-            ledger.c.device_kind == quota.device_kind,
-            ledger.c.finished_at >= begins,
-            ledger.c.finished_at < ends,
+        select(func.coalesce(func.sum(spent.c.device_seconds), 0.0)).where(
+            spent.c.level == quota.level,
+            spent.c.owner_id == quota.owner_id,
+            spent.c.device_kind == quota.device_kind,
+            spent.c.day >= _day(begins),
+            spent.c.day < _day(ends),
         )
     ).scalar_one()
     elapsed = now - leases.c.claimed_at
@@ -156,6 +186,10 @@ def _status(connection: Connection, quota: Quota, now: float) -> QuotaStatus:
         used_seconds=float(used) + float(running),
         renews_at=ends,
     )
+
+
+def _day(time: float) -> int:
+    return int(time // DAY_SECONDS)
 
 
 def _hours(seconds: float) -> str:

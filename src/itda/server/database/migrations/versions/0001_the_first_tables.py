@@ -349,6 +349,15 @@ def upgrade() -> None:
         batch_op.create_index("ix_ledger_time", ["finished_at"], unique=False)
 
     op.create_table(
+        "spent",
+        sa.Column("level", sa.String(length=16), nullable=False),
+        sa.Column("owner_id", sa.String(length=32), nullable=False),
+        sa.Column("device_kind", sa.String(length=8), nullable=False),
+        sa.Column("day", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("device_seconds", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("level", "owner_id", "device_kind", "day", name=op.f("pk_spent")),
+    )
+    op.create_table(
         "stages",
         sa.Column("job_id", sa.String(length=32), nullable=False),
         sa.Column("name", sa.String(length=64), nullable=False),
@@ -369,6 +378,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take back."""
     op.drop_table("stages")
+    op.drop_table("spent")
     with op.batch_alter_table("ledger", schema=None) as batch_op:
         batch_op.drop_index("ix_ledger_time")
         batch_op.drop_index("ix_ledger_project_time")
