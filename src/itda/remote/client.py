@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -49,6 +50,7 @@ from itda.remote.wire import (
 )
 
 TIMEOUT_SECONDS = 60.0
+_KEY = re.compile(r"[0-9a-f]{32}")
 
 Source = str | Path | Job | Sequence[Job]
 """Text of an input (or a sequence alone), a file, or jobs."""
@@ -357,6 +359,9 @@ def _form_value(value: Any) -> Any:
 
 def _key(job: str | JobView) -> str:
     key = job if isinstance(job, str) else job.id
-    if not key.isalnum():
-        raise InputError(f"job {key!r}: is no key of a job", hint="32 hexadecimal digits")
+    if not _KEY.fullmatch(key):
+        raise InputError(
+            f"job {key!r}: is no key of a job",
+            hint="keys have 32 hexadecimal digits; `itda remote list` shows them",
+        )
     return key
