@@ -6,21 +6,12 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from itda.server.accounts.accounts import Accounts
 from itda.server.settings import Limits, ServerSettings
 
-from ..accounts.clock import Clock
+from ..accounts.conftest import accounts, clock, database, fresh
 from .bare import bare_app, client_of
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def accounts(database, clock) -> Accounts:
-    return Accounts(database, clock=clock)
+__all__ = ["accounts", "clock", "database", "fresh"]
 
 
 @pytest.fixture

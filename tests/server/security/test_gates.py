@@ -23,9 +23,11 @@ MEGABYTE = 2**20
 
 
 @pytest.fixture
-def database_url(tmp_path):
-    """One kind is enough: what is refused here never reaches it."""
-    return f"sqlite:///{tmp_path / 'itda.db'}"
+def database(fresh, tmp_path):
+    """One kind is enough: what the tables do is tested on both elsewhere."""
+    made = fresh.sqlite(tmp_path / "itda.db")
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -20,9 +20,11 @@ from .provider import CLIENT_ID, CLIENT_SECRET, LocalProvider, by_hand
 
 
 @pytest.fixture
-def database_url(tmp_path):
+def database(fresh, tmp_path):
     """One kind is enough: what the tables do is tested on both elsewhere."""
-    return f"sqlite:///{tmp_path / 'itda.db'}"
+    made = fresh.sqlite(tmp_path / "itda.db")
+    yield made
+    made.close()
 
 
 @pytest.fixture

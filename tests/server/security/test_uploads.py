@@ -82,9 +82,7 @@ KINDS = {
 
 @pytest.mark.parametrize("told", [True, False], ids=["with its length", "in chunks"])
 @pytest.mark.parametrize("kind", KINDS, ids=["json", "multipart", "urlencoded"])
-@pytest.mark.parametrize(
-    "path", [f"{API}/jobs", f"{API}/plan", "/jobs", "/preview", "/auth/sign-in"]
-)
+@pytest.mark.parametrize("path", [f"{API}/jobs", "/jobs", "/auth/sign-in"])
 def test_a_body_of_a_gigabyte_is_not_read(world, path, kind, told):
     start, end = KINDS[kind]
     piece = b"A" * MEGABYTE
@@ -209,7 +207,7 @@ def gzip_bomb(size: int) -> bytes:
 
 @pytest.mark.parametrize("name", ["a.fasta.gz", "a.fasta", "a.yaml.gz", "a.a3m.gz", "a.cif.gz"])
 def test_a_gzip_bomb_is_not_blown_up(send, name):
-    bomb = gzip_bomb(512 * MEGABYTE)
+    bomb = gzip_bomb(128 * MEGABYTE)
     assert len(bomb) < MEGABYTE
     tracemalloc.start()
     try:
@@ -227,7 +225,7 @@ def test_a_bomb_that_a_job_names_is_not_blown_up(send):
         "name": "x",
         "entities": [{"protein": {"id": "A", "sequence": "MKVLAA", "msa": "a.a3m.gz"}}],
     }
-    bomb = gzip_bomb(512 * MEGABYTE)
+    bomb = gzip_bomb(128 * MEGABYTE)
     tracemalloc.start()
     try:
         send(json.dumps(job), {"a.a3m.gz": bomb})
@@ -238,7 +236,7 @@ def test_a_bomb_that_a_job_names_is_not_blown_up(send):
 
 
 def test_a_bomb_within_a_bomb_is_not_opened(send):
-    bomb = gzip.compress(gzip_bomb(512 * MEGABYTE))
+    bomb = gzip.compress(gzip_bomb(128 * MEGABYTE))
     for name in ("a.fasta.gz", "a.yaml.gz", "a.a3m.gz"):
         assert "compressed twice" in send("", {name: bomb})
 
@@ -287,18 +285,18 @@ def test_a_name_that_is_a_path_is_refused_or_harmless(world, send, name):
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/proc/self/environ", "/dev/zero", "file:///etc/passwd"])
-@pytest.mark.parametrize("key", ["msa", "paired_msa", "profile", "templates", "components", "a3m"])
-def test_a_job_reads_no_file_of_the_server(send, path, key):
-    job: dict[str, object] = {"version": 1, "name": "x"}
-    protein: dict[str, object] = {"id": "A", "sequence": "MKVLAAGIVG"}
-    if key == "components":
-        job["components"] = path
-    elif key == "templates":
-        protein["templates"] = [{"path": path}]
-    else:
-        protein[key] = path
-    job["entities"] = [{"protein": protein}]
-    send(json.dumps(job))
+def test_a_job_reads_no_file_of_the_server(send, path):
+    for key in ("msa", "paired_msa", "profile", "templates", "components", "a3m"):
+        job: dict[str, object] = {"version": 1, "name": "x"}
+        protein: dict[str, object] = {"id": "A", "sequence": "MKVLAAGIVG"}
+        if key == "components":
+            job["components"] = path
+        elif key == "templates":
+            protein["templates"] = [{"path": path}]
+        else:
+            protein[key] = path
+        job["entities"] = [{"protein": protein}]
+        send(json.dumps(job))
     boltz = {
         "version": 1,
         "sequences": [{"protein": {"id": "A", "sequence": "MKVLAAGIVG", "msa": path}}],
