@@ -12,7 +12,7 @@ from itda.errors import InputError
 from itda.server.errors import NotFoundError, QuotaError
 from itda.server.queue.ledger import CSV_COLUMNS, usage_csv
 from itda.server.queue.quotas import period_of
-from itda.server.queue.records import Capacity, Priority, UsageLine
+from itda.server.queue.records import Capacity, Priority, State, UsageLine
 
 from .lab import new_job
 from .test_submit import in_threads
@@ -68,6 +68,10 @@ def test_a_quota_stops_at_its_limit_and_renews(lab, level, period):
         lab.submit(kim, "one more")
     assert refused.value.renews_at == renews_at
     assert f"{datetime.fromtimestamp(renews_at, UTC):%Y-%m-%d %H:%M} UTC" in refused.value.hint
+    # One that waits is told what for.
+    waiting = lab.queue.jobs(None, states=[State.QUEUED]).jobs[0]
+    assert lab.queue.held_by(waiting.id) == status
+    assert lab.queue.position(waiting.id)[1] is None
     # Others, and other devices, are not held up.
     lab.submit(lee, "lee's")
     assert run_one(lab, worker, 10.0)
@@ -77,6 +81,7 @@ def test_a_quota_stops_at_its_limit_and_renews(lab, level, period):
     lab.now = renews_at - 1
     assert not run_one(lab, worker, 10.0)
     lab.now = renews_at
+    assert lab.queue.held_by(waiting.id) is None
     lab.submit(kim, "one more")
     ran = 0
     while run_one(lab, worker, 10.0):

@@ -126,7 +126,10 @@ class JobDetail(JobView):
     """Jobs before it, of a queued one."""
 
     starts_in_seconds: float | None = None
-    """When it would start, of a queued one; None where no worker is known."""
+    """When it would start, of a queued one; None without a worker, or with a quota used up."""
+
+    quota_renews_at: datetime.datetime | None = None
+    """When the quota renews that holds a queued one back."""
 
 
 class JobPage(Answer):

@@ -43,8 +43,8 @@ COUNTER = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def new_id() -> str:
-    """Return a key of 32 hexadecimal digits: milliseconds since 1970, then chance."""
-    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+    """Return a key of 32 hexadecimal digits: microseconds since 1970, then chance."""
+    return f"{time.time_ns() // 1000:014x}{secrets.token_hex(9)}"
 
 
 # Who ----------------------------------------------------------------------------------------------

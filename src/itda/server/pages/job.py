@@ -175,6 +175,7 @@ def _progress(visitor: Visitor, job: JobRecord) -> dict[str, Any]:
         "current": next((one for one in stages if one.state == "running"), None),
         "ahead": ahead,
         "starts_in": starts_in,
+        "quota": queue.held_by(job.id) if job.state is State.QUEUED else None,
         "left": left,
         "draining": queue.draining(),
     }

@@ -69,8 +69,6 @@ class Queue:
         self._most_crashes = most_crashes
         self._most_queued = most_queued
 
-    # Owners of jobs ------------------------------------------------------------------------------
-
     def submit(
         self,
         new: Sequence[NewJob],
@@ -189,8 +187,6 @@ class Queue:
             leases.forget(connection, job_id)
             connection.execute(delete(job_files).where(job_files.c.job_id == job_id))
             connection.execute(delete(jobs).where(jobs.c.id == job_id))
-
-    # Workers -------------------------------------------------------------------------------------
 
     def register(self, worker: NewWorker) -> str:
         """Write down a worker that begins, and return its key."""
@@ -362,8 +358,6 @@ class Queue:
             held = replace(held, device_seconds=device_seconds)
             return do(connection, held, self._clock()) is not False
 
-    # Readers -------------------------------------------------------------------------------------
-
     def job(self, job_id: str) -> JobRecord:
         """Return a job.
 
@@ -414,13 +408,23 @@ class Queue:
     def position(self, job_id: str) -> tuple[int, float | None]:
         """Return how many jobs wait before one, and in how many seconds it would start.
 
-        The seconds are None where no worker is there to take it. Fair shares can put it earlier or
-        later: this counts by class and age.
+        The seconds are None where no worker is there, or where a quota holds it back (`held_by`).
+        Fair shares can put it earlier or later: this counts by class and age.
         """
         with self._database.read() as connection:
             job = find_job(connection, job_id)
             ahead, seconds = history.work_ahead(connection, job)
-            return ahead, self._starts_in(connection, job.device_kind, seconds)
+            held = self._held_by(connection, job)
+            return ahead, None if held else self._starts_in(connection, job.device_kind, seconds)
+
+    def held_by(self, job_id: str) -> QuotaStatus | None:
+        """Return the quota that holds a waiting job back until it renews; None where none does."""
+        with self._database.read() as connection:
+            return self._held_by(connection, find_job(connection, job_id))
+
+    def _held_by(self, connection: Connection, job: JobRecord) -> QuotaStatus | None:
+        owner, now = Owner(job.organisation_id, job.project_id, job.user_id), self._clock()
+        return quotas.holding(connection, owner, job.device_kind, job.need_seconds, now)
 
     def start_estimate(self, device_kind: str, seconds: float = 0.0) -> float | None:
         """Return in how many seconds a job that came now would start; None without a worker."""
@@ -434,8 +438,6 @@ class Queue:
         if not there or _is_draining(connection):
             return None
         return (seconds + history.seconds_running(connection, now)) / there
-
-    # Whoever runs the server ---------------------------------------------------------------------
 
     def drain(self, on: bool) -> None:
         """Give out no more jobs, or give them out again; what runs goes on."""

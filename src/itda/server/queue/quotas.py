@@ -135,6 +135,18 @@ def refuse_used_up(
             )
 
 
+def holding(
+    connection: Connection, owner: Owner, device_kind: str, seconds: float, now: float
+) -> QuotaStatus | None:
+    """Return the quota that leaves a job of so many seconds no room now, the last to renew."""
+    short = [
+        one
+        for one in statuses(connection, owner, now)
+        if one.device_kind == device_kind and one.device_seconds - one.used_seconds < seconds
+    ]
+    return max(short, key=lambda one: one.renews_at, default=None)
+
+
 class Rooms:
     """What quotas leave to owners within one claim."""
 

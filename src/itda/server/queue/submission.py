@@ -160,7 +160,7 @@ def insert_jobs(
         }
         for position, job in enumerate(new, start=1)
     ]
-    # Keys of one millisecond sort by chance, and jobs of a request are to be listed in its order.
+    # Keys of one microsecond sort by chance, and jobs of a request are to be listed in its order.
     for row, key_in_order in zip(rows, sorted(row["id"] for row in rows), strict=True):
         row["id"] = key_in_order
     connection.execute(_ADD_JOBS, rows)

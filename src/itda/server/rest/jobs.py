@@ -257,9 +257,9 @@ def _submit(
 
 def _detail(services: Services, found: JobRecord) -> JobDetail:
     if found.state is not State.QUEUED:
-        return job_detail(found, None, None)
+        return job_detail(found)
     ahead, starts_in = services.queue.position(found.id)
-    return job_detail(found, ahead, starts_in)
+    return job_detail(found, ahead, starts_in, services.queue.held_by(found.id))
 
 
 def _audit(services: Services, who: Identity, job: JobRecord, action: str) -> None:

@@ -16,7 +16,14 @@ from itda.remote.wire import (
     StageView,
     StateName,
 )
-from itda.server.queue.records import EventRecord, FileRecord, JobRecord, Priority, StageRecord
+from itda.server.queue.records import (
+    EventRecord,
+    FileRecord,
+    JobRecord,
+    Priority,
+    QuotaStatus,
+    StageRecord,
+)
 from itda.server.rest.common import moment, moment_or_none
 
 _PRIORITIES: Mapping[Priority, PriorityName] = {
@@ -31,13 +38,19 @@ def job_view(job: JobRecord) -> JobView:
     return JobView(**_job(job))
 
 
-def job_detail(job: JobRecord, ahead: int | None, starts_in: float | None) -> JobDetail:
+def job_detail(
+    job: JobRecord,
+    ahead: int | None = None,
+    starts_in: float | None = None,
+    quota: QuotaStatus | None = None,
+) -> JobDetail:
     """Return a job with what was asked for.
 
     Args:
         job: Which.
         ahead: Jobs before it; None where it waits no longer.
         starts_in: Seconds until it would start; None where nobody knows.
+        quota: What holds it back; None where nothing does.
     """
     return JobDetail(
         **_job(job),
@@ -45,6 +58,7 @@ def job_detail(job: JobRecord, ahead: int | None, starts_in: float | None) -> Jo
         settings=dict(job.settings),
         ahead=ahead,
         starts_in_seconds=starts_in,
+        quota_renews_at=moment(quota.renews_at) if quota else None,
     )
 
 
