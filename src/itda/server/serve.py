@@ -73,6 +73,7 @@ def _run(
     link = f"{address}/auth/link?token={owner.link_token}"
 
     def ready() -> None:
+        services.understanding.warm()
         say(f"Itda serves at {address}")
         say(f"sign in as its owner: {link}")
         if browser and _has_display():

@@ -1,0 +1,117 @@
+"""`itda serve` begins, refuses to begin, and ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from itda.errors import InputError, OutputError
+from itda.server.errors import ConflictError
+from itda.server.serve import address_of, serve
+from itda.server.settings import ServerSettings
+from itda.storage import locked
+
+
+def settings(tmp_path, **told) -> ServerSettings:
+    return ServerSettings(home=tmp_path / "home", cluster_url="none", **told)
+
+
+def quiet(_line: str) -> None:
+    pass
+
+
+def test_a_port_that_is_taken(tmp_path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(ConflictError, match=str(port)) as refused:
+            serve(settings(tmp_path, port=port), browser=False, say=quiet)
+    assert "--port" in refused.value.hint
+
+
+def test_a_home_that_has_a_server(tmp_path):
+    one = settings(tmp_path, port=0)
+    one.home.mkdir()
+    with (
+        locked(one.home / "serve.lock", on_busy=quiet),
+        pytest.raises(ConflictError, match=f"process {os.getpid()}"),
+    ):
+        serve(one, browser=False, say=quiet)
+
+
+def test_a_home_that_cannot_be(tmp_path):
+    (tmp_path / "home").write_text("a file")
+    with pytest.raises(OutputError, match="home"):
+        serve(settings(tmp_path, port=0), browser=False, say=quiet)
+
+
+def test_a_database_that_nobody_knows(tmp_path):
+    with pytest.raises(InputError, match="mysql") as refused:
+        settings(tmp_path, database_url="mysql://root:secret@db/itda")
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("told", "address"),
+    [
+        ({"port": 8787}, "http://127.0.0.1:8787"),
+        ({"port": 80, "host": "::1"}, "http://[::1]:80"),
+        ({"port": 80, "host": "0.0.0.0"}, "http://127.0.0.1:80"),
+        ({"public_url": "https://itda.example.org/"}, "https://itda.example.org"),
+    ],
+)
+def test_where_it_is(tmp_path, told, address):
+    assert address_of(settings(tmp_path, **told)) == address
+
+
+def test_settings_of_the_environment():
+    told = ServerSettings.from_environment(
+        {"ITDA_DATABASE": "postgresql://itda@db/itda", "ITDA_CLUSTER": "ray"}, cluster_url="none"
+    )
+    assert told.database_url == "postgresql+psycopg://itda@db/itda"
+    assert told.cluster_url == "none"  # what is said on the command line comes first
+
+
+def test_begins_serves_and_ends(tmp_path):
+    environment = {**os.environ, "ITDA_HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "itda", "serve", "--port", "0", "--no-browser"]
+    process = subprocess.Popen(
+        [*command, "--cluster", "none"], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    try:
+        assert process.stdout is not None
+        said = process.stdout.readline() + process.stdout.readline()
+        link = re.search(r"(http://\S+)/auth/link\S+", said)
+        assert link is not None, said
+        assert (tmp_path / "server").stat().st_mode & 0o077 == 0  # nobody else may look
+        page = {"Accept": "text/html, */*"}
+        with httpx.Client(base_url=link.group(1), follow_redirects=True, headers=page) as browser:
+            assert browser.get("/healthz").json() == {"status": "alive"}
+            assert browser.get("/readyz").json() == {"status": "ready", "problems": []}
+            assert browser.get("/jobs").url.path == "/sign-in"
+            assert browser.get(link.group(0)).status_code == 200
+            assert browser.get("/jobs").url.path == "/jobs"
+            token = re.search(r'name="csrf_token" value="([^"]+)"', browser.get("/").text)
+            assert token is not None
+            drained = browser.put(
+                "/api/v1/admin/drain",
+                json={"draining": True},
+                headers={"X-CSRF-Token": token.group(1)},
+            )
+            assert drained.status_code == 200, drained.text
+            ready = browser.get("/readyz")
+        assert ready.status_code == 503
+        assert ready.json()["problems"] == ["the queue is being drained"]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
