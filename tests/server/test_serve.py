@@ -11,10 +11,12 @@ import sys
 
 import httpx
 import pytest
+import uvicorn
 
 from itda.errors import InputError, OutputError
 from itda.server.errors import ConflictError
 from itda.server.serve import address_of, serve
+from itda.server.services import open_services
 from itda.server.settings import ServerSettings
 from itda.storage import locked
 
@@ -78,6 +80,32 @@ def test_settings_of_the_environment():
     )
     assert told.database_url == "postgresql+psycopg://itda@db/itda"
     assert told.cluster_url == "none"  # what is said on the command line comes first
+
+
+@pytest.mark.parametrize(
+    ("public_url", "password", "is_link"),
+    [(None, True, True), ("https://itda.example.org", False, True),
+     ("https://itda.example.org", True, False)],
+)  # fmt: skip
+def test_no_link_in_the_log_of_a_server_that_has_an_administrator(
+    tmp_path, monkeypatch, public_url, password, is_link
+):
+    one = settings(tmp_path, port=0, public_url=public_url)
+    services = open_services(one)
+    services.accounts.ensure_owner()
+    kim = services.accounts.users.add("kim@example.org", "Kim", is_admin=True)
+    if password:
+        services.accounts.users.set_password(kim.id, "seventeen herons")
+    services.database.close()
+    said: list[str] = []
+
+    def run(server: uvicorn.Server, sockets: object) -> None:
+        server._ready()  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(uvicorn.Server, "run", run)
+    serve(one, browser=False, say=said.append)
+    assert any("/auth/link?token=" in line for line in said) == is_link
+    assert any("sign in" in line for line in said)
 
 
 def test_begins_serves_and_ends(tmp_path):

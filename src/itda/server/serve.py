@@ -69,17 +69,27 @@ def _run(
     say: Callable[[str], None],
 ) -> None:
     address = address_of(services.settings)
-    owner = services.accounts.ensure_owner()
-    link = f"{address}/auth/link?token={owner.link_token}"
+    way_in = f"{address}/sign-in"
+    if services.settings.alone or not _has_administrator(services):
+        # A log keeps what is said here, so there is no link where someone can do without it.
+        owner = services.accounts.ensure_owner()
+        way_in = f"{address}/auth/link?token={owner.link_token}"
 
     def ready() -> None:
         services.understanding.warm()
         say(f"Itda serves at {address}")
-        say(f"sign in as its owner: {link}")
+        say(f"sign in{' as its owner' if 'token=' in way_in else ''}: {way_in}")
         if browser and _has_display():
-            threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
+            threading.Thread(target=webbrowser.open, args=(way_in,), daemon=True).start()
 
     _Server(_uvicorn_config(services), ready).run(sockets=[listener])
+
+
+def _has_administrator(services: Services) -> bool:
+    return any(
+        user.is_admin and user.disabled_at is None and (user.has_password or user.oidc_issuer)
+        for user in services.accounts.users.all()
+    )
 
 
 class _Server(uvicorn.Server):
