@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -47,3 +49,11 @@ def test_tables_of_a_newer_release_are_refused(database):
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(DataError, match="9999"):
         migrate.upgrade(database)
+
+
+def test_asking_for_the_newest_version_imports_nothing_again():
+    first = migrate.newest()
+    before = set(sys.modules)
+    assert [migrate.newest() for _ in range(3)] == [first] * 3
+    assert set(sys.modules) == before
+    assert migrate.newest.cache_info().misses <= 1

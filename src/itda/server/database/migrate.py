@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from alembic import command
@@ -48,8 +49,12 @@ def current(database: Database) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
+@functools.cache
 def newest() -> str | None:
-    """Return the version of the tables that this release uses."""
+    """Return the version of the tables that this release uses.
+
+    It is found once: Alembic imports every script anew each time, and what is imported stays.
+    """
     return ScriptDirectory(str(_SCRIPTS)).get_current_head()
 
 
