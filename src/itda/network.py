@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.message import Message
 
+LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
+"""Hosts of this machine alone, as a server is told to listen at them."""
+
 _LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1")
 
 LIMITED = 429

@@ -23,6 +23,7 @@ from itda.cli.signals import stopped_by_signals
 from itda.cli.step_progress import step_progress
 from itda.errors import InputError, ItdaError
 from itda.machine import usable_cores
+from itda.network import LOOPBACK_HOSTS
 
 if TYPE_CHECKING:
     from itda.job.model import Job
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 INTERRUPTED, TERMINATED = 130, 143
 TOKEN_VARIABLE = "ITDA_SEARCH_TOKEN"
-
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 app = typer.Typer(
     add_completion=False, help="Alignments alone, and a search server.", no_args_is_help=True
@@ -165,7 +164,7 @@ def serve(
         service.stop()
         raise
     _log(f"serving {searcher.title} at {server.url}; queue and results in {folder}")
-    if host not in _LOOPBACK and not token:
+    if host not in LOOPBACK_HOSTS and not token:
         print_warning("whoever reaches this address can search here; --token limits that")
     service.start()
     with stopped_by_signals():

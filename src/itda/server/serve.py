@@ -69,16 +69,17 @@ def _run(
     say: Callable[[str], None],
 ) -> None:
     address = address_of(services.settings)
-    way_in = f"{address}/sign-in"
+    invitation, way_in = "sign in", f"{address}/sign-in"
     if services.settings.alone or not _has_administrator(services):
         # A log keeps what is said here, so there is no link where someone can do without it.
         owner = services.accounts.ensure_owner()
+        invitation = "sign in as its owner"
         way_in = f"{address}/auth/link?token={owner.link_token}"
 
     def ready() -> None:
         services.understanding.warm()
         say(f"Itda serves at {address}")
-        say(f"sign in{' as its owner' if 'token=' in way_in else ''}: {way_in}")
+        say(f"{invitation}: {way_in}")
         if browser and _has_display():
             threading.Thread(target=webbrowser.open, args=(way_in,), daemon=True).start()
 

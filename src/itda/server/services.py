@@ -49,13 +49,20 @@ def open_services(settings: ServerSettings, *, clock: Callable[[], float] = time
         DataError: The tables come from a newer release.
         DependencyError: A package that the settings need is not installed.
     """
+    database = Database(settings.database_url)
+    migrate.upgrade(database)
+    return make_services(settings, database, clock=clock)
+
+
+def make_services(
+    settings: ServerSettings, database: Database, *, clock: Callable[[], float] = time.time
+) -> Services:
+    """Make the parts of a server over a database that is open and has its tables."""
     from itda.server.accounts.accounts import Accounts
     from itda.server.artefacts import Artefacts
     from itda.server.queue.queue import Queue
     from itda.server.understand import Understanding
 
-    database = Database(settings.database_url)
-    migrate.upgrade(database)
     queue = Queue(
         database,
         clock=clock,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from itda.errors import InputError
+from itda.network import LOOPBACK_HOSTS
 from itda.storage import user_data_folder
 
 MEGABYTE = 2**20
@@ -106,7 +107,7 @@ class ServerSettings:
     @property
     def alone(self) -> bool:
         """Whether it serves this machine only, with the local owner as the one account."""
-        return self.host in ("127.0.0.1", "::1", "localhost") and self.public_url is None
+        return self.host in LOOPBACK_HOSTS and self.public_url is None
 
     @classmethod
     def from_environment(

@@ -10,14 +10,10 @@ from fastapi.testclient import TestClient
 
 from itda.remote.wire import UBIQUITIN
 from itda.server import rest, security
-from itda.server.accounts.accounts import Accounts
-from itda.server.artefacts import Artefacts
 from itda.server.database.database import Database
-from itda.server.queue.queue import Queue
 from itda.server.queue.records import Capacity, FileRecord, NewWorker
-from itda.server.services import Services
+from itda.server.services import Services, make_services
 from itda.server.settings import Limits, ServerSettings
-from itda.server.understand import Understanding
 
 from ..accounts.clock import Clock
 
@@ -68,16 +64,7 @@ class House:
 def make_house(database: Database, home: Path, *, limits: Limits | None = None) -> House:
     clock = Clock()
     settings = ServerSettings(home=home, limits=limits or Limits())
-    queue = Queue(database, clock=clock, lease_seconds=60.0, most_crashes=3)
-    services = Services(
-        settings=settings,
-        database=database,
-        queue=queue,
-        accounts=Accounts(database, clock=clock),
-        artefacts=Artefacts(settings.artefact_folder, database),
-        understanding=Understanding(queue, limits=settings.limits),
-        clock=clock,
-    )
+    services = make_services(settings, database, clock=clock)
     accounts = services.accounts
     owner = accounts.ensure_owner()
     other = accounts.projects.add(owner.organisation.id, "Other")
@@ -94,7 +81,7 @@ def make_house(database: Database, home: Path, *, limits: Limits | None = None) 
     security.install(app, services)
     rest.install(app, services)
     app.include_router(rest.routes(services), prefix="/api/v1")
-    worker = queue.register(
+    worker = services.queue.register(
         NewWorker(
             host="bench",
             process=1,

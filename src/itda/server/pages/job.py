@@ -165,7 +165,8 @@ def _changed(visitor: Visitor, job: JobRecord, action: str) -> Response:
 def _progress(visitor: Visitor, job: JobRecord) -> dict[str, Any]:
     queue = visitor.services.queue
     stages = queue.stages(job.id)
-    ahead, starts_in = queue.position(job.id) if job.state is State.QUEUED else (0, None)
+    queued = job.state is State.QUEUED
+    ahead, starts_in = queue.position(job.id) if queued else (0, None)
     left = None
     if job.state is State.RUNNING and job.started_at is not None and job.fraction > 0.05:
         spent = visitor.services.clock() - job.started_at
@@ -175,7 +176,7 @@ def _progress(visitor: Visitor, job: JobRecord) -> dict[str, Any]:
         "current": next((one for one in stages if one.state == "running"), None),
         "ahead": ahead,
         "starts_in": starts_in,
-        "quota": queue.held_by(job.id) if job.state is State.QUEUED else None,
+        "quota": queue.held_by(job.id) if queued and starts_in is None else None,
         "left": left,
         "draining": queue.draining(),
     }

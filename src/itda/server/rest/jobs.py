@@ -259,7 +259,8 @@ def _detail(services: Services, found: JobRecord) -> JobDetail:
     if found.state is not State.QUEUED:
         return job_detail(found)
     ahead, starts_in = services.queue.position(found.id)
-    return job_detail(found, ahead, starts_in, services.queue.held_by(found.id))
+    held_by = services.queue.held_by(found.id) if starts_in is None else None
+    return job_detail(found, ahead, starts_in, held_by)
 
 
 def _audit(services: Services, who: Identity, job: JobRecord, action: str) -> None:

@@ -13,13 +13,13 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from itda.errors import InputError, ItdaError
+from itda.network import LOOPBACK_HOSTS
 from itda.server.errors import RateError, TooLargeError
 from itda.server.security.address import client_address
 from itda.server.security.limits import RequestLimits
 from itda.server.security.problem import problem
 from itda.server.settings import ServerSettings
 
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 PROBES = ("/healthz", "/readyz")
 """Asked by address, and often, by what watches the server."""
 
@@ -37,7 +37,7 @@ class HostGate:
 
     def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
         self._app = app
-        self._names = {*LOOPBACK, settings.host.lower()}
+        self._names = {*LOOPBACK_HOSTS, settings.host.lower()}
         self._any_address = False
         if settings.public_url:
             self._names.add((urllib.parse.urlsplit(settings.public_url).hostname or "").lower())
