@@ -8,14 +8,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 NEEDED = bool(os.environ.get("ITDA_TEST_BROWSER"))
-"""Where it is set, tests fail that find no browser; else they are skipped."""
+"""Where it is set, tests fail that find no browser or no Mol*; else they are skipped."""
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [
@@ -68,6 +68,14 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+def soon(page: Page, look: Callable[[], object], wanted: object = True) -> None:
+    """Look again until a page shows what is wanted: what moves there needs its time."""
+    end = time.monotonic() + 30
+    while (seen := look()) != wanted:
+        assert time.monotonic() < end, f"{seen} is seen, and not {wanted}"
+        page.wait_for_timeout(50)
+
+
 class Looker:
     """Somebody at a browser, with all that the pages complained of and asked for.
 
@@ -101,6 +109,14 @@ class Looker:
     def open(self, address: str) -> Page:
         self.page.goto(f"{self.base}{address}")
         return self.page
+
+    def drain(self) -> None:
+        """Let the workers take nothing new, or take work again."""
+        page = self.context.new_page()
+        page.goto(f"{self.base}/admin")
+        with page.expect_response("**/admin/drain"):
+            page.click("form[action='/admin/drain'] button")
+        page.close()
 
     def close(self) -> None:
         assert self.complaints == []

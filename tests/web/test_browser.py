@@ -18,6 +18,7 @@ pytestmark = [
 
 PHONE = {"width": 390, "height": 800}
 DESK = {"width": 1280, "height": 900}
+DARK, LIGHT = "rgb(15, 20, 26)", "rgb(246, 247, 249)"
 ADDRESSES = [
     "/", "/?example=ubiquitin", "/jobs", "/usage", "/projects", "/account", "/set-password",
     "/admin", "/admin/users", "/admin/projects", "/admin/audit",
@@ -98,15 +99,12 @@ def test_from_the_printed_link_to_the_structure(browser, link, locale, words):
 
 
 def test_progress_is_seen(looker):
-    page = looker.open("/admin")
-    page.click("form[action='/admin/drain'] button")
-    page.goto(f"{looker.base}/")
+    looker.drain()
+    page = looker.page
     page.fill("#text", f">waits\n{UBIQUITIN[5:70]}\n")
     page.click("#preview button.main:enabled")
     expect(page.locator("#progress .state.queued")).to_be_visible()
-    other = looker.context.new_page()
-    other.goto(f"{looker.base}/admin")
-    other.click("form[action='/admin/drain'] button")
+    looker.drain()
     page.wait_for_selector(".stages li, .head .state.done")
     page.wait_for_selector(".head .state.done")
     page.click("text=Stages and their times")
@@ -114,15 +112,13 @@ def test_progress_is_seen(looker):
 
 
 def test_a_job_is_cancelled(looker):
-    page = looker.open("/admin")
-    page.click("form[action='/admin/drain'] button")
-    page.goto(f"{looker.base}/?example=ubiquitin")
+    looker.drain()
+    page = looker.open("/?example=ubiquitin")
     page.click("#preview button.main:enabled")
     page.on("dialog", lambda dialog: dialog.accept())
     page.click("form[action$='/cancel'] button")
     expect(page.locator(".head .state.cancelled")).to_be_visible()
-    page.goto(f"{looker.base}/admin")
-    page.click("form[action='/admin/drain'] button")
+    looker.drain()
 
 
 def test_with_the_keyboard_alone(looker):
@@ -170,7 +166,7 @@ def test_the_example_is_pasted(looker):
     page.click("[data-fill]")
     expect(page.locator("#text")).to_have_value(FASTA)
     expect(page.locator("#preview")).to_contain_text("76 residues")
-    assert page.url == f"{looker.base}/"
+    expect(page).to_have_url(f"{looker.base}/")
 
 
 @pytest.mark.parametrize("text", [True, False], ids=["text", "gzip"])
@@ -249,15 +245,15 @@ def test_history_is_filtered_as_one_types(looker, folded):
 def test_language_and_colours_are_switched(browser, link):
     looker = Looker(browser, link)
     page = looker.open("/sign-in")
+    html, body = page.locator("html"), page.locator("body")
     page.click("button[value=ko]")
-    expect(page.locator("html")).to_have_attribute("lang", "ko")
-    page.click("button[value=dark]")
-    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
-    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    page.click("button[value=light]")
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != dark
+    expect(html).to_have_attribute("lang", "ko")
+    for colours, background in (("dark", DARK), ("light", LIGHT)):
+        page.click(f"button[value={colours}]")
+        expect(html).to_have_attribute("data-theme", colours)
+        expect(body).to_have_css("background-color", background)
     page.click("button[value=en]")
-    expect(page.locator("html")).to_have_attribute("lang", "en")
+    expect(html).to_have_attribute("lang", "en")
     looker.close()
 
 

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import io
-import os
-import shutil
+import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from itda.server.pages import result as pages_result
 
 from .result_harness import COUNT, Folders, make_app, prediction, serving, ubiquitin, write
+from .serving import AXE, CHROMIUM, NEEDED, soon
 
-NEEDED = bool(os.environ.get("ITDA_TEST_BROWSER"))
-"""Where it is set, tests fail that find no browser or no Mol*; else they are skipped."""
-
-CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [
     "--headless", "--no-sandbox", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
     "--ignore-gpu-blocklist",
 ]  # fmt: skip
-AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-
 
 needs_molstar = pytest.mark.skipif(
     not NEEDED and not pages_result.has_molstar(), reason="`make web` was not run"
@@ -90,6 +83,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def browser() -> Iterator[Browser]:
     assert CHROMIUM is not None, "no Chromium is installed"
     with sync_playwright() as playwright:
+        expect.set_options(timeout=20_000)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
@@ -108,12 +102,20 @@ def opened(browser: Browser, base: str, request: pytest.FixtureRequest) -> Itera
 
 def shares(page: Page) -> dict[str, float]:
     """Return which share of the viewer's pixels has the hue of each band of pLDDT."""
-    shot = page.locator('[data-part="viewer"]').screenshot()
-    pixels = np.asarray(Image.open(io.BytesIO(shot)).convert("HSV"), dtype=int)
+    shot = Image.open(io.BytesIO(picture(page, "viewer")))
+    pixels = np.asarray(shot.convert("HSV"), dtype=int)
     coloured = (pixels[..., 1] > 90) & (pixels[..., 2] > 60)
     hues = pixels[..., 0] * 360 / 255
     bands = {"very_high": 217, "confident": 197, "low": 51, "very_low": 18}
     return {name: float((coloured & (abs(hues - hue) < 8)).mean()) for name, hue in bands.items()}
+
+
+def every_band(page: Page) -> bool:
+    return min(shares(page).values()) > 0.001
+
+
+def picture(page: Page, part: str) -> bytes:
+    return page.locator(f'[data-part="{part}"]').screenshot()
 
 
 def state(page: Page, what: str) -> object:
@@ -151,19 +153,17 @@ def over(page: Page, part: str, x: float, y: float) -> tuple[float, float]:
 def test_structure_is_drawn_in_the_colours_of_plddt(opened: Opened) -> None:
     page = opened.open("one")
     assert page.get_attribute("itda-result", "data-viewer-state") == "shown"
-    page.wait_for_timeout(500)
-    found = shares(page)
-    assert min(found.values()) > 0.001, found
-    for style in ("sticks", "surface"):
-        page.click(f'[data-style="{style}"]')
-        page.wait_for_timeout(1500)
-        assert min(shares(page).values()) > 0.001
-    assert shares(page)["low"] > 2 * found["low"]
-    before = page.locator('[data-part="viewer"]').screenshot()
+    soon(page, lambda: every_band(page))
+    ribbon = shares(page)["low"]
+    before = picture(page, "viewer")
+    page.click('[data-style="sticks"]')
+    soon(page, lambda: picture(page, "viewer") != before and every_band(page))
+    page.click('[data-style="surface"]')
+    soon(page, lambda: every_band(page) and shares(page)["low"] > 2 * ribbon)
+    before = picture(page, "viewer")
     page.focus('[data-part="viewer"]')
     page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(500)
-    assert page.locator('[data-part="viewer"]').screenshot() != before
+    soon(page, lambda: picture(page, "viewer") != before)
     with page.expect_download() as download:
         page.click('[data-action="picture"]')
     assert download.value.suggested_filename == "one.png"
@@ -173,101 +173,96 @@ def test_structure_is_drawn_in_the_colours_of_plddt(opened: Opened) -> None:
 @needs_molstar
 def test_plots_choose_in_the_structure(opened: Opened) -> None:
     page = opened.open("one")
-    before = page.locator('[data-part="viewer"]').screenshot()
+    readout, live = (page.locator(f'[data-part="{part}"]') for part in ("readout", "live"))
+    before = picture(page, "viewer")
     page.mouse.move(*over(page, "plddt", 10.5 / COUNT, 0.5))
-    assert state(page, "link.hoveredResidues") == [10]
-    assert "A 11 LYS" in page.inner_text('[data-part="readout"]')
-    page.wait_for_timeout(400)
-    assert page.locator('[data-part="viewer"]').screenshot() != before
+    soon(page, lambda: state(page, "link.hoveredResidues"), [10])
+    expect(readout).to_contain_text("A 11 LYS")
+    soon(page, lambda: picture(page, "viewer") != before)
     page.mouse.down()
     page.mouse.move(*over(page, "plddt", 15.5 / COUNT, 0.5))
     page.mouse.move(*over(page, "plddt", 20.5 / COUNT, 0.5))
     page.mouse.up()
-    assert state(page, "link.chosenStretches") == [[10, 20]]
-    assert marked_atoms(page) == atoms_of(10, 20)
-    assert "A 11–21" in page.inner_text('[data-part="live"]')
+    soon(page, lambda: state(page, "link.chosenStretches"), [[10, 20]])
+    soon(page, lambda: marked_atoms(page), atoms_of(10, 20))
+    expect(live).to_contain_text("A 11–21")
     page.mouse.move(*over(page, "pae", 40.5 / COUNT, 5.5 / COUNT))
-    assert state(page, "link.hovered") == {"row": 5, "column": 40}
-    text = page.inner_text('[data-part="readout"]')
-    assert "Aligned on A 6 LYS, residue A 41 GLN: expected error 11.0 Å" in text
+    soon(page, lambda: state(page, "link.hovered"), {"row": 5, "column": 40})
+    expect(readout).to_contain_text("Aligned on A 6 LYS, residue A 41 GLN: expected error 11.0 Å")
     page.mouse.down()
     page.mouse.move(*over(page, "pae", 45.5 / COUNT, 8.5 / COUNT))
     page.mouse.up()
-    assert state(page, "link.chosen") == {"rows": [5, 8], "columns": [40, 45]}
-    assert marked_atoms(page) == atoms_of(5, 8) + atoms_of(40, 45)
+    soon(page, lambda: state(page, "link.chosen"), {"rows": [5, 8], "columns": [40, 45]})
+    soon(page, lambda: marked_atoms(page), atoms_of(5, 8) + atoms_of(40, 45))
     page.click('[data-action="clear"]')
-    assert marked_atoms(page) == 0
+    soon(page, lambda: marked_atoms(page), 0)
 
 
 @needs_molstar
 def test_the_structure_points_in_the_plots(opened: Opened) -> None:
     page = opened.open("one")
-    page.wait_for_timeout(500)
+    soon(page, lambda: every_band(page))
     page.locator('[data-part="viewer"]').scroll_into_view_if_needed()
     frame = page.locator('[data-part="viewer"]').bounding_box()
     assert frame is not None
-    plots = {part: page.locator(f'[data-part="{part}"]').screenshot() for part in ("plddt", "pae")}
+    plots = {part: picture(page, part) for part in ("plddt", "pae")}
     for x, y in ((x, y) for y in (0.5, 0.45, 0.55, 0.6, 0.4) for x in np.linspace(0.35, 0.65, 13)):
         place = frame["x"] + float(x) * frame["width"], frame["y"] + y * frame["height"]
         page.mouse.move(*place)
-        page.wait_for_timeout(60)
+        page.wait_for_timeout(100)
         if state(page, "link.hovered"):
             break
     [index] = state(page, "link.hoveredResidues")
     name = ubiquitin()[ubiquitin().res_id == index + 1].res_name[0]
-    assert f"A {index + 1} {name}" in page.inner_text('[data-part="readout"]')
-    page.wait_for_timeout(200)
-    for part, before in plots.items():
-        assert page.locator(f'[data-part="{part}"]').screenshot() != before, part
+    expect(page.locator('[data-part="readout"]')).to_contain_text(f"A {index + 1} {name}")
+    soon(page, lambda: all(picture(page, part) != plots[part] for part in plots))
     page.mouse.click(*place)
-    page.wait_for_function("document.querySelector('itda-result').link.chosen")
-    assert state(page, "link.chosenStretches") == [[index, index]]
+    soon(page, lambda: state(page, "link.chosenStretches"), [[index, index]])
 
 
 def test_keys_move_and_choose(opened: Opened) -> None:
     page = opened.open("complex")
-    plot = page.locator('[data-part="plddt"]')
+    plot, live = (page.locator(f'[data-part="{part}"]') for part in ("plddt", "live"))
     plot.focus()
     for _ in range(3):
         page.keyboard.press("ArrowRight")
-    assert plot.get_attribute("aria-valuenow") == "4"
-    assert plot.get_attribute("aria-valuetext") == "A 4 PHE: pLDDT 94.3"
+    expect(plot).to_have_attribute("aria-valuenow", "4")
+    expect(plot).to_have_attribute("aria-valuetext", "A 4 PHE: pLDDT 94.3")
     page.keyboard.press("Shift+ArrowRight")
     page.keyboard.press("Shift+ArrowRight")
-    assert state(page, "link.chosenStretches") == [[3, 5]]
-    assert "A 4–6" in page.inner_text('[data-part="live"]')
+    soon(page, lambda: state(page, "link.chosenStretches"), [[3, 5]])
+    expect(live).to_contain_text("A 4–6")
     page.keyboard.press("Escape")
-    assert state(page, "link.chosen") is None
+    soon(page, lambda: state(page, "link.chosen"), None)
     page.locator('[data-part="pae"]').focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("End")
-    assert state(page, "link.hovered") == {"row": 1, "column": 151}
-    assert "residue B 76 GLY: expected error 4.0 Å" in page.inner_text('[data-part="live"]')
+    soon(page, lambda: state(page, "link.hovered"), {"row": 1, "column": 151})
+    expect(live).to_contain_text("residue B 76 GLY: expected error 4.0 Å")
 
 
 def test_another_sample_is_shown(opened: Opened) -> None:
     page = opened.open("complex")
-    assert "high confidence in how they sit together" in page.inner_text("itda-result")
+    result = page.locator("itda-result")
+    expect(result).to_contain_text("high confidence in how they sit together")
     page.click('[data-sample="2"]')
     page.wait_for_function("document.querySelector('itda-result').rank === 2")
     page.evaluate("document.querySelector('itda-result').ready")
-    assert state(page, "residues.plddt[0]") == 88.0
-    assert round(float(state(page, "map.mean(0, 100)"))) == 22
-    words = page.inner_text("itda-result")
-    assert "is not known from this prediction (expected error 22.0 Å" in words.replace("\n", " ")
-    assert "high confidence in how they sit together" not in words
-    assert page.get_attribute('[data-sample="2"]', "aria-pressed") == "true"
-    assert (page.get_attribute('[data-part="csv"]', "href") or "").endswith("?sample=2")
+    soon(page, lambda: state(page, "residues.plddt[0]"), 88.0)
+    soon(page, lambda: round(float(state(page, "map.mean(0, 100)"))), 22)
+    expect(result).to_contain_text("is not known from this prediction (expected error 22.0 Å")
+    expect(result).not_to_contain_text("high confidence in how they sit", use_inner_text=True)
+    expect(page.locator('[data-sample="2"]')).to_have_attribute("aria-pressed", "true")
+    expect(page.locator('[data-part="csv"]')).to_have_attribute("href", re.compile(r"\?sample=2$"))
 
 
 def test_values_are_there_as_a_table(opened: Opened) -> None:
     page = opened.open("one")
     page.click("itda-result .result-table summary")
     rows = page.locator(".result-table tbody tr")
-    rows.nth(COUNT - 1).wait_for()
-    assert rows.count() == COUNT
+    expect(rows).to_have_count(COUNT)
     rows.nth(3).locator("button").click()
-    assert state(page, "link.chosenStretches") == [[3, 3]]
+    soon(page, lambda: state(page, "link.chosenStretches"), [[3, 3]])
     assert rows.nth(0).inner_text().split("\t")[1:] == ["97.0", "very high", "1.4"]
 
 
@@ -278,14 +273,13 @@ def test_without_molstar_a_simpler_viewer_shows_it(
     page = opened.open("one")
     assert page.get_attribute("itda-result", "data-viewer") == "simple"
     assert page.get_attribute("itda-result", "data-viewer-state") == "shown"
-    page.wait_for_timeout(500)
-    assert min(shares(page).values()) > 0.001
+    soon(page, lambda: every_band(page))
     page.mouse.move(*over(page, "plddt", 0.5, 0.5))
     page.mouse.down()
     page.mouse.up()
+    before = picture(page, "viewer")
     page.click('[data-style="sticks"]')
-    page.wait_for_timeout(300)
-    assert min(shares(page).values()) > 0.001
+    soon(page, lambda: picture(page, "viewer") != before and every_band(page))
     assert page.locator('[data-part="problem"]').is_hidden()
 
 
@@ -299,7 +293,7 @@ def test_without_webgl_the_plots_are_there_and_a_sentence(opened: Opened) -> Non
     assert page.get_attribute("itda-result", "data-viewer-state") == "unavailable"
     assert "WebGL is off" in page.inner_text('[data-part="viewer-notice"]')
     page.mouse.move(*over(page, "plddt", 0.01, 0.5))
-    assert "A 1 MET" in page.inner_text('[data-part="readout"]')
+    expect(page.locator('[data-part="readout"]')).to_contain_text("A 1 MET")
     # Mol* writes of it to the console, which here is as it should be.
     opened.complaints.clear()
 
@@ -334,5 +328,7 @@ def test_everybody_can_use_it(opened: Opened, job: str) -> None:
     overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert overflow <= 0
     if page.evaluate("document.documentElement.lang") == "ko":
-        assert "잔기별 신뢰도" in page.inner_text("itda-result")
-        assert "What this says" not in page.inner_text("itda-result")
+        expect(page.locator("itda-result")).to_contain_text("잔기별 신뢰도")
+        expect(page.locator("itda-result")).not_to_contain_text(
+            "What this says", use_inner_text=True
+        )
