@@ -1,32 +1,55 @@
-"""Folders that appear whole or not at all, locks, digests of files, and where a user's data is."""
+"""Files and folders that appear whole or not at all, locks, digests, and where a user's data is.
+
+What is written here to last is on the disk before it has its name: after a power cut it is whole
+or not there. That its name is on the disk too is a matter of `sync` on its folder.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from itda.errors import OutputError
 
 HOME_VARIABLE = "ITDA_HOME"
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+"""The system's numbers for a disk or a quota that is used up."""
+
+_CHUNK_BYTES = 1 << 20
+_WAITING = re.compile(r"\.[0-9a-f]{8}-(.+)")
 
 
 def user_data_folder() -> Path:
     """Return `$ITDA_HOME`, else `itda` in the user's data folder; made only when it is used."""
-    chosen = os.environ.get(HOME_VARIABLE)
+    return user_folder(HOME_VARIABLE, "XDG_DATA_HOME", ".local/share")
+
+
+def user_folder(variable: str, base_variable: str, base: str) -> Path:
+    """Return what a variable names, else `itda` in the user's folder of a kind.
+
+    Args:
+        variable: Of the environment, for Itda alone.
+        base_variable: The one that names the user's folder for all programs.
+        base: That folder below the user's home where no variable names it.
+    """
+    chosen = os.environ.get(variable)
     if chosen:
         return Path(chosen)
-    user_data = os.environ.get("XDG_DATA_HOME")
-    if user_data:
-        return Path(user_data) / "itda"
+    for_all = os.environ.get(base_variable)
+    if for_all:
+        return Path(for_all) / "itda"
     try:
-        return Path.home() / ".local" / "share" / "itda"
+        return Path.home() / base / "itda"
     except RuntimeError:  # a user without a home, as in some containers
         return Path(tempfile.gettempdir()) / f"itda-{os.getuid()}"
 
@@ -35,6 +58,88 @@ def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file as hexadecimal text."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's list of files, is on the disk.
+
+    Raises:
+        OSError: The disk cannot take it, or the file system cannot do this for a folder.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path to write to; what is there is synced and becomes `path` if the block ends well.
+
+    Raises:
+        OSError: The file cannot be written; `path` is as it was, and nothing is left.
+    """
+    waiting = waiting_path(path)
+    try:
+        yield waiting
+        sync(waiting)
+        waiting.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            waiting.unlink()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that is there whole or not at all; its folder is made where there is none.
+
+    Raises:
+        OSError: It cannot be written; what was there is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as waiting:
+        waiting.write_bytes(content)
+
+
+def waiting_path(path: Path) -> Path:
+    """Return a new name beside a file, for its content until that is whole."""
+    return path.with_name(f".{uuid.uuid4().hex[:8]}-{path.name}")
+
+
+def leftovers(folder: Path, names: Container[str]) -> list[Path]:
+    """Return what killed processes left of files of these names that they were writing."""
+    found = ((path, _WAITING.fullmatch(path.name)) for path in folder.iterdir())
+    return [path for path, match in found if match is not None and match[1] in names]
+
+
+def write_pieces(
+    path: Path, pieces: Iterable[bytes | memoryview], *, synced: bool = True
+) -> tuple[str, int]:
+    """Write a new file piece by piece, and wait for the disk unless told otherwise.
+
+    Returns:
+        Its SHA-256 as hexadecimal text, and its size in bytes.
+
+    Raises:
+        OSError: It is there already, or cannot be written; what was written of it is left.
+    """
+    digest = hashlib.sha256()
+    with path.open("xb") as file:
+        for piece in pieces:
+            file.write(piece)
+            digest.update(piece)
+        size = file.tell()
+        file.flush()
+        if synced:
+            os.fsync(file.fileno())
+    return digest.hexdigest(), size
+
+
+def pieces_of(path: Path) -> Iterator[bytes]:
+    """Yield the content of a file, a mebibyte at a time."""
+    with path.open("rb") as file:
+        while piece := file.read(_CHUNK_BYTES):
+            yield piece
 
 
 @contextmanager

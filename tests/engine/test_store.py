@@ -7,7 +7,7 @@ import time
 import pytest
 
 from itda.engine import store as store_module
-from itda.engine.store import DamagedEntryError, Store, digest_of, digest_of_file
+from itda.engine.store import DamagedEntryError, Store, digest_of
 
 KEY = Store.key("predict", 1, {"sequence": "MKT", "seed": 0})
 FILES = {"a.npz": bytes(range(256)) * 40, "b.json": b'{"x": 1}'}
@@ -47,14 +47,6 @@ def test_key_does_not_depend_on_order() -> None:
 def test_digest_refuses_what_json_has_not() -> None:
     with pytest.raises(ValueError, match="JSON"):
         digest_of({"x": float("nan")})
-
-
-def test_digest_of_file_is_sha256(tmp_path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"abc")
-    assert digest_of_file(path) == (
-        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    )
 
 
 def entry(store: Store, name: str):

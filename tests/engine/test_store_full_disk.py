@@ -32,7 +32,7 @@ class Disk:
         self.calls = 0
         self.full_at = full_at
         for module, name, half in (
-            (store_entries, "_write", self._write_half),
+            (store_entries, "write_pieces", self._write_half),
             (os, "fsync", None),
             (os, "utime", None),
             (Path, "mkdir", None),
@@ -55,7 +55,8 @@ class Disk:
         return limited
 
     @staticmethod
-    def _write_half(path: Path, content: bytes, *, sync: bool) -> None:
+    def _write_half(path: Path, pieces: list[bytes], *, synced: bool) -> None:
+        [content] = pieces
         path.write_bytes(content[: len(content) // 2])
 
 

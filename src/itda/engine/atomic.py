@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import os
-import re
-import uuid
 from collections.abc import Container, Iterator
 from pathlib import Path
 
+from itda import storage
 from itda.errors import OutputError
 
 _HINTS = {
@@ -21,8 +19,6 @@ _HINTS = {
     errno.EROFS: "choose a folder that is not read-only, with --out",
     errno.ENAMETOOLONG: "give the record a shorter name",
 }
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_WAITING = re.compile(r"\.[0-9a-f]{8}-(.+)")
 
 
 class DiskFullError(OutputError):
@@ -31,7 +27,7 @@ class DiskFullError(OutputError):
 
 def output_error(path: Path, error: OSError) -> OutputError:
     """Return the user's error for a path that the system would not write."""
-    kind = DiskFullError if error.errno in _FULL else OutputError
+    kind = DiskFullError if error.errno in storage.FULL_DISK else OutputError
     hint = _HINTS.get(error.errno or 0, "choose another folder with --out")
     return kind(f"{path}: cannot be written: {error.strerror or error}", hint=hint)
 
@@ -43,17 +39,11 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: The file cannot be written; `path` is as it was.
     """
-    waiting = path.with_name(f".{uuid.uuid4().hex[:8]}-{path.name}")
     try:
-        yield waiting
-        with waiting.open("rb") as file:
-            os.fsync(file.fileno())
-        waiting.replace(path)
+        with storage.replacing(path) as waiting:
+            yield waiting
     except OSError as error:
         raise output_error(path, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            waiting.unlink()
 
 
 def remove_leftovers(folder: Path, names: Container[str]) -> None:
@@ -62,10 +52,8 @@ def remove_leftovers(folder: Path, names: Container[str]) -> None:
     Raises:
         OutputError: One cannot be removed.
     """
-    for path in list(folder.iterdir()):
-        match = _WAITING.fullmatch(path.name)
-        if match is not None and match[1] in names:
-            remove_file(path)
+    for path in storage.leftovers(folder, names):
+        remove_file(path)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
+
+from itda.storage import user_folder
 
 
 def cache_folder() -> Path:
     """Return `ITDA_CACHE`, else `itda` in the user's cache folder; made only when it is used."""
-    chosen = os.environ.get("ITDA_CACHE")
-    if chosen:
-        return Path(chosen)
-    user_cache = os.environ.get("XDG_CACHE_HOME")
-    if user_cache:
-        return Path(user_cache) / "itda"
-    try:
-        return Path.home() / ".cache" / "itda"
-    except RuntimeError:  # a user without a home, as in some containers
-        return Path(tempfile.gettempdir()) / f"itda-{os.getuid()}"
+    return user_folder("ITDA_CACHE", "XDG_CACHE_HOME", ".cache")
 
 
 def stage_folder() -> Path:

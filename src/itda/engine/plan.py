@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from itda.engine.events import JobFailed
 from itda.engine.searches import Searches, refuse_both, refuse_searches, without_evidence
-from itda.engine.store import digest_of, digest_of_file
+from itda.engine.store import digest_of
 from itda.errors import CapabilityError, InputError, ItdaError, WeightsError
 from itda.job.model import Job
 from itda.job.names import collision_key
 from itda.models.refusals import or_choose
+from itda.storage import file_digest
 
 if TYPE_CHECKING:
     from itda.models.family import Family
@@ -54,7 +55,7 @@ class Settings:
         if self.weights is None:
             return "default"
         try:
-            return f"sha256:{digest_of_file(self.weights)}"
+            return f"sha256:{file_digest(self.weights)}"
         except OSError as error:
             raise WeightsError(
                 f"{self.weights}: weights cannot be read: {error.strerror}",

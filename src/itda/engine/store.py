@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from itda import storage
 from itda.engine.store_entries import (
     DamagedEntryError,
     Entry,
@@ -20,14 +21,13 @@ from itda.engine.store_entries import (
     list_entries,
     place_of,
     read_entry,
-    sync_folder,
     write_entry,
 )
 from itda.engine.store_limit import Limit, limit_of
 from itda.engine.store_usage import Pins, tally
 from itda.errors import InputError
 
-__all__ = ["DamagedEntryError", "Pruned", "Store", "digest_of", "digest_of_file"]
+__all__ = ["DamagedEntryError", "Pruned", "Store", "digest_of"]
 
 ABANDONED_AFTER_SECONDS = 24 * 3600.0
 COUNTED_EVERY_SECONDS = 30 * 24 * 3600.0
@@ -47,12 +47,6 @@ def digest_of(value: object) -> str:
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def digest_of_file(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -169,7 +163,7 @@ class Store:
                     _rename(waiting, place)
                     came = size
                     if sync:
-                        sync_folder(place.parent)
+                        storage.sync(place.parent)
         finally:
             shutil.rmtree(waiting, ignore_errors=True)
             self._sweep()

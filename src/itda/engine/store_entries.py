@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import itda
+from itda import storage
+from itda.storage import write_pieces
 
 FORMAT = 1
 MANIFEST = "entry.json"
@@ -104,8 +106,10 @@ def write_entry(
     Raises:
         OSError: They cannot be written.
     """
+    described = {}
     for name, content in files.items():
-        _write(folder / name, content, sync=sync)
+        sha256, size = write_pieces(folder / name, [content], synced=sync)
+        described[name] = {"size": size, "sha256": sha256}
     manifest = {
         "format": FORMAT,
         "key": key,
@@ -113,14 +117,11 @@ def write_entry(
         "version": version,
         "itda": itda.__version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "files": {
-            name: {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-            for name, content in files.items()
-        },
+        "files": described,
     }
-    _write(folder / MANIFEST, json.dumps(manifest, indent=1).encode(), sync=sync)
+    write_pieces(folder / MANIFEST, [json.dumps(manifest, indent=1).encode()], synced=sync)
     if sync:
-        sync_folder(folder)
+        storage.sync(folder)
 
 
 def read_entry(folder: Path, key: str) -> dict[str, bytes]:
@@ -141,28 +142,11 @@ def read_entry(folder: Path, key: str) -> dict[str, bytes]:
         raise DamagedEntryError(f"{folder}: cannot be read ({error})") from error
 
 
-def sync_folder(folder: Path) -> None:
-    """Wait until a folder's list of files is on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _read_verified(path: Path, *, size: int, sha256: str) -> bytes:
     content = path.read_bytes()
     if len(content) != size or hashlib.sha256(content).hexdigest() != sha256:
         raise DamagedEntryError(f"{path}: its bytes are not those that were stored")
     return content
-
-
-def _write(path: Path, content: bytes, *, sync: bool) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        if sync:
-            file.flush()
-            os.fsync(file.fileno())
 
 
 def _folders(folder: Path) -> Iterator[Path]:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import fnmatch
-import hashlib
 import json
-import os
 import struct
-import uuid
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from itda.errors import WeightsError
 from itda.hub import stamps
 from itda.hub.folders import weights_folder
-from itda.hub.weights import CARD_VERSION, SourceRecord, WeightsCard, card_path
+from itda.hub.weights import (
+    CARD_VERSION,
+    SourceRecord,
+    WeightsCard,
+    replacing_with_card,
+    write_card,
+)
+from itda.storage import write_pieces
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -161,11 +165,8 @@ def write_converted(
         OSError: They cannot be written; nothing is left.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    mark = uuid.uuid4().hex[:8]
-    partial = path.with_name(f".{mark}-{path.name}")
-    partial_card = path.with_name(f".{mark}-{card_path(path).name}")
-    try:
-        digest = _write_tensors(partial, converted.tensors)
+    with replacing_with_card(path) as (waiting, waiting_card):
+        digest = _write_tensors(waiting, converted.tensors)
         card = WeightsCard(
             version=CARD_VERSION,
             family=family,
@@ -177,14 +178,7 @@ def write_converted(
             converter=version,
             unused=dict(converted.unused),
         )
-        partial_card.write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        # The card last: weights without one are not read.
-        partial.replace(path)
-        partial_card.replace(card_path(path))
-    finally:
-        for waiting in (partial, partial_card):
-            with suppress(OSError):
-                waiting.unlink()
+        write_card(waiting_card, card)
     if path.resolve().is_relative_to(weights_folder().resolve()):
         stamps.stamp(path, digest)
     return card
@@ -206,18 +200,8 @@ def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
         }
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    digest = hashlib.sha256()
-    with path.open("wb") as stream:
-        for piece in (struct.pack("<Q", len(text)), text):
-            stream.write(piece)
-            digest.update(piece)
-        for name in order:
-            numbers = _bytes(tensors[name])
-            stream.write(numbers)
-            digest.update(numbers)
-        stream.flush()
-        os.fsync(stream.fileno())
-    return digest.hexdigest()
+    head: list[bytes | memoryview] = [struct.pack("<Q", len(text)), text]
+    return write_pieces(path, chain(head, (_bytes(tensors[name]) for name in order)))[0]
 
 
 def _bytes(tensor: Tensor) -> memoryview:

@@ -18,11 +18,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from itda.errors import OutputError
-from itda.storage import user_data_folder
+from itda.storage import FULL_DISK, user_data_folder
 
 FOLDER_VARIABLE = "ITDA_WEIGHTS"
 RECEIVED = "received.json"
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL = (*FULL_DISK, errno.EFBIG)
 
 
 def weights_folder() -> Path:

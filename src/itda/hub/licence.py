@@ -9,7 +9,6 @@ from __future__ import annotations
 import getpass
 import hashlib
 import os
-import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from itda.errors import OutputError, WeightsError
 from itda.hub.registry import WeightSet, licence_text
-from itda.storage import user_data_folder
+from itda.storage import user_data_folder, write_whole
 
 
 class LicenceError(WeightsError):
@@ -85,11 +84,8 @@ def acknowledge(weight_set: WeightSet) -> Acknowledgement:
         sha256=_digest(weight_set),
     )
     path = _path()
-    waiting = path.with_name(f".{uuid.uuid4().hex[:8]}-{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        waiting.write_bytes(_BOOK.dump_json({**_read(), weight_set.name: entry}, indent=1))
-        waiting.replace(path)
+        write_whole(path, _BOOK.dump_json({**_read(), weight_set.name: entry}, indent=1))
     except OSError as error:
         raise OutputError(
             f"{path} cannot be written: {error.strerror}",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,11 +26,9 @@ from itda.hub.licence import require_acknowledged
 from itda.hub.registry import BuiltIn, Package, PublishedFile, WeightSet
 from itda.hub.remote import file_url, is_offline, look_up
 from itda.hub.source import check_file, find_source, origin_of, read_received
-from itda.storage import file_digest
+from itda.storage import file_digest, pieces_of, sync, waiting_path, write_pieces, write_whole
 
 Progress = Callable[[float, str], None]
-
-_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -187,8 +183,7 @@ def _bring(
     place = source_folder(weight_set.name) / file.name
     with writing(place.parent):
         place.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("rb") as stream:
-            os.fsync(stream.fileno())
+        sync(partial)
         partial.replace(place)
         partial.with_name(f"{partial.name}.json").unlink(missing_ok=True)
         _write_received(weight_set, file.name, digest, origin_of(weight_set))
@@ -234,7 +229,7 @@ def _offered(
 
 def _take(weight_set: WeightSet, file: PublishedFile, origin: Path, *, link: bool) -> str:
     place = source_folder(weight_set.name) / file.name
-    waiting = place.with_name(f".{uuid.uuid4().hex[:8]}-{place.name}")
+    waiting = waiting_path(place)
     with writing(place.parent):
         place.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -243,7 +238,7 @@ def _take(weight_set: WeightSet, file: PublishedFile, origin: Path, *, link: boo
             waiting.symlink_to(origin.resolve())
         else:
             with writing(place.parent):
-                digest = _copy(origin, waiting)
+                digest, _ = write_pieces(waiting, pieces_of(origin))
         check_file(weight_set, file, waiting, digest, origin=str(origin))
         with writing(place.parent):
             waiting.replace(place)
@@ -255,17 +250,6 @@ def _take(weight_set: WeightSet, file: PublishedFile, origin: Path, *, link: boo
     return digest
 
 
-def _copy(origin: Path, target: Path) -> str:
-    digest = hashlib.sha256()
-    with origin.open("rb") as source, target.open("wb") as copy:
-        while chunk := source.read(_CHUNK_BYTES):
-            copy.write(chunk)
-            digest.update(chunk)
-        copy.flush()
-        os.fsync(copy.fileno())
-    return digest.hexdigest()
-
-
 def _write_received(weight_set: WeightSet, name: str, digest: str, origin: str) -> None:
     before = read_received(weight_set)
     content = {
@@ -274,9 +258,7 @@ def _write_received(weight_set: WeightSet, name: str, digest: str, origin: str) 
         "files": {**before.get("files", {}), name: digest},
     }
     place = source_folder(weight_set.name) / RECEIVED
-    waiting = place.with_name(f".{uuid.uuid4().hex[:8]}")
-    waiting.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    waiting.replace(place)
+    write_whole(place, f"{json.dumps(content, indent=1)}\n".encode())
 
 
 def _offline_error(weight_set: WeightSet, mirror: str) -> DownloadError:

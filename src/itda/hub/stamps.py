@@ -11,11 +11,10 @@ import contextlib
 import hashlib
 import json
 import os
-import uuid
 from pathlib import Path
 
 from itda.hub.folders import weights_folder
-from itda.storage import file_digest
+from itda.storage import file_digest, write_whole
 
 
 def digest_of(path: Path) -> str:
@@ -54,12 +53,9 @@ def forget(path: Path) -> None:
 def _write(path: Path, looks: list[int], digest: str) -> None:
     """Write a stamp; a folder that cannot be written only means hashing again next time."""
     place = _place(path)
-    waiting = place.with_name(f".{uuid.uuid4().hex[:8]}")
     content = json.dumps({"path": str(path.resolve()), "looks": looks, "sha256": digest})
     with contextlib.suppress(OSError):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        waiting.write_text(content, encoding="utf-8")
-        waiting.replace(place)
+        write_whole(place, content.encode())
 
 
 def _looks(path: Path) -> list[int]:

@@ -7,8 +7,8 @@ digest is another, are not read.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from itda.errors import DependencyError, WeightsError
 from itda.hub import stamps
 from itda.hub.folders import weights_folder
-from itda.storage import file_digest
+from itda.storage import file_digest, replacing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -182,17 +182,28 @@ def save(weights: Path, tensors: Mapping[str, Tensor], *, card: Mapping[str, Any
     from safetensors.torch import save_file
 
     weights.parent.mkdir(parents=True, exist_ok=True)
-    partial = weights.with_suffix(".partial")
-    save_file(
-        {name: t.detach().cpu().to(torch.float16).contiguous() for name, t in tensors.items()},
-        partial,
-    )
-    digest = file_digest(partial)
-    with partial.open("rb") as stream:
-        os.fsync(stream.fileno())
-    filled = WeightsCard(sha256=digest, **card)
-    partial_card = card_path(weights).with_suffix(".partial-card")
-    partial_card.write_text(filled.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    partial.replace(weights)
-    partial_card.replace(card_path(weights))
+    with replacing_with_card(weights) as (waiting, waiting_card):
+        save_file(
+            {name: t.detach().cpu().to(torch.float16).contiguous() for name, t in tensors.items()},
+            waiting,
+        )
+        filled = WeightsCard(sha256=file_digest(waiting), **card)
+        write_card(waiting_card, filled)
     return filled
+
+
+@contextmanager
+def replacing_with_card(weights: Path) -> Iterator[tuple[Path, Path]]:
+    """Give paths for weights and their card, which get their names if the block ends well.
+
+    Raises:
+        OSError: They cannot be written; nothing is left.
+    """
+    # The weights are given their name first: without a card they are not read.
+    with replacing(card_path(weights)) as waiting_card, replacing(weights) as waiting:
+        yield waiting, waiting_card
+
+
+def write_card(path: Path, card: WeightsCard) -> None:
+    """Write a card as JSON."""
+    path.write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")

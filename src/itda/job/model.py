@@ -19,6 +19,7 @@ from itda.job.names import automatic_chain_ids, check_name, file_stem
 from itda.job.problems import Strict, explain, field_problem, first_repeated, rule, shown
 from itda.job.relations import Bond, Constraint, Pocket, TokenReference
 from itda.job.sequences import MoleculeOption, entities_from_text
+from itda.storage import file_digest
 
 DIALECT: Final = "itda"
 VERSION: Final = 1
@@ -306,8 +307,7 @@ def _check_token(chains: Mapping[str, Molecule], token: TokenReference, where: s
 
 def _file_digest(path: Path, name: str, field: str) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_digest(path)
     except OSError as error:
         raise InputError(
             f"job {shown(name)}: {field}: cannot read {path}: {error.strerror}",

@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +20,7 @@ from itda.search.alignments.alignment import Alignment
 from itda.search.alignments.formats import read_alignment
 from itda.search.service.protocol import digest_of
 from itda.search.sources.source import Progress, Source
-from itda.storage import file_digest
+from itda.storage import file_digest, write_whole
 
 FORMAT = 1
 MANIFEST = "search.json"
@@ -123,7 +121,7 @@ class AlignmentFolder:
 
     def _keep(self, path: Path, identity: str, alignment: Alignment) -> None:
         content = alignment.to_a3m().encode()
-        _replace(path, content)
+        write_whole(path, content)
         self._files[path.name] = {
             "identity": identity,
             "sha256": hashlib.sha256(content).hexdigest(),
@@ -132,7 +130,7 @@ class AlignmentFolder:
             "key": dict(self._source.key()),
         }
         text = json.dumps({"format": FORMAT, "files": self._files}, indent=1, ensure_ascii=False)
-        _replace(self.folder / MANIFEST, text.encode())
+        write_whole(self.folder / MANIFEST, text.encode())
 
     def _read_manifest(self) -> dict[str, dict[str, Any]]:
         try:
@@ -145,18 +143,6 @@ class AlignmentFolder:
         if not isinstance(files, Mapping):
             return {}
         return {str(name): dict(entry) for name, entry in files.items() if isinstance(entry, dict)}
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{uuid.uuid4().hex[:8]}-{path.name}")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _output_error(path: Path, error: OSError) -> OutputError:

@@ -25,8 +25,8 @@ from itda.errors import OutputError
 from itda.server.database.database import Database
 from itda.server.database.tables import artefacts, job_files
 from itda.server.errors import NotFoundError
+from itda.storage import pieces_of, sync, write_pieces
 
-_CHUNK_BYTES = 2**20
 _ROWS_AT_ONCE = 500
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _WAITING = "waiting"
@@ -79,7 +79,8 @@ class Artefacts:
         waiting = self.folder / _WAITING / uuid.uuid4().hex
         try:
             waiting.parent.mkdir(parents=True, exist_ok=True)
-            digest, size = _copy(content, waiting)
+            pieces = [content] if isinstance(content, bytes) else pieces_of(content)
+            digest, size = write_pieces(waiting, pieces)
             place = self._place(digest)
             place.parent.mkdir(exist_ok=True)
             with self._lock(fcntl.LOCK_SH):
@@ -88,8 +89,8 @@ class Artefacts:
                 else:
                     os.utime(waiting, (self._clock(), self._clock()))
                     waiting.replace(place)
-            _sync(place.parent)
-            _sync(self.folder)
+            sync(place.parent)
+            sync(self.folder)
         except OSError as error:
             raise OutputError(
                 f"{self.folder}: cannot be written: {error.strerror or error}",
@@ -217,38 +218,8 @@ def _forget_unnamed(connection: Connection, digests: list[str]) -> list[str]:
     return unnamed
 
 
-def _copy(content: bytes | Path, target: Path) -> tuple[str, int]:
-    """Write to a new file and wait for the disk; return the digest and the size."""
-    digest, size = hashlib.sha256(), 0
-    with target.open("xb") as file:
-        for chunk in _chunks(content):
-            digest.update(chunk)
-            size += len(chunk)
-            file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
-    return digest.hexdigest(), size
-
-
-def _chunks(content: bytes | Path) -> Iterator[bytes]:
-    if isinstance(content, bytes):
-        yield content
-        return
-    with content.open("rb") as source:
-        while chunk := source.read(_CHUNK_BYTES):
-            yield chunk
-
-
 def _size(path: Path) -> int | None:
     try:
         return path.stat().st_size
     except FileNotFoundError:
         return None
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

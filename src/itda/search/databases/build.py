@@ -34,8 +34,8 @@ from itda.search.databases.writing import (
     below,
     file_facts,
     folder_bytes,
-    write_synced,
 )
+from itda.storage import write_whole
 from itda.structure.chains.build import build_dataset
 from itda.structure.chains.rejection import REJECTED_TABLE, Rejection, summarise_rejections
 
@@ -322,4 +322,4 @@ def _write_manifest(
         "files": files,
     }
     manifest["digest"] = content_digest(manifest)
-    write_synced(work / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+    write_whole(work / MANIFEST, f"{json.dumps(manifest, indent=1)}\n".encode())

@@ -20,7 +20,8 @@ from typing import Any
 
 from itda.search.databases.database import FASTA, MMSEQS, SHARDS
 from itda.search.databases.files_mmseqs import MmseqsFiles
-from itda.search.databases.writing import FileFacts, below, file_facts, write_synced
+from itda.search.databases.writing import FileFacts, below, file_facts
+from itda.storage import write_whole
 
 SHARD_FACTS = "shard.json"
 _UNFINISHED = "unfinished-"
@@ -148,7 +149,8 @@ class ShardWriter:
                     lambda step: self._report(f"shard {number}: {step}"),
                 )
             files = file_facts(self._folder)
-            write_synced(self._folder / SHARD_FACTS, json.dumps({**content, "files": files}))
+            text = json.dumps({**content, "files": files})
+            write_whole(self._folder / SHARD_FACTS, text.encode())
             files |= file_facts(self._folder, SHARD_FACTS)
             if place.exists():
                 shutil.rmtree(place)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from itda.errors import OutputError
-from itda.storage import file_digest
+from itda.storage import FULL_DISK, file_digest, sync
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL = (*FULL_DISK, errno.EFBIG)
 
 FileFacts = dict[str, int | str]
 """`bytes` and `sha256` of a file."""
@@ -42,8 +41,7 @@ def file_facts(folder: Path, pattern: str = "*") -> dict[str, FileFacts]:
     facts: dict[str, FileFacts] = {}
     for path in sorted(folder.rglob(pattern)):
         if path.is_file():
-            with path.open("rb") as stream:
-                os.fsync(stream.fileno())
+            sync(path)
             facts[path.relative_to(folder).as_posix()] = {
                 "bytes": path.stat().st_size,
                 "sha256": file_digest(path),
@@ -59,16 +57,6 @@ def below(prefix: str, facts: Mapping[str, FileFacts]) -> dict[str, FileFacts]:
         {'shards/a': {'bytes': 1}}
     """
     return {f"{prefix}/{name}": dict(values) for name, values in facts.items()}
-
-
-def write_synced(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
-    waiting = path.with_name(f".{path.name}.waiting")
-    with waiting.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    waiting.replace(path)
 
 
 def folder_bytes(folder: Path) -> int:

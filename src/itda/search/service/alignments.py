@@ -16,8 +16,8 @@ from itda.errors import InputError
 from itda.search.alignments.alignment import Alignment
 from itda.search.alignments.formats import read_alignment
 from itda.search.service.protocol import digest_of
-from itda.search.service.tickets import write_whole
 from itda.search.sources.source import Progress, Source
+from itda.storage import write_whole
 
 FORMAT = 1
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from itda.search.service.protocol import Kind, Status, is_own_id
+from itda.storage import write_whole
 
 TICKET = "ticket.json"
 ARCHIVE = "result.tar.gz"
@@ -204,17 +205,3 @@ class TicketTable:
             self._place(ticket.id) / TICKET,
             json.dumps(ticket.to_dict(), ensure_ascii=False).encode(),
         )
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all, whatever happens to the machine."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import random
 import time
 from collections.abc import Sequence
@@ -28,6 +27,7 @@ from itda.search.sources.server_http import (
     WrongRequestError,
 )
 from itda.search.sources.source import Progress
+from itda.storage import write_whole
 
 TICKET_FILE = "ticket.json"
 ARCHIVE_FILE = "result.tar.gz"
@@ -331,12 +331,8 @@ class Exchange:
 
     def _keep_ticket(self, ticket: str) -> None:
         self._archive.unlink(missing_ok=True)
-        partial = self._ticket_file.with_suffix(".partial")
-        with partial.open("w", encoding="utf-8") as file:
-            json.dump({**self._identity(), "id": ticket}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self._ticket_file)
+        kept = json.dumps({**self._identity(), "id": ticket})
+        write_whole(self._ticket_file, kept.encode())
 
     def _kept_archive(self) -> dict[str, str] | None:
         """Return the files of an archive that a killed search left, if it is whole and of this."""
