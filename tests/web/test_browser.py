@@ -249,6 +249,10 @@ def test_language_and_colours_are_switched(browser, link):
     page.click("button[value=ko]")
     expect(html).to_have_attribute("lang", "ko")
     for colours, background in (("dark", DARK), ("light", LIGHT)):
+        page.emulate_media(color_scheme=colours)
+        expect(body).to_have_css("background-color", background)
+    for colours, background in (("dark", DARK), ("light", LIGHT)):
+        page.emulate_media(color_scheme="light" if colours == "dark" else "dark")
         page.click(f"button[value={colours}]")
         expect(html).to_have_attribute("data-theme", colours)
         expect(body).to_have_css("background-color", background)

@@ -34,7 +34,6 @@ class ResultView extends HTMLElement {
     this.pae?.stop();
     this.viewer?.stop();
     this.scheme?.removeEventListener("change", this.repaint);
-    this.themes?.disconnect();
     this.link = null;
   }
 
@@ -269,8 +268,6 @@ class ResultView extends HTMLElement {
     };
     this.scheme = window.matchMedia("(prefers-color-scheme: dark)");
     this.scheme.addEventListener("change", this.repaint);
-    this.themes = new MutationObserver(this.repaint);
-    this.themes.observe(document.documentElement, { attributes: true, attributeFilter: ["class", "data-theme"] });
   }
 }
 
