@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from itda.cli.extras import require_extra
+from itda.cli.options import AsJson, Database
 from itda.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ ProjectName = Annotated[
     str, typer.Argument(metavar="PROJECT", help="Name or key; ORGANISATION/NAME where not unique.")
 ]
 Weight = Annotated[float, typer.Option(help="Share among its equals; 2 gets twice what 1 gets.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON in place of text.")]
 
 
 @app.callback()
@@ -49,9 +49,7 @@ def _accounts(
         Path | None,
         typer.Option(metavar="DIR", help="The server's folder. (default: ITDA_HOME/server)"),
     ] = None,
-    database: Annotated[
-        str | None, typer.Option(metavar="URL", help="The server's database; or ITDA_DATABASE.")
-    ] = None,
+    database: Database = None,
 ) -> None:
     """Keep what was told of the database for the command."""
     context.obj = {"home": home, "database_url": database}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from itda.cli.options import AsJson
 from itda.errors import InputError, OutputError
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ StageName = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Only results of this stage, such as predict or alignment."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON in place of text.")]
 
 
 @app.command("info")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from itda.cli.options import Datasets, Overwrite
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -23,7 +25,6 @@ build = typer.Typer(help="Make a dataset.", no_args_is_help=True)
 app.add_typer(build, name="build")
 
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The dataset folder to write.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands there.")]
 Threads = Annotated[int, typer.Option(min=1, help="Processor cores for MMseqs2.")]
 
 
@@ -280,9 +281,7 @@ def find_templates(
     data: Annotated[
         Path, typer.Option(metavar="DIR", help="Holds the datasets whose chains are searched.")
     ] = Path("data"),
-    datasets: Annotated[
-        str, typer.Option(help="Names of datasets below DIR, parted by commas.")
-    ] = "promod3,allatom",
+    datasets: Datasets = "promod3,allatom",
     most: Annotated[int, typer.Option(min=1, help="Templates of one chain, the best first.")] = 100,
     threads: Threads = 2,
     overwrite: Overwrite = False,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from itda.cli.options import Datasets, TrainingDevice
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -30,15 +32,13 @@ def evaluate(
     data: Annotated[
         Path, typer.Option(metavar="DIR", help="Holds the datasets and the split.")
     ] = Path("data"),
-    datasets: Annotated[
-        str, typer.Option(help="Names of datasets below DIR, parted by commas.")
-    ] = "promod3,allatom",
+    datasets: Datasets = "promod3,allatom",
     split: Annotated[str, typer.Option(help="Name of the split below DIR.")] = "split",
     part: Annotated[str, typer.Option(help="test or validation.")] = "test",
     weights: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Weights of your own. (default: mini's)")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: TrainingDevice = "auto",
     longest: Annotated[int, typer.Option(min=10, help="Longest chain, residues.")] = 400,
     templates: Annotated[
         str | None,

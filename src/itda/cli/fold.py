@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from itda.cli.offline import go_offline
+from itda.cli.options import (
+    Ambiguous,
+    AmbiguousChoice,
+    Device,
+    Input,
+    Memory,
+    Molecule,
+    MoleculeChoice,
+    Recycles,
+    Samples,
+    Weights,
+)
 from itda.cli.output import print_error, print_hint, print_problem, print_warning, write_log
 from itda.cli.progress_style import ProgressStyle
 from itda.cli.signals import stopped_by_signals
@@ -30,27 +41,8 @@ FINISHED, STOPPED, INTERRUPTED = "finished", "stopped", "interrupted"
 _INPUT_SUFFIXES = (".fasta", ".fas", ".faa", ".fa", ".yaml", ".yml", ".json", ".txt")
 
 
-class MoleculeChoice(StrEnum):
-    """What the records of a FASTA file are."""
-
-    AUTO = "auto"
-    PROTEIN = "protein"
-    DNA = "dna"
-    RNA = "rna"
-
-
-class AmbiguousChoice(StrEnum):
-    """What happens to ambiguous and rare letters."""
-
-    REFUSE = "refuse"
-    X = "x"
-
-
 def fold(
-    source: Annotated[
-        str,
-        typer.Argument(metavar="FASTA|YAML|-", help="Sequences or jobs; - reads standard input."),
-    ],
+    source: Input,
     model: Annotated[
         str,
         typer.Option(
@@ -62,16 +54,11 @@ def fold(
         Path | None,
         typer.Option(metavar="DIR", help="Where results go. (default: INPUT_itda)"),
     ] = None,
-    samples: Annotated[
-        int | None, typer.Option(min=1, help="Structures from each seed. (default: 1)")
-    ] = None,
+    samples: Samples = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Seed of the random numbers. (default: 0)")
     ] = None,
-    recycles: Annotated[
-        int | None,
-        typer.Option(min=0, help="Passes beyond the first. (default: the family's)"),
-    ] = None,
+    recycles: Recycles = None,
     profile: Annotated[
         Path | None,
         typer.Option(help="Profile of the one record, or a folder with NAME.tsv for each."),
@@ -116,22 +103,10 @@ def fold(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Processor cores for searches. (default: all)")
     ] = None,
-    molecule: Annotated[
-        MoleculeChoice, typer.Option(help="What the records of a FASTA file are.")
-    ] = MoleculeChoice.AUTO,
-    ambiguous: Annotated[
-        AmbiguousChoice,
-        typer.Option(help="Letters such as B, Z, U: refuse the record, or read them as X."),
-    ] = AmbiguousChoice.REFUSE,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps; auto takes the fastest.")
-    ] = "auto",
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            metavar="AMOUNT", help="Take no more memory than this, such as 8G. (default: all)"
-        ),
-    ] = None,
+    molecule: Molecule = MoleculeChoice.AUTO,
+    ambiguous: Ambiguous = AmbiguousChoice.REFUSE,
+    device: Device = "auto",
+    memory: Memory = None,
     at_once: Annotated[
         int | None,
         typer.Option(min=1, help="Most records that are folded in one batch. (default: what fits)"),
@@ -144,13 +119,7 @@ def fold(
         bool,
         typer.Option("--offline", help="Use no network: refuse at once what would need it."),
     ] = False,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FILE",
-            help="A set of `itda weights list`, or weights of your own. (default: the family's)",
-        ),
-    ] = None,
+    weights: Weights = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results of another run in DIR.")
     ] = False,

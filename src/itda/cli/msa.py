@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from itda.cli.options import Overwrite
 from itda.cli.output import print_error, print_warning
 from itda.errors import InputError, ItdaError, OutputError
 
@@ -23,7 +24,6 @@ app = typer.Typer(
 )
 
 Source = Annotated[Path, typer.Argument(help="A3M, Stockholm or aligned FASTA, also gzipped.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands there.")]
 _CHAIN_NAMES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from itda.cli.fold import AmbiguousChoice, MoleculeChoice
+from itda.cli.options import (
+    Ambiguous,
+    AmbiguousChoice,
+    Device,
+    Input,
+    Memory,
+    Molecule,
+    MoleculeChoice,
+    Recycles,
+    Samples,
+    Weights,
+)
 from itda.cli.output import print_hint, seconds_shown
 from itda.errors import ItdaError
 
@@ -49,40 +60,17 @@ class Line:
 
 
 def plan(
-    source: Annotated[
-        str,
-        typer.Argument(metavar="FASTA|YAML|-", help="Sequences or jobs; - reads standard input."),
-    ],
+    source: Input,
     model: Annotated[
         str, typer.Option(metavar="NAME", help="Model family; `itda models` lists them.")
     ] = "mini",
-    samples: Annotated[
-        int | None, typer.Option(min=1, help="Structures from each seed. (default: 1)")
-    ] = None,
-    recycles: Annotated[
-        int | None, typer.Option(min=0, help="Passes beyond the first. (default: the family's)")
-    ] = None,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps; auto takes the fastest.")
-    ] = "auto",
-    memory: Annotated[
-        str | None,
-        typer.Option(metavar="AMOUNT", help="Use no more than this, such as 8G. (default: all)"),
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FILE",
-            help="A set of `itda weights list`, or weights of your own. (default: the family's)",
-        ),
-    ] = None,
-    molecule: Annotated[
-        MoleculeChoice, typer.Option(help="What the records of a FASTA file are.")
-    ] = MoleculeChoice.AUTO,
-    ambiguous: Annotated[
-        AmbiguousChoice,
-        typer.Option(help="Letters such as B, Z, U: refuse the record, or read them as X."),
-    ] = AmbiguousChoice.REFUSE,
+    samples: Samples = None,
+    recycles: Recycles = None,
+    device: Device = "auto",
+    memory: Memory = None,
+    weights: Weights = None,
+    molecule: Molecule = MoleculeChoice.AUTO,
+    ambiguous: Ambiguous = AmbiguousChoice.REFUSE,
     json_output: Annotated[
         bool, typer.Option("--json", help="Print JSON in place of the lines.")
     ] = False,

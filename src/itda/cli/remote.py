@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from itda.cli.fold import RUN_INTERRUPTED, default_folder
+from itda.cli.options import Input
 from itda.cli.output import print_error, print_problem, print_warning, seconds_shown
 from itda.errors import InputError, ItdaError
 
@@ -72,10 +73,7 @@ def login(
 
 @app.command("submit")
 def submit(
-    source: Annotated[
-        str,
-        typer.Argument(metavar="FASTA|YAML|-", help="Sequences or jobs; - reads standard input."),
-    ],
+    source: Input,
     model: Annotated[str, typer.Option(metavar="NAME", help="Model family.")] = "mini",
     samples: Annotated[int | None, typer.Option(min=1, help="Structures from each seed.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the random numbers.")] = None,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from itda.cli.options import Host, Input
 from itda.cli.output import (
     print_error,
     print_problem,
@@ -53,10 +54,7 @@ Threads = Annotated[
 
 @app.command("run")
 def run(
-    source: Annotated[
-        str,
-        typer.Argument(metavar="FASTA|YAML|-", help="Sequences or jobs; - reads standard input."),
-    ],
+    source: Input,
     msa: Msa = "mmseqs",
     db: Names = None,
     out: Annotated[
@@ -108,9 +106,7 @@ def run(
 def serve(
     msa: Msa = "mmseqs",
     db: Names = None,
-    host: Annotated[
-        str, typer.Option(help="Address to listen at; 0.0.0.0 for the whole network.")
-    ] = "127.0.0.1",
+    host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8765,
     data: Annotated[
         Path | None,

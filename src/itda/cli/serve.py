@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from itda.cli.extras import require_extra
+from itda.cli.options import Host
 from itda.cli.output import print_error, print_warning
 from itda.cli.signals import stopped_by_signals
 from itda.errors import ItdaError
@@ -21,9 +22,7 @@ def serve(
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Do not open the page in a browser.")
     ] = False,
-    host: Annotated[
-        str, typer.Option(help="Address to listen at; 0.0.0.0 for the whole network.")
-    ] = "127.0.0.1",
+    host: Host = "127.0.0.1",
     home: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Where all data is. (default: ITDA_HOME/server)"),

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from itda.cli.options import TrainingDevice
+
 if TYPE_CHECKING:
     from itda.train.loop import Progress, Trainer
 
@@ -25,7 +27,7 @@ def train(
             metavar="DIR", help="The run; one that is there goes on. (default: runs/NAME)"
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: TrainingDevice = "auto",
     devices: Annotated[
         int, typer.Option(min=1, help="Processes on this machine; start them with torchrun.")
     ] = 1,

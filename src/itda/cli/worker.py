@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from itda.cli.extras import require_extra
+from itda.cli.options import Database, Device, Memory
 from itda.cli.output import print_error
 from itda.errors import ItdaError
 
@@ -21,23 +22,13 @@ def worker(
             "ITDA_HOME/server)",
         ),
     ] = None,
-    database: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="The server's database; or ITDA_DATABASE."),
-    ] = None,
+    database: Database = None,
     jobs: Annotated[
         int | None,
         typer.Option(min=1, help="Jobs at a time. (default: 1; one for each GPU; Ray: all cores)"),
     ] = None,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps; auto takes the fastest.")
-    ] = "auto",
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            metavar="AMOUNT", help="Take no more memory than this, such as 8G. (default: all)"
-        ),
-    ] = None,
+    device: Device = "auto",
+    memory: Memory = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Processor cores of each job. (default: shared out)")
     ] = None,
