@@ -57,3 +57,9 @@ def test_asking_for_the_newest_version_imports_nothing_again():
     assert [migrate.newest() for _ in range(3)] == [first] * 3
     assert set(sys.modules) == before
     assert migrate.newest.cache_info().misses <= 1
+
+
+def test_asking_for_the_version_again_keeps_nothing(database):
+    migrate.upgrade(database)
+    asked = [(migrate.current(database), len(database.engine._compiled_cache)) for _ in range(4)]
+    assert asked[-1] == asked[0]

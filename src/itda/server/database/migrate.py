@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
+from typing import cast
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
 
 from itda.errors import DataError
 from itda.server.database.database import Database
 
 _SCRIPTS = Path(__file__).parent / "migrations"
+
+# Alembic makes a statement anew each time it is asked, and SQLAlchemy would keep every one.
+_VERSION = text("SELECT version_num FROM alembic_version")
 
 
 def upgrade(database: Database, revision: str = "head") -> None:
@@ -46,7 +51,9 @@ def downgrade(database: Database, revision: str) -> None:
 def current(database: Database) -> str | None:
     """Return the version of the tables; None where there are none."""
     with database.read() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        return cast("str | None", connection.scalar(_VERSION))
 
 
 @functools.cache
