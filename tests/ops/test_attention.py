@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from itda.ops import routing
 from itda.ops.attention import attention
-from itda.ops.attention.interface import choose_backend
 
 SIZES = [(1, 1, 1, 8), (2, 3, 17, 8), (1, 4, 65, 16), (3, 2, 31, 5)]
 
@@ -85,5 +85,5 @@ def test_sabotage_is_seen():
 
 
 def test_small_heads_take_the_reference():
-    assert choose_backend(4) == "reference"
-    assert choose_backend(32) == "sdpa"
+    assert routing.choose("attention", channels=4).backend == "reference"
+    assert routing.choose("attention", channels=32).backend == "sdpa"

@@ -9,23 +9,22 @@ import torch
 from itda.errors import CapabilityError, DependencyError, InputError
 from itda.ops import routing
 from itda.ops.attention import attention
-from itda.ops.attention.interface import choose_backend as attention_backend
-from itda.ops.gated_transition.interface import choose_backend as gated_transition_backend
-from itda.ops.layer_norm.interface import choose_backend as layer_norm_backend
-from itda.ops.triangle_attention.interface import choose_backend as triangle_attention_backend
-from itda.ops.triangle_multiply.interface import choose_backend as triangle_multiply_backend
+
+
+def chosen(op: str, channels: int | None = None) -> str:
+    return routing.choose(op, channels=channels).backend
 
 
 def test_auto_on_a_cpu_is_what_pytorch_brings():
-    assert [attention_backend(size) for size in (1, 4, 7, 8, 9, 32)] == [
+    assert [chosen("attention", size) for size in (1, 4, 7, 8, 9, 32)] == [
         *["reference"] * 3,
         *["sdpa"] * 3,
     ]
-    assert triangle_attention_backend(4) == "reference"
-    assert triangle_attention_backend(8) == "sdpa"
-    assert triangle_multiply_backend() == "matmul"
-    assert layer_norm_backend() == "torch"
-    assert gated_transition_backend() == "torch"
+    assert chosen("triangle_attention", 4) == "reference"
+    assert chosen("triangle_attention", 8) == "sdpa"
+    assert chosen("triangle_multiply") == "matmul"
+    assert chosen("layer_norm") == "torch"
+    assert chosen("gated_transition") == "torch"
 
 
 @pytest.mark.parametrize("op", routing.BACKENDS)
@@ -93,13 +92,13 @@ def test_override_is_obeyed_and_undone():
         assert routing.choose("attention", channels=32).backend == "triton"
         assert routing.choose("layer_norm").backend == "reference"
         with routing.override(attention="reference"):
-            assert attention_backend(32) == "reference"
+            assert chosen("attention", 32) == "reference"
             assert routing.choose("gated_transition").backend == "triton"
-        assert attention_backend(32) == "triton"
-    assert attention_backend(32) == "sdpa"
+        assert chosen("attention", 32) == "triton"
+    assert chosen("attention", 32) == "sdpa"
     with pytest.raises(RuntimeError), routing.override("triton"):
         raise RuntimeError
-    assert attention_backend(32) == "sdpa"
+    assert chosen("attention", 32) == "sdpa"
 
 
 @pytest.mark.parametrize(
@@ -119,14 +118,14 @@ def test_the_environment_is_obeyed(monkeypatch, text, expected):
     got = {op: routing.choose(op, channels=32).backend for op in expected}
     assert got == expected
     with routing.override(attention="reference"):
-        assert attention_backend(32) == "reference"
+        assert chosen("attention", 32) == "reference"
 
 
 @pytest.mark.parametrize("text", ["triton2", "attention=matmul", "foo=triton"])
 def test_an_environment_that_makes_no_sense_is_refused(monkeypatch, text):
     monkeypatch.setenv(routing.VARIABLE, text)
     with pytest.raises(InputError, match="unknown"):
-        attention_backend(32)
+        chosen("attention", 32)
 
 
 def test_unknown_names_are_refused():

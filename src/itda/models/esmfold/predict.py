@@ -19,8 +19,7 @@ from itda.models.esmfold.modeling import PAE_BIN_ANGSTROM
 from itda.models.family import Finish, Order, Progress, part_of
 from itda.models.provenance import provenance_of
 from itda.nn.aligned_error import aligned_error
-from itda.ops.attention.interface import choose_backend as attention_backend
-from itda.ops.triangle_multiply.interface import choose_backend as triangle_multiply_backend
+from itda.ops.routing import choose
 from itda.structure.prediction import Prediction, Provenance
 
 
@@ -147,9 +146,11 @@ class EsmFoldModel:
             inputs=inputs,
             device=self.device,
             kernels={
-                "attention": attention_backend(config.single_head_channels),
-                "triangle_attention": attention_backend(config.pair_head_channels),
-                "triangle_multiply": triangle_multiply_backend(),
+                "attention": choose("attention", channels=config.single_head_channels).backend,
+                "triangle_attention": choose(
+                    "attention", channels=config.pair_head_channels
+                ).backend,
+                "triangle_multiply": choose("triangle_multiply").backend,
             },
             dtype={"language_model": language, "trunk": "float32", "structure": "float32"},
         )

@@ -31,8 +31,7 @@ from itda.models.mini.sampling import DrawnDropout
 from itda.models.provenance import provenance_of
 from itda.models.together import together
 from itda.nn.aligned_error import aligned_error
-from itda.ops.attention.interface import choose_backend as attention_backend
-from itda.ops.triangle_multiply.interface import choose_backend as triangle_multiply_backend
+from itda.ops.routing import choose
 from itda.search.evidence import Evidence
 from itda.structure.prediction import Prediction, Provenance
 
@@ -249,8 +248,10 @@ class MiniModel:
             inputs=inputs,
             device=self.device,
             kernels={
-                "attention": attention_backend(config.single_channels // config.single_heads),
-                "triangle_multiply": triangle_multiply_backend(),
+                "attention": choose(
+                    "attention", channels=config.single_channels // config.single_heads
+                ).backend,
+                "triangle_multiply": choose("triangle_multiply").backend,
             },
             dtype="float32",
         )

@@ -1,8 +1,8 @@
-"""The one way into attention, and the choice of its backend."""
+"""The one way into attention."""
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import Literal
 
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -11,20 +11,6 @@ from itda.ops import routing
 from itda.ops.attention import reference, sdpa
 
 Backend = Literal["auto", "reference", "sdpa", "triton"]
-
-
-def choose_backend(
-    head_channels: int,
-    *,
-    device: str = "cpu",
-    dtype: str = "float32",
-    tokens: int | None = None,
-) -> Backend:
-    """Name the backend that `auto` takes for a head size where no gradient is wanted."""
-    route = routing.choose(
-        "attention", device=device, dtype=dtype, channels=head_channels, tokens=tokens
-    )
-    return cast(Backend, route.backend)
 
 
 def attention(

@@ -1,8 +1,8 @@
-"""The one way into the gated transition, and the choice of its backend."""
+"""The one way into the gated transition."""
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor
@@ -12,20 +12,6 @@ from itda.ops.gated_transition import reference
 from itda.ops.gated_transition import torch as plain
 
 Backend = Literal["auto", "reference", "torch", "triton"]
-
-
-def choose_backend(
-    channels: int | None = None,
-    *,
-    device: str = "cpu",
-    dtype: str = "float32",
-    tokens: int | None = None,
-) -> Backend:
-    """Name the backend that `auto` takes where no gradient is wanted."""
-    route = routing.choose(
-        "gated_transition", device=device, dtype=dtype, channels=channels, tokens=tokens
-    )
-    return cast(Backend, route.backend)
 
 
 def gated_transition(

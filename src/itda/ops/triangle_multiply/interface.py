@@ -1,8 +1,8 @@
-"""The one way into the triangle product, and the choice of its backend."""
+"""The one way into the triangle product."""
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor
@@ -11,20 +11,6 @@ from itda.ops import routing
 from itda.ops.triangle_multiply import matmul, reference
 
 Backend = Literal["auto", "reference", "matmul", "triton"]
-
-
-def choose_backend(
-    channels: int | None = None,
-    *,
-    device: str = "cpu",
-    dtype: str = "float32",
-    tokens: int | None = None,
-) -> Backend:
-    """Name the backend that `auto` takes where no gradient is wanted."""
-    route = routing.choose(
-        "triangle_multiply", device=device, dtype=dtype, channels=channels, tokens=tokens
-    )
-    return cast(Backend, route.backend)
 
 
 def triangle_multiply(
