@@ -33,13 +33,13 @@ TEMPLATES = """
 import json, sys, tempfile
 from pathlib import Path
 from itda.search.databases.registry import Databases
-from itda.search.templates.find import find_templates
+from itda.search.templates.find import search_templates
 from itda.search.templates.selection import TemplateLimits
 query, name, threads = sys.argv[1:4]
 with tempfile.TemporaryDirectory() as work:
-    found = find_templates(query, alignment=None, database=Databases().get(name),
+    found = search_templates(query, alignment=None, database=Databases().get(name),
         limits=TemplateLimits(), work=Path(work), threads=int(threads))
-print(json.dumps(len(found)))
+print(json.dumps(len(found.templates)))
 """
 
 ALIGNMENT = """

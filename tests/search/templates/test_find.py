@@ -9,7 +9,6 @@ from itda.search.alignments.alignment import Alignment
 from itda.search.databases.database import Database
 from itda.search.templates.find import (
     choose_program,
-    find_templates,
     search_templates,
     template_key,
 )
@@ -28,14 +27,14 @@ def test_template_holds_the_chain(
     database: Database, family: list[Chain], query: str, tmp_path: Path
 ) -> None:
     told: list[tuple[float, str]] = []
-    templates = find_templates(
+    templates = search_templates(
         query,
         alignment=None,
         database=database,
         limits=LIMITS,
         work=tmp_path / "work",
         progress=lambda *now: told.append(now),
-    )
+    ).templates
     assert [template.name for template in templates] == ["1aaa_A", "2bbb_A", "3ccc_A", "4ddd_A"]
     second, chain = templates[1], family[2]
     assert second.sequence == chain.sequence
@@ -58,14 +57,14 @@ def test_alignment_is_searched_with(database: Database, query: str, tmp_path: Pa
     alone, with_profile = (
         {
             template.name: template.e_value
-            for template in find_templates(
+            for template in search_templates(
                 query,
                 alignment=given,
                 database=database,
                 limits=LIMITS,
                 work=tmp_path,
                 settings=SearchSettings(iterations=1),
-            )
+            ).templates
         }
         for given in (None, alignment)
     )
@@ -93,8 +92,8 @@ def test_leftovers_of_a_killed_search_are_removed(
     left = tmp_path / f"{FOLDER_PREFIX}killed"
     left.mkdir()
     (left / "hits_0.tsv").write_text("half a res")
-    found = find_templates(query, alignment=None, database=database, limits=LIMITS, work=tmp_path)
-    assert len(found) == 4
+    found = search_templates(query, alignment=None, database=database, limits=LIMITS, work=tmp_path)
+    assert len(found.templates) == 4
     assert not left.exists()
 
 
@@ -104,7 +103,7 @@ def test_limit_of_dates_where_none_is_known(
     database = build(tmp_path / "databases", "undated", family[4:5], shards=None)
     limits = TemplateLimits(max_date=date(2020, 1, 1))
     with pytest.raises(InputError, match="undated holds no release dates") as caught:
-        find_templates(query, alignment=None, database=database, limits=limits, work=tmp_path)
+        search_templates(query, alignment=None, database=database, limits=limits, work=tmp_path)
     assert "promod3" in caught.value.hint
     assert not (tmp_path / "work").exists()
 
@@ -144,4 +143,4 @@ def test_altered_database(family: list[Chain], query: str, tmp_path: Path) -> No
     for path in (database.folder / "chains").iterdir():
         (other.folder / "chains" / path.name).replace(path)
     with pytest.raises(DataError, match=r"no hit of this database: .* has no chain"):
-        find_templates(query, alignment=None, database=database, limits=LIMITS, work=tmp_path)
+        search_templates(query, alignment=None, database=database, limits=LIMITS, work=tmp_path)

@@ -52,30 +52,6 @@ class TemplateSearch:
     selection: Selection
 
 
-def find_templates(
-    query: str,
-    *,
-    alignment: Alignment | None,
-    database: Database,
-    limits: TemplateLimits,
-    work: Path,
-    progress: Progress = ignore_progress,
-    settings: SearchSettings | None = None,
-    threads: int = 1,
-) -> tuple[Template, ...]:
-    """Find the templates of a query, best first; as `search_templates`, which tells more."""
-    return search_templates(
-        query,
-        alignment=alignment,
-        database=database,
-        limits=limits,
-        work=work,
-        progress=progress,
-        settings=settings,
-        threads=threads,
-    ).templates
-
-
 def search_templates(
     query: str,
     *,
