@@ -5,15 +5,13 @@ from __future__ import annotations
 import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from itda.errors import InputError
 from itda.remote.wire import Usage, UsageView
 from itda.server.queue.records import UsageLine
 from itda.server.rest.common import ProjectFilter, Reader, problems, readable_projects
 from itda.server.rest.jobs import Service
-from itda.server.security.identity import Identity
-from itda.server.services import Services
 
 CSV = "text/csv"
 
@@ -34,62 +32,13 @@ Everyone = Annotated[bool, Query(description="All projects of the server, for it
 router = APIRouter(tags=["account"])
 
 
-@router.get("/usage", response_model=Usage, responses=problems(404), summary="What was used")
-def usage(
-    who: Reader,
-    services: Service,
-    project: ProjectFilter = None,
-    start: Start = None,
-    end: End = None,
-    everyone: Everyone = False,
-) -> Usage:
-    """Give device hours by month, project, user and kind of device.
-
-    Every attempt counts in the month in which it ended, the failed and cancelled ones too.
-    """
-    projects, first, last = _asked(services, who, project, start, end, everyone)
-    lines = services.queue.usage(projects, _seconds(first), _seconds(last))
-    return Usage(start=first, end=last, lines=tuple(map(_view, lines)))
-
-
-@router.get(
-    "/usage.csv",
-    response_class=Response,
-    responses={
-        200: {
-            "description": "A line for each month, project, user and kind of device.",
-            "content": {CSV: {"schema": {"type": "string"}}},
-        },
-        **problems(404),
-    },
-    summary="What was used, as CSV",
-)
-def usage_csv(
-    who: Reader,
-    services: Service,
-    project: ProjectFilter = None,
-    start: Start = None,
-    end: End = None,
-    everyone: Everyone = False,
-) -> Response:
-    """Give the same as CSV, for spreadsheets and reports."""
-    projects, first, last = _asked(services, who, project, start, end, everyone)
-    text = services.queue.usage_csv(projects, _seconds(first), _seconds(last))
-    name = f"itda-usage-{first}-{last}.csv"
-    return Response(
-        text,
-        media_type=f"{CSV}; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
-
-
 def _asked(
-    services: Services,
-    who: Identity,
-    project: str | None,
-    start: datetime.date | None,
-    end: datetime.date | None,
-    everyone: bool,
+    who: Reader,
+    services: Service,
+    project: ProjectFilter = None,
+    start: Start = None,
+    end: End = None,
+    everyone: Everyone = False,
 ) -> tuple[list[str], datetime.date, datetime.date]:
     if everyone:
         who.check_admin()
@@ -109,6 +58,44 @@ def _asked(
             f"from {first} to {last} is longer than ten years", hint="ask for parts of it"
         )
     return projects, first, last
+
+
+Asked = Annotated[tuple[list[str], datetime.date, datetime.date], Depends(_asked)]
+
+
+@router.get("/usage", response_model=Usage, responses=problems(404), summary="What was used")
+def usage(services: Service, asked: Asked) -> Usage:
+    """Give device hours by month, project, user and kind of device.
+
+    Every attempt counts in the month in which it ended, the failed and cancelled ones too.
+    """
+    projects, first, last = asked
+    lines = services.queue.usage(projects, _seconds(first), _seconds(last))
+    return Usage(start=first, end=last, lines=tuple(map(_view, lines)))
+
+
+@router.get(
+    "/usage.csv",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "A line for each month, project, user and kind of device.",
+            "content": {CSV: {"schema": {"type": "string"}}},
+        },
+        **problems(404),
+    },
+    summary="What was used, as CSV",
+)
+def usage_csv(services: Service, asked: Asked) -> Response:
+    """Give the same as CSV, for spreadsheets and reports."""
+    projects, first, last = asked
+    text = services.queue.usage_csv(projects, _seconds(first), _seconds(last))
+    name = f"itda-usage-{first}-{last}.csv"
+    return Response(
+        text,
+        media_type=f"{CSV}; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
 
 
 def _seconds(day: datetime.date) -> float:
