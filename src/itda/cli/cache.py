@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from itda.cli.options import AsJson
+from itda.cli.output import print_hint, print_problem, print_table, print_warning
 from itda.errors import InputError, OutputError
+from itda.hub.folders import shown_bytes
 
 if TYPE_CHECKING:
     from itda.engine.store import Pruned, Store
@@ -43,7 +45,6 @@ StageName = Annotated[
 def info(cache: Folder = None, json_output: AsJson = False) -> None:
     """Say where the cache is, what it holds, how much it may hold."""
     from itda.engine.workplace import work_folder
-    from itda.hub.folders import shown_bytes
 
     store = _store(cache)
     entries = store.entries()
@@ -84,7 +85,6 @@ def list_entries(
     cache: Folder = None, stage: StageName = None, json_output: AsJson = False
 ) -> None:
     """List what is kept, the last used first."""
-    from itda.hub.folders import shown_bytes
 
     store = _store(cache)
     entries = [one for one in store.entries() if stage is None or one.stage == stage]
@@ -108,7 +108,7 @@ def list_entries(
                 said["itda"] or "unknown",
             )
         )
-    _print_table(rows)
+    print_table(rows)
 
 
 @app.command("verify")
@@ -125,7 +125,6 @@ def verify(
 
     Exit status: 0 all that stay are whole, 1 all are damaged, 2 some are.
     """
-    from itda.cli.output import print_hint, print_problem
     from itda.engine.store import DamagedEntryError
     from itda.engine.store_entries import read_entry
 
@@ -210,9 +209,7 @@ def clear(
 
     Results that were written to folders of your own stay, and so does what a running process uses.
     """
-    from itda.cli.output import print_warning
     from itda.engine.workplace import clear_work
-    from itda.hub.folders import shown_bytes
 
     store = _store(cache)
     entries = store.entries()
@@ -249,10 +246,8 @@ def limit(
 
     $ITDA_CACHE_LIMIT goes before what is set here.
     """
-    from itda.cli.output import print_warning
     from itda.engine.paths import stage_folder
     from itda.engine.store_limit import VARIABLE, limit_of, set_limit
-    from itda.hub.folders import shown_bytes
 
     folder = cache or stage_folder()
     if size is not None:
@@ -301,8 +296,6 @@ def _cannot_write(store: Store, error: OSError) -> OutputError:
 
 
 def _report(store: Store, pruned: Pruned, *, json_output: bool, dry: bool = False) -> None:
-    from itda.cli.output import print_warning
-    from itda.hub.folders import shown_bytes
 
     if json_output:
         _print_json(
@@ -375,10 +368,3 @@ def _time_of(seconds: float) -> str:
 
 def _print_json(content: dict[str, Any]) -> None:
     typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
-
-
-def _print_table(rows: list[tuple[str, ...]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        typer.echo("  ".join(cells).rstrip())

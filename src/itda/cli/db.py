@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from itda.cli.output import exit_status, print_error, print_hint, print_problem, print_table
 from itda.cli.step_progress import step_progress
+from itda.hub.folders import shown_bytes
 from itda.machine import usable_cores
 
 if TYPE_CHECKING:
@@ -176,7 +177,6 @@ def add_structures(
 @app.command("list")
 def list_databases() -> None:
     """Say which databases there are and what they hold."""
-    from itda.cli.output import print_error
     from itda.errors import DataError
     from itda.search.databases.registry import Databases
 
@@ -201,21 +201,20 @@ def list_databases() -> None:
                 f"{database.sequences:,}",
                 f"{database.residues:,}",
                 str(len(database.shards)),
-                _size(database.size_bytes),
+                shown_bytes(database.size_bytes),
                 _mmseqs_state(database),
                 str(database.manifest["created"])[:10],
             )
         )
     if len(rows) > 1:
-        _print_table(rows)
+        print_table(rows)
     for name, size in unfinished.items():
         typer.echo(
-            f"{name}: unfinished, {_size(size)}; the same `itda db add` again goes on, "
+            f"{name}: unfinished, {shown_bytes(size)}; the same `itda db add` again goes on, "
             f"`itda db remove {name}` frees it"
         )
     typer.echo(f"in {databases.folder}")
-    if damaged:
-        raise typer.Exit(1 if damaged == len(names) else 2)
+    raise typer.Exit(exit_status(len(names) - damaged, len(names)))
 
 
 @app.command("check")
@@ -228,7 +227,6 @@ def check(
 
     Exit status: 0 all whole, 1 none, 2 some.
     """
-    from itda.cli.output import print_hint, print_problem
     from itda.search.databases.registry import Databases
 
     databases = Databases()
@@ -252,8 +250,7 @@ def check(
             print_hint(f"`itda db remove {name}` and add it again")
         for note in report.notes:
             typer.echo(f"  note: {note}")
-    if whole < len(chosen):
-        raise typer.Exit(2 if whole else 1)
+    raise typer.Exit(exit_status(whole, len(chosen)))
 
 
 @app.command("remove")
@@ -262,7 +259,7 @@ def remove(name: Annotated[str, typer.Argument(help="Which.")]) -> None:
     from itda.search.databases.registry import Databases
 
     freed = Databases().remove(name)
-    typer.echo(f"{name} removed, {_size(freed)} freed")
+    typer.echo(f"{name} removed, {shown_bytes(freed)} freed")
 
 
 def _describe(database: Database) -> None:
@@ -274,7 +271,7 @@ def _describe(database: Database) -> None:
     typer.echo(
         f"{database.name}: {_counted(database.sequences, what)}, "
         f"{_counted(database.residues, 'residue')} in {_counted(len(database.shards), 'part')}, "
-        f"{_size(database.size_bytes)}"
+        f"{shown_bytes(database.size_bytes)}"
     )
     typer.echo(f"  folder: {database.folder}")
     typer.echo(f"  digest: {database.digest}")
@@ -313,20 +310,5 @@ def _refuse_options(what: str, options: dict[str, object | None]) -> None:
         raise typer.BadParameter(f"has no meaning for {what}", param_hint=given[0])
 
 
-def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        typer.echo("  ".join(cells).rstrip())
-
-
 def _counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-def _size(size: float) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"

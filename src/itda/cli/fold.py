@@ -22,7 +22,14 @@ from itda.cli.options import (
     Samples,
     Weights,
 )
-from itda.cli.output import print_error, print_hint, print_problem, print_warning, write_log
+from itda.cli.output import (
+    exit_status,
+    print_error,
+    print_hint,
+    print_problem,
+    print_warning,
+    write_log,
+)
 from itda.cli.progress_style import ProgressStyle
 from itda.cli.signals import stopped_by_signals
 from itda.errors import ItdaError, OutputError
@@ -233,13 +240,15 @@ def fold(
         for name, place, error in rejected:
             view.show(JobFailed(job=name or f"record {place}", error=error, refused=True))
         status = _run(engine, plan, folder, view)
-        exit_status = _exit_status(status, folder.done, plan.total)
+        code = exit_status(folder.done, plan.total)
         if terminated:
-            exit_status = RUN_TERMINATED
+            code = RUN_TERMINATED
+        elif status == INTERRUPTED:
+            code = RUN_INTERRUPTED
         view.end(
             {
                 "status": status,
-                "exit_status": exit_status,
+                "exit_status": code,
                 "done": folder.done,
                 "total": plan.total,
                 "folder": str(folder.folder),
@@ -252,7 +261,7 @@ def fold(
             f"stopped: {folder.done} of {plan.total} done and saved in {folder.folder}",
             hint="the same command goes on from there",
         )
-    raise typer.Exit(exit_status)
+    raise typer.Exit(code)
 
 
 def default_folder(source: str) -> Path:
@@ -323,14 +332,6 @@ def _fail(failure: JobFailed, folder: OutputFolder, view: View) -> None:
     if failure.traceback:
         log = folder.log(failure) or write_log(failure.traceback)
         print_hint(f"this is a fault of Itda; the details are in {log}" if log else "")
-
-
-def _exit_status(status: str, done: int, total: int) -> int:
-    if status == INTERRUPTED:
-        return RUN_INTERRUPTED
-    if done == total:
-        return 0
-    return 2 if done else 1
 
 
 def _print_results(folder: OutputFolder, total: int) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from itda.cli.options import Overwrite
-from itda.cli.output import print_error, print_warning
+from itda.cli.output import exit_status, print_error, print_warning
 from itda.errors import InputError, ItdaError, OutputError
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ def info(
             _print_description(str(file), found[str(file)])
     if as_json:
         typer.echo(json.dumps(found, indent=2))
-    if len(found) < len(files):
-        raise typer.Exit(2 if found else 1)
+    raise typer.Exit(exit_status(len(found), len(files)))
 
 
 @app.command("filter")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import traceback
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -53,6 +54,26 @@ def print_unexpected(error: Exception) -> None:
         f"unexpected {type(error).__name__}{': ' if said else ''}{said}",
         hint=f"this is a fault of Itda; the details are in {path}" if path else "",
     )
+
+
+def print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    """Print rows of cells, the first of them the titles, in columns."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        typer.echo("  ".join(cells).rstrip())
+
+
+def exit_status(done: int, total: int) -> int:
+    """Return 0 where all is done, 1 where none is, and 2 where some is.
+
+    Example:
+        >>> exit_status(3, 3), exit_status(0, 3), exit_status(2, 3), exit_status(0, 0)
+        (0, 1, 2, 0)
+    """
+    if done == total:
+        return 0
+    return 2 if done else 1
 
 
 def write_log(text: str) -> Path | None:

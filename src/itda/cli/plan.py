@@ -20,7 +20,7 @@ from itda.cli.options import (
     Samples,
     Weights,
 )
-from itda.cli.output import print_hint, seconds_shown
+from itda.cli.output import exit_status, print_hint, seconds_shown
 from itda.errors import ItdaError
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def plan(
     else:
         _print(lines, predictor)
     fitting = sum(line.fits for line in lines)
-    raise typer.Exit(0 if fitting == len(lines) else 2 if fitting else 1)
+    raise typer.Exit(exit_status(fitting, len(lines)))
 
 
 def lines_of(plan: Plan, batch: JobBatch, predictor: Predictor) -> list[Line]:

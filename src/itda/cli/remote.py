@@ -11,7 +11,7 @@ import typer
 
 from itda.cli.fold import RUN_INTERRUPTED, default_folder
 from itda.cli.options import Input
-from itda.cli.output import print_error, print_problem, print_warning, seconds_shown
+from itda.cli.output import exit_status, print_error, print_problem, print_warning, seconds_shown
 from itda.errors import InputError, ItdaError
 
 if TYPE_CHECKING:
@@ -142,13 +142,13 @@ def submit(
             _say_rejected(record)
         total = len(submitted.jobs) + len(submitted.rejected)
         if not wait:
-            raise typer.Exit(_status(len(submitted.jobs), total))
+            raise typer.Exit(exit_status(len(submitted.jobs), total))
         keys = [job.id for job in submitted.jobs]
         folder = out or default_folder(source)
         done = _watched(
             client, keys, json_output, lambda job: _fetch(client, job, folder, overwrite)
         )
-        raise typer.Exit(_status(done, total))
+        raise typer.Exit(exit_status(done, total))
 
 
 @app.command("list")
@@ -209,7 +209,7 @@ def watch(jobs: Jobs, json_output: Json = False) -> None:
     """
     with _client() as client:
         done = _watched(client, jobs, json_output, lambda _: None)
-    raise typer.Exit(_status(done, len(jobs)))
+    raise typer.Exit(exit_status(done, len(jobs)))
 
 
 @app.command("fetch")
@@ -237,7 +237,7 @@ def fetch(
             fetched += 1
             for path in written.values():
                 typer.echo(str(path))
-    raise typer.Exit(_status(fetched, len(jobs)))
+    raise typer.Exit(exit_status(fetched, len(jobs)))
 
 
 @app.command("cancel")
@@ -311,12 +311,6 @@ def _input(source: str) -> str | Path:
     return Path(source)
 
 
-def _status(done: int, total: int) -> int:
-    if done == total:
-        return 0
-    return 2 if done else 1
-
-
 def _each(keys: list[str], action: str) -> None:
     done = 0
     with _client() as client:
@@ -328,7 +322,7 @@ def _each(keys: list[str], action: str) -> None:
                 continue
             done += 1
             typer.echo(_line(job))
-    raise typer.Exit(_status(done, len(keys)))
+    raise typer.Exit(exit_status(done, len(keys)))
 
 
 def _watched(client: Client, keys: list[str], json_output: bool, then: Any) -> int:
@@ -420,7 +414,7 @@ def _show_plan(found: Any, json_output: bool) -> None:
             typer.echo(line)
         for fault in (*found.problems, *(r.error for r in found.records if r.error)):
             print_problem(fault.problem, hint=fault.hint)
-    raise typer.Exit(_status(found.accepted, max(found.total, 1)) if not found.problems else 1)
+    raise typer.Exit(exit_status(found.accepted, max(found.total, 1)) if not found.problems else 1)
 
 
 def _plan_lines(found: Any) -> Iterator[str]:

@@ -14,6 +14,7 @@ import typer
 
 from itda.cli.options import Host, Input
 from itda.cli.output import (
+    exit_status,
     print_error,
     print_problem,
     print_unexpected,
@@ -99,7 +100,7 @@ def run(
             raise typer.Exit(TERMINATED if terminated else INTERRUPTED) from None
     if done:
         typer.echo(f"{done} of {total} done, in {folder}")
-    raise typer.Exit(0 if done == total else 2 if done else 1)
+    raise typer.Exit(exit_status(done, total))
 
 
 @app.command("serve")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from itda.cli.output import exit_status, print_error, print_problem, print_table, print_warning
 from itda.cli.step_progress import step_progress
+from itda.hub.folders import shown_bytes, weights_folder
 
 if TYPE_CHECKING:
     from itda.hub.convert import Converter
@@ -39,7 +40,6 @@ def list_weights(
     ] = False,
 ) -> None:
     """Say which sets there are, where they come from, and how far each is on this machine."""
-    from itda.hub.folders import shown_bytes, weights_folder
     from itda.hub.manage import half_downloaded
     from itda.hub.registry import weight_sets
 
@@ -61,7 +61,7 @@ def list_weights(
                 entry["state"],
             )
         )
-    _print_table(rows)
+    print_table(rows)
     for weight_set in weight_sets().values():
         if half := half_downloaded(weight_set):
             typer.echo(
@@ -130,7 +130,6 @@ def import_weights(
 
     Only files that the set names are taken, under their published names, and each is verified.
     """
-    from itda.cli.output import print_warning
     from itda.hub.pull import import_files
     from itda.hub.registry import get_weight_set
     from itda.hub.source import has_source
@@ -161,7 +160,6 @@ def verify(
 
     Exit status: 0 all whole, 1 none, 2 some.
     """
-    from itda.cli.output import print_error, print_problem
     from itda.hub.installed import state_of
     from itda.hub.manage import check_set
     from itda.hub.registry import get_weight_set, weight_sets
@@ -182,8 +180,7 @@ def verify(
         if not report.whole and not report.problems:
             print_problem(f"{weight_set.name}: nothing of it is here", hint=how_to_get(weight_set))
         whole += bool(report.whole) and not report.problems
-    if whole < len(chosen):
-        raise typer.Exit(2 if whole else 1)
+    raise typer.Exit(exit_status(whole, len(chosen)))
 
 
 @app.command("remove")
@@ -198,7 +195,6 @@ def remove(
     ] = False,
 ) -> None:
     """Remove a set from this machine, also a half download."""
-    from itda.hub.folders import shown_bytes
     from itda.hub.manage import remove as remove_set
     from itda.hub.registry import Package, get_weight_set
 
@@ -326,10 +322,3 @@ def _say(message: str, json_events: bool) -> None:
         typer.echo(json.dumps({"event": "message", "message": message}, ensure_ascii=False))
     else:
         typer.echo(message)
-
-
-def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        typer.echo("  ".join(cells).rstrip())
