@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 from itda.engine.atomic import output_error
 from itda.errors import InputError
+from itda.storage import write_whole
 
 VARIABLE = "ITDA_CACHE_LIMIT"
 MOST_BYTES_BY_DEFAULT = 20_000_000_000
@@ -91,22 +90,16 @@ def set_limit(folder: Path, text: str | None) -> None:
     path = folder / _FILE
     if text is not None:
         _parse_limit(text, "limit")
-    # Not as result files are written: their hints are for --out.
-    waiting = path.with_name(f".{uuid.uuid4().hex[:8]}-{_FILE}")
     try:
         if text is None:
             path.unlink(missing_ok=True)
-            return
-        folder.mkdir(parents=True, exist_ok=True)
-        waiting.write_text(f"{text.strip()}\n", encoding="utf-8")
-        waiting.replace(path)
+        else:
+            write_whole(path, f"{text.strip()}\n".encode())
     except OSError as error:
+        # Not as of result files: their hints are for --out.
         raised = output_error(path, error)
         raised.hint = "choose a folder that you may write to, with --cache or $ITDA_CACHE"
         raise raised from error
-    finally:
-        with contextlib.suppress(OSError):
-            waiting.unlink()
 
 
 def _parse_limit(text: str, what: str) -> int | None:

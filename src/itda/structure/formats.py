@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
-import uuid
 import zlib
 from pathlib import Path
 from typing import Literal
 
 from itda.errors import InputError, OutputError
+from itda.storage import replacing
 
 Format = Literal["mmcif", "bcif", "pdb"]
 
@@ -123,15 +122,11 @@ def write_content(path: Path, content: bytes, *, packed: bool) -> None:
     Raises:
         OutputError: If it cannot be written; what was there is as it was.
     """
-    waiting = path.with_name(f".{uuid.uuid4().hex[:8]}-{path.name}")
     try:
-        waiting.write_bytes(gzip.compress(content, mtime=0) if packed else content)
-        waiting.replace(path)
+        with replacing(path) as waiting:
+            waiting.write_bytes(gzip.compress(content, mtime=0) if packed else content)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            waiting.unlink()
 
 
 def _is_binary_cif(content: bytes) -> bool:
