@@ -11,7 +11,8 @@ LARGEST_NUMBER = 2**53 - 1
 """The largest whole number that every reader of JSON keeps exactly."""
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Return a text as it is; refused where a character cannot be printed, for pydantic."""
     if not text.isprintable():
         raise PydanticCustomError("printable", "must hold characters that can be printed only")
     return text
@@ -29,7 +30,7 @@ class Answer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(printable)]
 """A name for people: 1 to 200 characters that can be printed."""
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]

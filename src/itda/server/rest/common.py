@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Path, Query, Request
 from pydantic import AfterValidator, StringConstraints
-from pydantic_core import PydanticCustomError
 
+from itda.remote.wire.base import printable
 from itda.server.errors import NotFoundError
 from itda.server.queue.records import JobRecord
 from itda.server.rest.problems import MEDIA_TYPE
@@ -36,16 +36,10 @@ ProjectFilter = Annotated[
 ]
 
 
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise PydanticCustomError("printable", "must hold characters that can be printed only")
-    return text
-
-
 SearchText = Annotated[
     str,
     StringConstraints(max_length=200),
-    AfterValidator(_printable),
+    AfterValidator(printable),
     Query(description="Only where the name holds this."),
 ]
 
