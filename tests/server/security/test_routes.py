@@ -210,7 +210,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory) -> World:
 def ask(world: World, client: TestClient, route: str, **options: Any) -> Any:
     """Ask for a route with the marked project's own keys in its path."""
     method, path = route.split(" ", 1)
-    job = world.waiting if method != "GET" else world.job
+    job = world.job if method in ("GET", "HEAD") else world.waiting
     values = {
         "job_id": job.id,
         "project_id": world.project.id,
@@ -357,6 +357,57 @@ def test_a_token_of_another_project_reads_and_changes_nothing(world, token):
         if route != "POST /auth/sign-out":
             assert answer.status_code == 403, (route, answer.status_code)
     assert world.state() == before
+
+
+def test_head_is_answered_as_get_without_the_body(world):
+    reader, nobody, browser = client_of(world.app), client_of(world.app), world.browser("root")
+    seen = 0
+    for route in ROUTES:
+        method, path = route.split(" ", 1)
+        if method != "GET":
+            continue
+        page = ROUTES[route] in (PAGE, ADMIN_PAGE)
+        asked: list[tuple[TestClient, dict[str, str]]] = [(nobody, {})]
+        if page:
+            asked += [(browser, {"Accept": "text/html"}), (nobody, {"Accept": "text/html"})]
+        else:
+            token = "admin" if ROUTES[route] == ADMIN else "full"
+            asked += [(reader, bearer(world.tokens[token])), (reader, bearer("itda_none"))]
+        for client, headers in asked:
+            # Else guesses would be refused for their number.
+            world.app.state.request_limits._failures._buckets.clear()
+            whole = ask(world, client, route, headers=headers)
+            start = ask(world, client, f"HEAD {path}", headers=headers)
+            assert start.content == b"", route
+            if path.startswith("/auth/"):
+                # What looks at a link before its reader does would sign in.
+                assert start.status_code == 405 and "HEAD" not in start.headers["allow"], route
+                continue
+            assert start.status_code == whole.status_code, route
+            for name in ("content-type", "content-length", "etag", "location", "allow"):
+                assert start.headers.get(name) == whole.headers.get(name), (route, name)
+            seen += whole.status_code == 200
+    assert seen > 40
+
+
+def test_head_of_a_file_and_of_a_stream(world):
+    client = client_of(world.app)
+    headers = bearer(world.tokens["full"])
+    path = f"{API}/jobs/{world.job.id}"
+    whole = client.get(f"{path}/structure", headers=headers)
+    part = {**headers, "Range": "bytes=0-9"}
+    start = client.head(f"{path}/structure", headers=part)
+    assert start.status_code == 200
+    assert start.headers["content-length"] == str(len(whole.content))
+    assert start.headers["etag"] == whole.headers["etag"]
+    same = {**headers, "If-None-Match": whole.headers["etag"]}
+    assert client.head(f"{path}/structure", headers=same).status_code == 304
+    # Of a job that waits it would go on for minutes.
+    stream = {**headers, "Accept": "text/event-stream"}
+    start = client.head(f"{API}/jobs/{world.waiting.id}/events", headers=stream)
+    assert start.headers["content-type"].startswith("text/event-stream")
+    refused = client.request("PATCH", path, headers=headers)
+    assert refused.headers["allow"] == "DELETE, GET, HEAD"
 
 
 def test_what_is_anothers_is_as_what_is_not(world):

@@ -19,6 +19,7 @@ from starlette.routing import Match
 from itda.errors import ItdaError, OutputError
 from itda.remote.wire import FieldProblem, Problem
 from itda.server.errors import QuotaError, RateError
+from itda.server.security.head import takes_head
 from itda.server.security.problem import status_of as security_status_of
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def _problem(kind: str, status: HTTPStatus, detail: str, hint: str, path: str) -
 
 def _methods(request: Request) -> list[str]:
     """Return what an address takes: the framework names the methods of one route alone."""
-    return [
+    methods = [
         method
         for method in ("DELETE", "GET", "PATCH", "POST", "PUT")
         if any(
@@ -167,6 +168,7 @@ def _methods(request: Request) -> list[str]:
             for route in request.app.routes
         )
     ]
+    return methods + ["HEAD"] * ("GET" in methods and takes_head(request.url.path))
 
 
 def _detail(status: HTTPStatus, error: HTTPException) -> str:

@@ -10,6 +10,7 @@ from itda.errors import DependencyError
 from itda.server.security.address import parse_networks
 from itda.server.security.auth import routes
 from itda.server.security.gates import BodyGate, HostGate, RateGate, TextGate
+from itda.server.security.head import HeadAsGet
 from itda.server.security.headers import SecurityHeaders
 from itda.server.security.limits import RequestLimits
 
@@ -50,7 +51,7 @@ def install(app: FastAPI, services: Services) -> None:
 
     def with_headers() -> ASGIApp:
         # Around all of it, since answers to unexpected errors are made outside of middlewares.
-        return SecurityHeaders(build(), https=https)
+        return SecurityHeaders(HeadAsGet(build()), https=https)
 
     app.build_middleware_stack = with_headers  # type: ignore[method-assign]
 
