@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import httpx
 import pytest
 import uvicorn
 
 from itda.errors import InputError, OutputError
+from itda.remote.wire import UBIQUITIN
 from itda.server.errors import ConflictError
 from itda.server.serve import address_of, serve
 from itda.server.services import open_services
@@ -108,31 +111,49 @@ def test_no_link_in_the_log_of_a_server_that_has_an_administrator(
     assert any("sign in" in line for line in said)
 
 
-def test_begins_serves_and_ends(tmp_path):
+PAGE = {"Accept": "text/html, */*"}
+
+
+@contextlib.contextmanager
+def served(tmp_path) -> Iterator[tuple[subprocess.Popen[str], re.Match[str]]]:
+    """Run the command; give its process, and the link of its owner."""
     environment = {**os.environ, "ITDA_HOME": str(tmp_path)}
     command = [sys.executable, "-m", "itda", "serve", "--port", "0", "--no-browser"]
     process = subprocess.Popen(
-        [*command, "--cluster", "none"], stdout=subprocess.PIPE, text=True, env=environment
+        [*command, "--cluster", "none"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
     )
     try:
         assert process.stdout is not None
         said = process.stdout.readline() + process.stdout.readline()
         link = re.search(r"(http://\S+)/auth/link\S+", said)
         assert link is not None, said
+        yield process, link
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def csrf_of(browser: httpx.Client) -> dict[str, str]:
+    token = re.search(r'name="csrf_token" value="([^"]+)"', browser.get("/").text)
+    assert token is not None
+    return {"X-CSRF-Token": token.group(1)}
+
+
+def test_begins_serves_and_ends(tmp_path):
+    with served(tmp_path) as (process, link):
         assert (tmp_path / "server").stat().st_mode & 0o077 == 0  # nobody else may look
-        page = {"Accept": "text/html, */*"}
-        with httpx.Client(base_url=link.group(1), follow_redirects=True, headers=page) as browser:
+        with httpx.Client(base_url=link.group(1), follow_redirects=True, headers=PAGE) as browser:
             assert browser.get("/healthz").json() == {"status": "alive"}
             assert browser.get("/readyz").json() == {"status": "ready", "problems": []}
             assert browser.get("/jobs").url.path == "/sign-in"
             assert browser.get(link.group(0)).status_code == 200
             assert browser.get("/jobs").url.path == "/jobs"
-            token = re.search(r'name="csrf_token" value="([^"]+)"', browser.get("/").text)
-            assert token is not None
             drained = browser.put(
-                "/api/v1/admin/drain",
-                json={"draining": True},
-                headers={"X-CSRF-Token": token.group(1)},
+                "/api/v1/admin/drain", json={"draining": True}, headers=csrf_of(browser)
             )
             assert drained.status_code == 200, drained.text
             ready = browser.get("/readyz")
@@ -140,6 +161,26 @@ def test_begins_serves_and_ends(tmp_path):
         assert ready.json()["problems"] == ["the queue is being drained"]
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
-    finally:
-        process.kill()
-        process.wait()
+
+
+def test_a_stream_of_events_does_not_hold_the_end(tmp_path):
+    with (
+        served(tmp_path) as (process, link),
+        httpx.Client(base_url=link.group(1), follow_redirects=True, timeout=60) as browser,
+    ):
+        browser.get(link.group(0), headers=PAGE)
+        sent = browser.post(
+            "/api/v1/jobs", json={"input": f">x\n{UBIQUITIN}\n"}, headers=csrf_of(browser)
+        )
+        key = sent.json()["jobs"][0]["id"]
+        stream = {"Accept": "text/event-stream"}
+        with browser.stream("GET", f"/api/v1/jobs/{key}/events", headers=stream) as answer:
+            lines = answer.iter_lines()
+            while not next(lines).startswith("data: "):
+                pass
+            process.send_signal(signal.SIGTERM)
+            # One that is cut off has no last piece, which is an error here.
+            list(lines)
+        _, told = process.communicate(timeout=60)
+        assert process.returncode == 0
+        assert "Cancel" not in told and "exceeded" not in told

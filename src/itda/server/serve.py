@@ -22,7 +22,7 @@ from itda.server.work.supervisor import Supervisor
 from itda.storage import locked
 
 GRACE_SECONDS = 10
-"""How long open requests, event streams above all, may go on once the server is to end."""
+"""How long open requests may go on once the server is to end."""
 
 log = logging.getLogger("itda.server")
 
@@ -94,7 +94,7 @@ def _has_administrator(services: Services) -> bool:
 
 
 class _Server(uvicorn.Server):
-    """Tells when it takes requests."""
+    """Tells when it takes requests, and its streams when it does no longer."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -104,6 +104,11 @@ class _Server(uvicorn.Server):
         await super().startup(sockets=sockets)
         if self.started:
             self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # At the end of the application's lifespan it would be too late: that waits for requests.
+        self.config.app.state.ending.set()  # type: ignore[union-attr]
+        await super().shutdown(sockets=sockets)
 
 
 def _uvicorn_config(services: Services) -> uvicorn.Config:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
@@ -35,6 +36,8 @@ def install(app: FastAPI, services: Services) -> None:
     """
     problems.install(app)
     openapi.install(app)
+    # Set when the server is to end: streams would hold it for as long as their jobs take.
+    app.state.ending = threading.Event()
     # Not before the server runs: who only makes an application need not wait for it.
     app.router.on_startup.append(services.understanding.warm)
 

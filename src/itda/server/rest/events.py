@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -116,7 +117,8 @@ async def _sent(
     yield f"retry: {RETRY_MILLISECONDS}\n\n"
     began = spoke = time.monotonic()
     revision = -1
-    while time.monotonic() - began < LONGEST_SECONDS:
+    ending: threading.Event = request.app.state.ending
+    while not ending.is_set() and time.monotonic() - began < LONGEST_SECONDS:
         try:
             job, found = await run_in_threadpool(_look, services, job_id, after)
         except NotFoundError:
