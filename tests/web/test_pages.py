@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from itda.server.errors import RateError
+
 from .site import FASTA, PASSWORD, Site, Visit, assert_clean, submitted
 
 ADDRESSES = [
@@ -141,3 +143,44 @@ def test_a_fault_of_the_server_tells_nothing(site, monkeypatch):
 
 def test_no_page_is_kept_by_the_browser(site: Site):
     assert site.owner().get("/jobs").headers["cache-control"] == "no-store"
+
+
+def flooded(*_: object) -> None:
+    raise RateError("requests: too many", hint="wait", retry_after=11.2)
+
+
+@pytest.mark.parametrize(("language", "title"), [("en", "Too much for now"), ("ko", "지금은")])
+def test_what_a_gate_refuses_is_a_page_to_a_browser(site, monkeypatch, language, title):
+    visit = site.owner(language)
+    monkeypatch.setattr(site.app.state.request_limits, "address", flooded)
+    answer = visit.get("/jobs?state=done")
+    assert answer.status_code == 429 and answer.headers["retry-after"] == "12"
+    assert answer.headers["content-type"].startswith("text/html")
+    assert title in answer.text and "too many" in answer.text
+    assert_clean(answer)
+    part = visit.get("/jobs", **{"HX-Request": "true", "HX-Request-Type": "partial"})
+    assert part.status_code == 429 and "<html" not in part.text and "too many" in part.text
+    for program in (visit.get("/jobs", accept="*/*"), visit.get("/api/v1/jobs")):
+        assert program.status_code == 429 and program.headers["retry-after"] == "12"
+        assert program.headers["content-type"] == "application/problem+json"
+
+
+def test_other_gates_answer_with_pages_too(site):
+    visit = site.owner("ko")
+    large = visit.client.post("/auth/sign-in", content=b"x" * 70_000)
+    assert large.status_code == 413 and large.headers["connection"] == "close"
+
+    def pieces():  # without their number beforehand
+        yield from [b"x" * 10_000] * 8
+
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    counted = visit.client.post("/auth/sign-in", content=pieces(), headers=form)
+    strange = visit.get("/jobs/1", host="evil.example")
+    odd = visit.get("/jobs/%00?q=%ff")
+    other = visit.client.post("/account/name", data={}, headers={"Origin": "http://evil.example"})
+    for answer, status in (
+        (large, 413), (counted, 413), (strange, 400), (odd, 400), (other, 403),
+    ):  # fmt: skip
+        assert answer.status_code == status
+        assert '<html lang="ko"' in answer.text and "첫 페이지로" in answer.text
+        assert_clean(answer)

@@ -12,13 +12,14 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from itda.errors import ItdaError
-from itda.server.errors import QuotaError, RateError, UnauthenticatedError
+from itda.server.errors import QuotaError, UnauthenticatedError
 from itda.server.pages.language import mark
 from itda.server.pages.view import View, view_of
 from itda.server.security.identity import optional_identity
-from itda.server.security.problem import problem, status_of
+from itda.server.security.problem import headers_of, problem, status_of
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -51,14 +52,14 @@ SENTENCES = {
 
 def install(app: FastAPI) -> None:
     """Answer browsers with pages; everyone else as before."""
+    app.state.page_of_refusal = page_of_refusal
     for kind in (ItdaError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _choosing(app.exception_handlers.get(kind)))
 
 
 def wants_page(request: Request) -> bool:
     """Whether a browser asks for a page, or for a part of one."""
-    path = request.url.path
-    if path.startswith(("/api/", "/static/", "/healthz", "/readyz")):
+    if request.scope["path"].startswith(("/api/", "/static/", "/healthz", "/readyz")):
         return False
     return "text/html" in request.headers.get("accept", "")
 
@@ -83,22 +84,37 @@ def _choosing(other: Handler | None) -> Handler:
     return handle
 
 
-def page_of(request: Request, error: Exception) -> Response:
-    """Return the page that tells of an error."""
+def page_of_refusal(scope: Scope, error: ItdaError, status: HTTPStatus | None) -> Response | None:
+    """Return the page that tells of what a gate refused; None to who asks for no page."""
+    if not wants_page(Request(scope)):
+        return None
+    # What it was sent to is not looked at again: that may be why it is refused.
+    asked = {**scope, "path": "/", "raw_path": b"/", "query_string": b"", "state": {}}
+    return page_of(Request(asked), error, status)
+
+
+def page_of(request: Request, error: Exception, status: HTTPStatus | None = None) -> Response:
+    """Return the page that tells of an error.
+
+    Args:
+        request: Who asks for it, and in which language.
+        error: What is told.
+        status: Other than the error's own.
+    """
     view = view_of(request, getattr(request.state, "identity", None))
     if isinstance(error, UnauthenticatedError):
         return _to_sign_in(request, view)
     if isinstance(error, ItdaError):
-        status, told, hint = int(status_of(error)), error.problem, error.hint
+        code, told, hint = int(status or status_of(error)), error.problem, error.hint
     elif isinstance(error, HTTPException):
-        status = error.status_code
-        told = "" if error.detail == HTTPStatus(status).phrase else str(error.detail)
+        code = error.status_code
+        told = "" if error.detail == HTTPStatus(code).phrase else str(error.detail)
         hint = ""
     elif isinstance(error, RequestValidationError):
-        status, told, hint = 422, _first(error), ""
+        code, told, hint = 422, _first(error), ""
     else:
-        status, told, hint = 500, "", ""
-    known = status if status in TITLES else (500 if status >= 500 else 400)
+        code, told, hint = 500, "", ""
+    known = code if code in TITLES else (500 if code >= 500 else 400)
     sentence = view.text(SENTENCES[known])
     if isinstance(error, QuotaError) and error.renews_at is not None:
         sentence = view.text(mark("The quota is used up; it renews on %(time)s.")) % {
@@ -106,14 +122,14 @@ def page_of(request: Request, error: Exception) -> Response:
         }
     answer = view.render(
         "failure_part.html" if view.is_part else "failure.html",
-        status,
+        code,
         title=view.text(TITLES[known]),
         sentence=sentence,
         problem=told,
         hint=hint,
     )
-    if isinstance(error, RateError):
-        answer.headers["Retry-After"] = str(max(1, round(error.retry_after)))
+    if isinstance(error, ItdaError):
+        answer.headers.update(headers_of(error))
     return answer
 
 

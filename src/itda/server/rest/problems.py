@@ -18,8 +18,9 @@ from starlette.routing import Match
 
 from itda.errors import ItdaError, OutputError
 from itda.remote.wire import FieldProblem, Problem
-from itda.server.errors import QuotaError, RateError
+from itda.server.errors import QuotaError
 from itda.server.security.head import takes_head
+from itda.server.security.problem import headers_of
 from itda.server.security.problem import status_of as security_status_of
 
 if TYPE_CHECKING:
@@ -82,10 +83,7 @@ def problem_of(error: Exception, request: Request) -> tuple[Problem, dict[str, s
     if not isinstance(error, ItdaError):
         return _fault(error, request), headers
     status = status_of(error)
-    if isinstance(error, RateError):
-        headers["Retry-After"] = str(max(1, round(error.retry_after + 0.5)))
-    if status is HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = 'Bearer realm="itda"'
+    headers = headers_of(error)
     if status is HTTPStatus.INSUFFICIENT_STORAGE:
         log.error("what was sent could not be kept: %s", error.problem)
         error = OutputError(

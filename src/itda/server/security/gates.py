@@ -12,12 +12,12 @@ from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from itda.errors import InputError, ItdaError
+from itda.errors import InputError
 from itda.network import LOOPBACK_HOSTS
 from itda.server.errors import RateError, TooLargeError
 from itda.server.security.address import client_address
 from itda.server.security.limits import RequestLimits
-from itda.server.security.problem import problem
+from itda.server.security.problem import refusal
 from itda.server.settings import ServerSettings
 
 PROBES = ("/healthz", "/readyz")
@@ -50,11 +50,11 @@ class HostGate:
         if scope["type"] == "http" and scope["path"] not in PROBES:
             told = Headers(scope=scope).get("host", "")
             if not self._is_own(told):
-                refusal = InputError(
+                error = InputError(
                     f"Host: {told[:100]!r} is no name of this server",
                     hint="open it by its own address, or start it with --public-url",
                 )
-                await problem(refusal, HTTPStatus.BAD_REQUEST)(scope, receive, send)
+                await refusal(scope, error, HTTPStatus.BAD_REQUEST)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -81,8 +81,8 @@ class TextGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         if scope["type"] == "http" and not self._is_text(scope):
-            refusal = InputError("the address holds control characters, or is no UTF-8")
-            await problem(refusal, HTTPStatus.BAD_REQUEST)(scope, receive, send)
+            error = InputError("the address holds control characters, or is no UTF-8")
+            await refusal(scope, error, HTTPStatus.BAD_REQUEST)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
@@ -115,7 +115,7 @@ class RateGate:
             try:
                 self._limits.address(client_address(HTTPConnection(scope)))
             except RateError as error:
-                await problem(error)(scope, receive, send)
+                await refusal(scope, error)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -180,11 +180,11 @@ class BodyGate:
             await self._refuse(most, scope, receive, send)
 
     async def _refuse(self, most: int, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal: ItdaError = TooLargeError(
+        error = TooLargeError(
             f"the request is larger than {most:,} bytes",
             hint="send fewer jobs at once, or refer to databases of the server",
         )
-        answer = problem(refusal)
+        answer = refusal(scope, error)
         # What is still to come is not read, and so the connection cannot be used again.
         answer.headers["Connection"] = "close"
         await answer(scope, receive, send)

@@ -1,11 +1,12 @@
-"""Errors as `application/problem+json` (RFC 9457), for what is refused before a route."""
+"""What is refused before a route: `application/problem+json` (RFC 9457), or a page to a browser."""
 
 from __future__ import annotations
 
 import math
 from http import HTTPStatus
 
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
+from starlette.types import Scope
 
 from itda.errors import ItdaError
 from itda.server.errors import (
@@ -37,14 +38,32 @@ def status_of(error: ItdaError) -> HTTPStatus:
     )
 
 
-def problem(error: ItdaError, status: HTTPStatus | None = None) -> JSONResponse:
-    """Return the answer that tells of an error."""
-    status = status or status_of(error)
+def headers_of(error: ItdaError) -> dict[str, str]:
+    """Return the headers that go with an error."""
     headers = {}
     if isinstance(error, RateError):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
-    if status is HTTPStatus.UNAUTHORIZED:
+    if isinstance(error, UnauthenticatedError):
         headers["WWW-Authenticate"] = 'Bearer realm="itda"'
+    return headers
+
+
+def refusal(scope: Scope, error: ItdaError, status: HTTPStatus | None = None) -> Response:
+    """Return the answer of a gate; `app.state.page_of_refusal` makes pages, where there is one.
+
+    Args:
+        scope: Of the request, whose body is not read.
+        error: Why it is refused.
+        status: Other than the error's own.
+    """
+    make_page = getattr(scope["app"].state, "page_of_refusal", None) if "app" in scope else None
+    page: Response | None = make_page and make_page(scope, error, status)
+    return page or problem(error, status)
+
+
+def problem(error: ItdaError, status: HTTPStatus | None = None) -> JSONResponse:
+    """Return the answer that tells a program of an error."""
+    status = status or status_of(error)
     content = {
         "type": "about:blank",
         "title": status.phrase,
@@ -54,5 +73,8 @@ def problem(error: ItdaError, status: HTTPStatus | None = None) -> JSONResponse:
     if error.hint:
         content["hint"] = error.hint
     return JSONResponse(
-        content, status_code=int(status), headers=headers, media_type="application/problem+json"
+        content,
+        status_code=int(status),
+        headers=headers_of(error),
+        media_type="application/problem+json",
     )
