@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from itda.remote.wire import UBIQUITIN
+from itda.server.queue import submission
 from itda.server.queue.records import Priority, State
 
 from .house import FASTA
@@ -145,6 +146,44 @@ def test_the_same_key_gives_the_same_jobs(owner):
     for key in ("", " ", "x" * 201, "a\tb"):
         headers = {"Idempotency-Key": key}
         refused(owner.post("/api/v1/jobs", json={"input": FASTA}, headers=headers), 422)
+
+
+def test_a_key_that_comes_again_is_only_looked_up(owner, house, monkeypatch):
+    headers = {"Idempotency-Key": "once"}
+    sent = {"input": FASTA + ">bad\nMK1\n"}
+
+    def lines():
+        found = house.services.accounts.audit_log(action="job.submit")
+        return [(line.object_id, line.details) for line in found]
+
+    first = owner.post("/api/v1/jobs", json=sent, headers=headers).json()
+    assert len(first["jobs"]) == len(first["rejected"]) == len(lines()) == 1
+    prepare = house.services.understanding.prepare
+    prepared: list[object] = []
+
+    def counted(*told, **options):
+        prepared.append(told)
+        return prepare(*told, **options)
+
+    monkeypatch.setattr(house.services.understanding, "prepare", counted)
+    named = {**sent, "project": house.project}
+    for told in (sent, named):
+        assert owner.post("/api/v1/jobs", json=told, headers=headers).json() == first
+    for told in ({"input": FASTA}, {**sent, "priority": "background"}, {**sent, "samples": 2}):
+        refused(owner.post("/api/v1/jobs", json=told, headers=headers), 409)
+    other = owner.post("/api/v1/jobs", data=sent, files=[("file", ("a.a3m", b""))], headers=headers)
+    refused(other, 409)
+    assert prepared == [] and len(lines()) == 1
+    # Two at once: neither finds the other before, and one alone is queued and written down.
+    look, looked = submission.submitted_under, []
+
+    def blind_at_first(*told):
+        looked.append(told)
+        return look(*told) if len(looked) > 1 else []
+
+    monkeypatch.setattr(submission, "submitted_under", blind_at_first)
+    assert owner.post("/api/v1/jobs", json=sent, headers=headers).json() == first
+    assert len(prepared) == len(lines()) == 1
 
 
 def test_plan_says_what_it_would_cost_and_keeps_nothing(reader, house):

@@ -171,6 +171,8 @@ jobs = Table(
     Column("idempotency_key", String(200)),
     # What was asked under that key, so that the same key with another request is refused.
     Column("request_digest", String(64), nullable=False),
+    # Of the first job of a request alone: what of the request gave no job.
+    Column("rejected", DOCUMENT),
     Column("position", Integer, nullable=False, default=1),
     Column("name", String(200), nullable=False),
     Column("family", String(64), nullable=False),

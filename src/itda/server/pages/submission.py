@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
+from sqlalchemy import Connection
 
 from itda.errors import InputError, ItdaError
 from itda.remote.wire import FamilyUnderstood, Options, Understood
@@ -176,17 +177,22 @@ def submit(visitor: Visitor, form: Form) -> list[JobRecord]:
     prepared = services.understanding.prepare(
         form.text, form.files, form.options(family), artefacts=services.artefacts
     )
-    jobs: list[JobRecord] = services.queue.submit(
+
+    def write_down(connection: Connection, made: list[JobRecord]) -> None:
+        for one in made:
+            services.accounts.log.add(
+                connection, "job.submit", by=who.actor, project_id=project.id, object_id=one.id
+            )
+
+    return services.queue.submit(
         list(prepared),
         organisation_id=project.organisation_id,
         project_id=project.id,
         user_id=who.user.id,
         priority=priority,
         idempotency_key=_key(form, family),
+        also=write_down,
     )
-    for one in jobs:
-        services.accounts.audit("job.submit", by=who.actor, project_id=project.id, object_id=one.id)
-    return jobs
 
 
 def _key(form: Form, family: str) -> str:

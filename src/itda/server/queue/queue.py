@@ -78,8 +78,13 @@ class Queue:
         user_id: str,
         priority: Priority = Priority.NORMAL,
         idempotency_key: str | None = None,
+        request_digest: str = "",
+        also: Callable[[Connection, list[JobRecord]], None] | None = None,
     ) -> list[JobRecord]:
         """Queue jobs, all or none; the same request under the same key gives the same jobs.
+
+        By `request_digest` two requests are the same; by what the jobs ask for where it is left
+        out. `also` is done in the transaction of new jobs alone.
 
         Raises:
             ConflictError: Another request was made under the key.
@@ -87,27 +92,24 @@ class Queue:
             InputError: There is no job, or the key is too long.
         """
         submission.check_request(new, idempotency_key)
-        digest = submission.request_digest(new, priority)
+        digest = request_digest or submission.request_digest(new, priority)
         owner = Owner(organisation_id, project_id, user_id)
 
         def known(connection: Connection) -> list[JobRecord]:
-            if idempotency_key is None:
-                return []
             return submission.submitted_under(connection, project_id, idempotency_key, digest)
 
         try:
             # What a client was told of is not lost, not even to a power cut.
             with self._database.write(durable=True) as connection:
-                return known(connection) or submission.insert_jobs(
-                    connection,
-                    new,
-                    owner,
-                    priority,
-                    key=idempotency_key,
-                    digest=digest,
-                    most_queued=self._most_queued,
-                    now=self._clock(),
-                )
+                if found := known(connection):
+                    return found
+                made = submission.insert_jobs(
+                    connection, new, owner, priority, key=idempotency_key, digest=digest,
+                    most_queued=self._most_queued, now=self._clock(),
+                )  # fmt: skip
+                if also is not None:
+                    also(connection, made)
+                return made
         except (IntegrityError, QuotaError):  # perhaps the same key came twice at the same time
             with self._database.read() as connection:
                 found = known(connection)

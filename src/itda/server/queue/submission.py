@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from itda.errors import InputError
 from itda.server.database.tables import jobs, new_id
@@ -49,13 +49,15 @@ def request_digest(new: Sequence[NewJob], priority: Priority) -> str:
 
 
 def submitted_under(
-    connection: Connection, project_id: str, key: str, digest: str
+    connection: Connection, project_id: str, key: str | None, digest: str
 ) -> list[JobRecord]:
-    """Return the jobs that were submitted under a key; none where it is new.
+    """Return the jobs that were submitted under a key; none where it is new, or there is none.
 
     Raises:
         ConflictError: Something else was submitted under it.
     """
+    if key is None:
+        return []
     query = select(*COLUMNS, jobs.c.request_digest).where(
         jobs.c.project_id == project_id, jobs.c.idempotency_key == key
     )
@@ -66,6 +68,17 @@ def submitted_under(
             hint="use a new key for a new request",
         )
     return [job_record(row) for row in rows]
+
+
+def keep_rejected(connection: Connection, job_id: str, rejected: Sequence[Any]) -> None:
+    """Write down, with the first job of a request, what of it gave none."""
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(rejected=list(rejected)))
+
+
+def rejected_with(connection: Connection, job_id: str) -> list[Any]:
+    """Return what was written down with the first job of a request."""
+    query = select(jobs.c.rejected).where(jobs.c.id == job_id)
+    return list(connection.execute(query).scalar_one_or_none() or ())
 
 
 def check_request(new: Sequence[NewJob], key: str | None) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from sqlalchemy import Connection
 
 from itda.errors import InputError
 from itda.remote.wire import (
@@ -14,6 +16,7 @@ from itda.remote.wire import (
     JobPage,
     JobView,
     PlanRequest,
+    RecordUnderstood,
     Stages,
     StageView,
     StateName,
@@ -21,6 +24,7 @@ from itda.remote.wire import (
     Submitted,
     Understood,
 )
+from itda.server.queue import submission
 from itda.server.queue.records import JobRecord, State
 from itda.server.rest.bodies import read_body, request_body
 from itda.server.rest.common import (
@@ -232,11 +236,32 @@ def _submit(
     project = who.project(body.project, "submit")
     if body.priority == "urgent":
         who.check(project.id, "manage")
+    digest = _digest(body, files)
+    with services.database.read() as connection:
+        earlier = submission.submitted_under(connection, project.id, key, digest)
+        if earlier:
+            told = submission.rejected_with(connection, earlier[0].id)
+            rejected = tuple(RecordUnderstood.model_validate(one) for one in told)
+            return Submitted(jobs=tuple(map(job_view, earlier)), rejected=rejected)
     prepared = services.understanding.prepare(
         body.input, files, body.options, artefacts=services.artefacts
     )
     if len(prepared) > services.settings.limits.jobs:
         raise InputError(f"{len(prepared)} jobs; {services.settings.limits.jobs} are taken at once")
+
+    def write_down(connection: Connection, made: list[JobRecord]) -> None:
+        if prepared.rejected:
+            told = [one.model_dump(mode="json") for one in prepared.rejected]
+            submission.keep_rejected(connection, made[0].id, told)
+        services.accounts.log.add(
+            connection,
+            "job.submit",
+            by=who.actor,
+            project_id=project.id,
+            object_id=made[0].submission_id,
+            details={"jobs": len(made), "family": body.family},
+        )
+
     queued = services.queue.submit(
         list(prepared),
         organisation_id=project.organisation_id,
@@ -244,15 +269,19 @@ def _submit(
         user_id=who.user.id,
         priority=priority_of(body.priority),
         idempotency_key=key,
-    )
-    services.accounts.audit(
-        "job.submit",
-        by=who.actor,
-        project_id=project.id,
-        object_id=queued[0].submission_id,
-        details={"jobs": len(queued), "family": body.family},
+        request_digest=digest,
+        also=write_down,
     )
     return Submitted(jobs=tuple(map(job_view, queued)), rejected=prepared.rejected)
+
+
+def _digest(body: Submission, files: list[Upload]) -> str:
+    """Return what two requests to one project have in common only where they are the same."""
+    digest = hashlib.sha256(body.model_dump_json(exclude={"project"}).encode())
+    for file in files:
+        digest.update(hashlib.sha256(file.name.encode("utf-8", "surrogatepass")).digest())
+        digest.update(hashlib.sha256(file.content).digest())
+    return digest.hexdigest()
 
 
 def _detail(services: Services, found: JobRecord) -> JobDetail:
