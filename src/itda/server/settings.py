@@ -21,6 +21,7 @@ VARIABLES = {
     "oidc_issuer": "ITDA_OIDC_ISSUER",
     "oidc_client_id": "ITDA_OIDC_CLIENT_ID",
     "oidc_client_secret": "ITDA_OIDC_CLIENT_SECRET",
+    "audit_days": "ITDA_AUDIT_DAYS",
 }
 """The environment variable of each setting that has one."""
 
@@ -66,6 +67,7 @@ class ServerSettings:
         oidc_issuer: Provider of accounts; None for none.
         oidc_client_id: As the provider knows this server.
         oidc_client_secret: As the provider gave it.
+        audit_days: How long lines of the audit log are kept.
     """
 
     home: Path = field(default_factory=lambda: user_data_folder() / "server")
@@ -81,8 +83,18 @@ class ServerSettings:
     oidc_issuer: str | None = None
     oidc_client_id: str | None = None
     oidc_client_secret: str | None = field(default=None, repr=False)
+    audit_days: float = 400.0
 
     def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "audit_days", float(self.audit_days))
+        except ValueError:
+            object.__setattr__(self, "audit_days", 0.0)
+        if not self.audit_days >= 1:
+            raise InputError(
+                "ITDA_AUDIT_DAYS: is no number of days",
+                hint="at least 1; 400 unless told",
+            )
         if not self.database_url:
             object.__setattr__(self, "database_url", f"sqlite:///{self.home / 'itda.db'}")
         elif self.database_url.startswith(("postgresql://", "postgres://")):

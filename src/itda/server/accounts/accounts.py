@@ -14,6 +14,7 @@ from itda.server.accounts.links import INVITE, RESET, SIGN_IN, Links
 from itda.server.accounts.log import Log
 from itda.server.accounts.projects import Projects, organisation_in, project_in
 from itda.server.accounts.records import SERVER, Actor, AuditLine, Invitation, Owner, Role
+from itda.server.accounts.retention import forget_old
 from itda.server.accounts.sessions import Sessions
 from itda.server.accounts.tokens import Tokens
 from itda.server.accounts.users import Users, checked_email, checked_name, find_in
@@ -172,6 +173,10 @@ class Accounts:
                 object_id=object_id,
                 details=details,
             )
+
+    def forget_old(self, audit_days: float) -> dict[str, int]:
+        """Remove what is too old to be kept; see `retention.forget_old`."""
+        return forget_old(self._database, self.log, now=self._clock(), audit_days=audit_days)
 
     def audit_log(
         self,

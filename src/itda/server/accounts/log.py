@@ -13,6 +13,9 @@ from itda.server.database.tables import audit
 
 MOST_LINES = 1000
 
+FAILED_SIGN_IN = "user.sign_in_failed"
+"""The action of a line that tells of a wrong password or address."""
+
 
 class Log:
     """The audit log; lines are added, never changed.

@@ -18,6 +18,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from itda.errors import InputError, ItdaError
 from itda.server.accounts.accounts import Accounts
 from itda.server.accounts.links import SIGN_IN
+from itda.server.accounts.log import FAILED_SIGN_IN
 from itda.server.accounts.records import Actor, User
 from itda.server.accounts.sessions import SESSION_SECONDS
 from itda.server.errors import ForbiddenError, RateError, UnauthenticatedError
@@ -183,7 +184,7 @@ def _check(request: Request, told: Mapping[str, str]) -> User:
     user = accounts.users.check(email, password)
     if user is None:
         accounts.audit(
-            "user.sign_in_failed",
+            FAILED_SIGN_IN,
             by=Actor(address=client_address(request)),
             details={"email": email[:100]},
         )

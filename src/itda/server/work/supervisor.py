@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from itda.errors import InputError
+from itda.server.accounts.accounts import Accounts
 from itda.server.artefacts import Artefacts
 from itda.server.database.database import Database
 from itda.server.queue.queue import Queue
@@ -71,6 +72,7 @@ class Supervisor:
             most_crashes=settings.most_crashes,
         )
         self._artefacts = Artefacts(settings.artefact_folder, self._database)
+        self._accounts = Accounts(self._database)
         self._worker: WorkerProcess | None = None
         self._pause = Pause()
         self._ended = threading.Event()
@@ -138,6 +140,7 @@ class Supervisor:
         if time.monotonic() >= self._collect_at:
             self._collect_at = time.monotonic() + COLLECT_EVERY_SECONDS
             self._artefacts.collect(COLLECT_AGE_SECONDS)
+            self._accounts.forget_old(self._settings.audit_days)
 
 
 class WorkerProcess:
