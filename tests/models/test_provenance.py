@@ -13,7 +13,8 @@ from itda.hub.registry import WeightSet, get_weight_set
 from itda.hub.source import built_in_folder
 from itda.hub.weights import SourceRecord, WeightsCard, read_card
 from itda.models import provenance
-from itda.models.provenance import provenance_of
+from itda.models.provenance import kernels_of, provenance_of
+from itda.ops.routing import Route
 from itda.structure.prediction import Provenance
 
 
@@ -97,3 +98,10 @@ def test_number_formats_of_parts_survive_json() -> None:
     assert made.dtype == {"language_model": "bfloat16", "trunk": "float32"}
     assert Provenance.from_dict(made.to_dict()) == made
     assert set(made.versions) == set(provenance.LIBRARIES)
+
+
+def test_kernels_are_those_of_the_device(monkeypatch):
+    lines = (Route("triton", True, device="cuda"), Route("reference", True))
+    monkeypatch.setattr("itda.ops.routing._TABLE", {"attention": lines})
+    assert kernels_of("cuda:1", {"attention": 32}) == {"attention": "triton"}
+    assert kernels_of("cpu", {"attention": 32}) == {"attention": "reference"}

@@ -10,11 +10,26 @@ from itda.hub.licence import acknowledged
 from itda.hub.registry import BuiltIn, WeightSet, sets_of_family, weight_sets
 from itda.hub.source import built_in_folder
 from itda.hub.weights import WeightsCard, card_path, read_card
+from itda.ops.routing import choose
 from itda.structure.prediction import Provenance
 
 LIBRARIES = ("itda", "torch", "numpy", "biotite")
 
 OWN_FILE = "a file of the user's own"
+
+
+def kernels_of(device: str, channels: Mapping[str, int | None]) -> dict[str, str]:
+    """Name the backend of each operation, as `auto` takes it where no gradient is wanted.
+
+    Args:
+        device: Such as `cpu` or `cuda:0`.
+        channels: By operation: of one head for attention, else of one vector; None where any do.
+    """
+    kind = device.partition(":")[0]
+    return {
+        operation: choose(operation, device=kind, channels=width).backend
+        for operation, width in channels.items()
+    }
 
 
 def provenance_of(

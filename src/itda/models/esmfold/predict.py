@@ -17,9 +17,8 @@ from itda.models.esmfold.features import encode_chains
 from itda.models.esmfold.loading import load_network
 from itda.models.esmfold.modeling import PAE_BIN_ANGSTROM
 from itda.models.family import Finish, Order, Progress, part_of
-from itda.models.provenance import provenance_of
+from itda.models.provenance import kernels_of, provenance_of
 from itda.nn.aligned_error import aligned_error
-from itda.ops.routing import choose
 from itda.structure.prediction import Prediction, Provenance
 
 
@@ -145,13 +144,14 @@ class EsmFoldModel:
             recycles=passes,
             inputs=inputs,
             device=self.device,
-            kernels={
-                "attention": choose("attention", channels=config.single_head_channels).backend,
-                "triangle_attention": choose(
-                    "attention", channels=config.pair_head_channels
-                ).backend,
-                "triangle_multiply": choose("triangle_multiply").backend,
-            },
+            kernels=kernels_of(
+                self.device,
+                {
+                    "attention": config.single_head_channels,
+                    "triangle_attention": config.pair_head_channels,
+                    "triangle_multiply": None,
+                },
+            ),
             dtype={"language_model": language, "trunk": "float32", "structure": "float32"},
         )
 

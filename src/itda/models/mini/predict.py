@@ -28,10 +28,9 @@ from itda.models.mini.geometry import STEPS as REFINE_STEPS
 from itda.models.mini.geometry import RefinedStructure, UnrefinedChain, refine
 from itda.models.mini.modeling import PAE_BIN_ANGSTROM, Mini, Representation
 from itda.models.mini.sampling import DrawnDropout
-from itda.models.provenance import provenance_of
+from itda.models.provenance import kernels_of, provenance_of
 from itda.models.together import together
 from itda.nn.aligned_error import aligned_error
-from itda.ops.routing import choose
 from itda.search.evidence import Evidence
 from itda.structure.prediction import Prediction, Provenance
 
@@ -241,18 +240,19 @@ class MiniModel:
 
     def _provenance(self, inputs: Mapping[str, str], seed: int, passes: int) -> Provenance:
         config = self.network.config
+        channels: dict[str, int | None] = {
+            "attention": config.single_channels // config.single_heads,
+            "triangle_multiply": None,
+        }
+        if config.pair_heads:
+            channels["triangle_attention"] = config.pair_channels // config.pair_heads
         return provenance_of(
             self.card,
             seed=seed,
             recycles=passes,
             inputs=inputs,
             device=self.device,
-            kernels={
-                "attention": choose(
-                    "attention", channels=config.single_channels // config.single_heads
-                ).backend,
-                "triangle_multiply": choose("triangle_multiply").backend,
-            },
+            kernels=kernels_of(self.device, channels),
             dtype="float32",
         )
 
