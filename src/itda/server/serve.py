@@ -77,7 +77,6 @@ def _run(
         way_in = f"{address}/auth/link?token={owner.link_token}"
 
     def ready() -> None:
-        services.understanding.warm()
         say(f"Itda serves at {address}")
         say(f"{invitation}: {way_in}")
         if browser and _has_display():

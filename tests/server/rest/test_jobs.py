@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from itda.job import components
 from itda.remote.wire import UBIQUITIN
 from itda.server.queue import submission
 from itda.server.queue.records import Priority, State
@@ -375,3 +376,17 @@ def test_what_the_first_request_needs_is_imported_when_the_server_starts(house, 
     monkeypatch.setattr(house.services.understanding, "_warm", warmed.set)
     with house.client(None):
         assert warmed.wait(20)
+
+
+def test_the_dictionary_of_components_is_read_before_it_is_asked_for(house, monkeypatch):
+    read, published = [], components._published
+    monkeypatch.setattr(components, "_published", lambda name: read.append(name) or published(name))
+    for table in (components._components, components._atom_names):
+        table.cache_clear()
+    house.services.understanding.warm().join()
+    assert sorted(read) == ["chem_comp", "chem_comp_atom"]
+    told = house.services.understanding.understand(
+        "version: 1\nname: x\nentities: [{ion: {id: A, ccd: ATP}}]\n"
+    )
+    assert "ATP has 47 atoms" in str(told)
+    assert len(read) == 2

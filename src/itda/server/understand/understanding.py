@@ -110,7 +110,7 @@ class Understanding:
         self._states: tuple[float, dict[str, str]] | None = None
 
     def warm(self) -> threading.Thread:
-        """Import what predictions need, in a thread, so that the first request need not wait."""
+        """Import and read what predictions need, in a thread: the first request need not wait."""
         thread = threading.Thread(target=self._warm, name="itda-warm", daemon=True)
         thread.start()
         return thread
@@ -344,6 +344,8 @@ class Understanding:
     def _warm(self) -> None:
         try:
             self.understand(">warm\nMQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEG\n")
+            # An ion's code and atom are looked up in the dictionary of components.
+            self.understand("version: 1\nname: warm\nentities: [{ion: {id: A, ccd: MG}}]\n")
         except Exception:
             log.exception("what predictions need could not be imported")
 
