@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -151,7 +153,9 @@ def test_commands_have_the_options_that_they_are_given():
         line = re.search(r"^ExecStart=\S+/itda (.*)$", path.read_text(), re.MULTILINE)
         found.append(shlex.split(line[1]))
     for path in SLURM:
-        (line,) = re.findall(r"(?:srun|--) itda (worker .*)$", path.read_text(), re.MULTILINE)
+        (line,) = re.findall(
+            r"(?<![#/])\bitda (worker --.*?)(?: &)?$", path.read_text(), re.MULTILINE
+        )
         found.append(shlex.split(line.replace('"$OMP_NUM_THREADS"', "8")))
     assert len(found) == 8
     for words in found:
@@ -177,13 +181,61 @@ def test_scripts_are_bash_and_their_directives_are_slurms(path):
         options[match[1]] = match[2]
     assert options.keys() <= SBATCH_OPTIONS
     assert re.fullmatch(r"\d+:\d\d:\d\d", options["time"])
-    assert re.fullmatch(r"TERM@\d+", options["signal"])
+    to_the_script, seconds = re.fullmatch(r"(B:)?TERM@(\d+)", options["signal"]).groups()
     assert "requeue" in options
-    # The worker is given less time than there is between the signal and the end.
+    # The worker is given less time than there is between the signal and the end; KillWait is 30 s
+    # where Slurm has no other, and a process that does not stop is given 15 s before it is killed.
     grace = int(re.search(r"--grace (\d+)", path.read_text())[1])
-    assert grace < int(options["signal"].removeprefix("TERM@"))
-    if shutil.which("sbatch"):
-        subprocess.run(["sbatch", "--test-only", path], check=True)
+    assert grace + 15 < (int(seconds) if to_the_script else 30)
+
+
+def put(folder: Path, name: str, script: str) -> None:
+    path = folder / name
+    path.write_text(f"#!/usr/bin/env bash\n{script}\n")
+    path.chmod(0o755)
+
+
+def test_ray_script_tells_the_worker_alone_that_the_time_is_nearly_up(tmp_path):
+    programs, config = tmp_path / "programs", tmp_path / ".config" / "itda"
+    programs.mkdir()
+    config.mkdir(parents=True)
+    (config / "database").write_text("postgresql://itda@db/itda\n")
+    put(programs, "scontrol", "printf '%s\\n' one two")
+    # A node that asks for itself is told 127.0.1.1, as on Debian.
+    put(programs, "getent", '[[ $NODE == one ]] && echo "127.0.1.1 a" || echo "10.0.0.1 STREAM a"')
+    put(
+        programs,
+        "srun",
+        "export NODE=one\n"
+        'while [[ $1 == --* ]]; do [[ $1 == --nodelist=* ]] && NODE="${1#*=}"; shift; done\n'
+        'exec "$@"',
+    )
+    put(programs, "ray", 'echo "ray $*"; while [[ $1 != -- ]]; do shift; done; shift; exec "$@"')
+    told = "trap 'echo told; exit 7' TERM"
+    put(programs, "itda", f'{told}\necho "itda $*"\nfor i in {{1..2000}}; do sleep 0.05; done')
+    environment = {
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "ITDA_HOME": str(tmp_path),
+        "SLURM_JOB_ID": "20001",
+        "SLURM_JOB_NODELIST": "one,two",
+        "SLURM_JOB_NUM_NODES": "2",
+        "SLURM_CPUS_PER_TASK": "4",
+    }
+    script = DEPLOY / "slurm" / "ray.sbatch"
+    with subprocess.Popen(
+        ["bash", script], env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert "--address 10.0.0.1:20001 " in process.stdout.readline()
+            assert "worker --ray 10.0.0.1:20001 " in process.stdout.readline()
+            assert len((config / "ray-20001").read_text()) == 64
+            process.send_signal(signal.SIGTERM)
+            assert process.stdout.read() == "told\n"
+            assert process.wait(60) == 7
+        finally:
+            process.kill()
+    assert [path.name for path in config.iterdir()] == ["database"]
 
 
 @pytest.mark.parametrize("path", SYSTEMD, ids=lambda path: path.name)
