@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from biotite.structure.io.pdbx import CIFFile
 
 from itda.errors import InputError
+from itda.job import components
 from itda.job.check import check_job
 from itda.job.components import check_components
 from itda.job.model import Job
@@ -149,3 +152,38 @@ def test_a_components_file_that_holds_none_is_refused(
     job = Job.from_dict(job_dict({"ligand": {"ccd": "MYLIG"}}, components=str(path)))
     with pytest.raises(InputError, match=r"job 'example': "):
         check_job(job)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "data_x\n" + "".join(f"loop_\n_a{number}.b\n1\n" for number in range(100_000)),
+        "data_x\nloop_\n_a.b\n" + "'1' " * 2000,  # takes the square of its length to read
+        OWN + "#" * 2**22,
+        OWN + "#\n" * 2**20,
+        OWN + "#\f" * 2**20,
+    ],
+)
+def test_components_that_take_long_to_read_are_refused(
+    job_dict: JobDict, tmp_path: Path, content: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "own.cif"
+    path.write_text(content)
+    monkeypatch.setattr(CIFFile, "read", None)  # it is not even begun
+    job = Job.from_dict(job_dict({"ligand": {"ccd": "MYLIG"}}, components=str(path)))
+    with pytest.raises(InputError, match="holds too much"):
+        check_job(job)
+
+
+@pytest.mark.parametrize("content", [OWN, "not a cif"])
+def test_components_that_many_jobs_name_are_read_once(
+    job_dict: JobDict, tmp_path: Path, content: str
+) -> None:
+    path = tmp_path / "own.cif"
+    path.write_text(content)
+    job = Job.from_dict(job_dict({"ligand": {"ccd": "MYLIG"}}, components=str(path)))
+    components._definitions.cache_clear()
+    for _ in range(3):
+        with contextlib.suppress(InputError):
+            check_job(job)
+    assert components._definitions.cache_info().misses == 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,18 @@ _STANDARD_CODES = {
     "dna": {"A": "DA", "C": "DC", "G": "DG", "T": "DT", "N": "DN"},
     "rna": {"A": "A", "C": "C", "G": "G", "U": "U", "N": "N"},
 }
+
+
+_MOST_BYTES = 4 * 2**20
+"""Of a file of one's own definitions; one of the dictionary takes 9 kB."""
+
+_MOST_MARKS = 125_000
+"""Underscores of such a file, and ends of lines; a definition has some 250 and 150."""
+
+_LINE_ENDS = (b"\n", b"\r", b"\v", b"\f", b"\x1c", b"\x1d", b"\x1e", b"\xc2\x85", b"\xe2\x80")
+
+_LONGEST_LINE = 4096
+"""In bytes, with quotes in it; the format itself allows 2048."""
 
 
 @dataclass(frozen=True)
@@ -202,27 +215,56 @@ class _Definition:
     atoms: tuple[str, ...]
 
 
-def _own_definitions(path: Path) -> dict[str, _Definition]:
-    from biotite.structure.io.pdbx import CIFFile
-
+def _own_definitions(path: Path) -> Mapping[str, _Definition]:
     try:
-        definitions = {
-            str(block["chem_comp"]["id"].as_item()): _Definition(
-                _read_component(block["chem_comp"]), _read_atoms(block["chem_comp_atom"])
-            )
-            for block in CIFFile.read(path).values()
-        }
-    except Exception as error:
-        raise _no_definitions(path) from error
+        found = path.stat()
+        definitions = _definitions(path, found.st_mtime_ns, found.st_size)
+    except OSError as error:
+        raise InputError(f"components: {path} cannot be read: {error.strerror}") from error
+    if definitions is None:
+        raise InputError(
+            f"components: {path} holds too much: {_MOST_BYTES >> 20} MiB of definitions are read, "
+            "some 450, in lines of the usual length",
+            hint="leave those in that the job names",
+        )
     if not definitions:
-        raise _no_definitions(path)
+        raise InputError(
+            f"components: {path} holds no chemical components as mmCIF",
+            hint="each block needs the categories chem_comp and chem_comp_atom, as in the CCD",
+        )
     return definitions
 
 
-def _no_definitions(path: Path) -> InputError:
-    return InputError(
-        f"components: {path} holds no chemical components as mmCIF",
-        hint="each block needs the categories chem_comp and chem_comp_atom, as in the CCD",
+# Jobs of one input name the same file, good or bad.
+@lru_cache(maxsize=4)
+def _definitions(path: Path, _changed: int, size: int) -> Mapping[str, _Definition] | None:
+    """Return the definitions of a file: none where it cannot be read, None where it is too much."""
+    from biotite.structure.io.pdbx import CIFFile
+
+    if size > _MOST_BYTES or _is_endless(content := path.read_bytes()):
+        return None
+    try:
+        return {
+            str(block["chem_comp"]["id"].as_item()): _Definition(
+                _read_component(block["chem_comp"]), _read_atoms(block["chem_comp_atom"])
+            )
+            for block in CIFFile.read(StringIO(content.decode())).values()
+        }
+    except Exception:
+        return {}
+
+
+def _is_endless(content: bytes) -> bool:
+    """Whether it would take long to read: hours, where it is made for that."""
+    # Each name of an item and each loop has an underscore.
+    return (
+        content.count(b"_") > _MOST_MARKS
+        or sum(map(content.count, _LINE_ENDS)) > _MOST_MARKS
+        or any(
+            # The reader copies the rest of such a line at each word.
+            len(line) > _LONGEST_LINE and (b"'" in line or b'"' in line)
+            for line in content.splitlines()
+        )
     )
 
 
