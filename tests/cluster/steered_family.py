@@ -1,7 +1,8 @@
 """The fake family, with jobs that do more by their names.
 
-`kills…` kills its process, `held…` waits for the file that its metadata names as `until` and counts
-its folds in the file `folds`. As a program it is the process that `Processes` starts.
+`kills…` kills its process, `deaf…` sleeps for ever, `held…` waits for the file that its metadata
+names as `until` and counts its folds in the file `folds`. As a program it is the process that
+`Processes` starts.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ class SteeredModel(FakeModel):
         if "folds" in job.metadata:
             with Path(job.metadata["folds"]).open("a") as file:
                 file.write(f"{os.getpid()}\n")
+        if job.name.startswith("deaf"):
+            if progress is not None:
+                progress(0.5, "deaf")
+            time.sleep(3600)
         if "until" in job.metadata:
             while not Path(job.metadata["until"]).exists():
                 time.sleep(0.02)

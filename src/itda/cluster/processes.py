@@ -164,6 +164,11 @@ class Child:
         """Its number."""
         return self._popen.pid
 
+    @property
+    def ready(self) -> bool:
+        """Whether it can work."""
+        return self._ready is not None
+
     def wait_ready(self) -> dict[str, Any]:
         """Wait until it can work, and return what it says of the machine.
 
@@ -299,6 +304,7 @@ class ChildRunning:
         self._outcomes = Outcomes(work)
         self._let_go = False
         self._kill_at: float | None = None
+        self._start_by = time.monotonic() + READY_SECONDS
         child.take(self)
 
     def poll(self) -> list[tuple[str, Outcome]]:
@@ -310,6 +316,11 @@ class ChildRunning:
             self._outcomes.end_all(Stopped())
             self._child.kill()
         return self._outcomes.take()
+
+    @property
+    def began(self) -> bool:
+        """Whether the process has started, or should have; see `Running`."""
+        return self._child.ready or time.monotonic() >= self._start_by
 
     @property
     def ended(self) -> bool:

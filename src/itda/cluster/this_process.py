@@ -1,6 +1,7 @@
 """Work in a thread of this process: for tests, notebooks, and machines without room for more.
 
-A job that crashes the process takes all of it down; `Processes` is for servers.
+A job that crashes the process takes all of it down, and one that hangs can only be asked to stop;
+`Processes` is for servers.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ class ThreadRunning:
         self._report = report
         self._stop = Stop()
         self._outcomes = Outcomes(work)
+        self.began = False
         threading.Thread(target=self._run, name="work-in-this-process", daemon=True).start()
 
     def _run(self) -> None:
@@ -81,6 +83,7 @@ class ThreadRunning:
 
         try:
             with self._one:
+                self.began = True
                 self._performer.perform(self._work, self._report, end, self._stop)
         except BaseException:
             log.exception("work in this process broke")

@@ -157,6 +157,11 @@ class Running(Protocol):
         ...
 
     @property
+    def began(self) -> bool:
+        """Whether it is under way, and waits for no place to be."""
+        ...
+
+    @property
     def ended(self) -> bool:
         """Whether `poll` has given the outcome of every task."""
         ...

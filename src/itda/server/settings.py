@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ VARIABLES = {
 }
 """The environment variable of each setting that has one."""
 
+JOB_HOURS = "ITDA_JOB_HOURS"
+"""The environment variable of `Limits.job_seconds`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
@@ -37,6 +41,10 @@ class Limits:
         requests_per_minute: Of one token or session.
         sign_ins_per_minute: Of one address.
         queued_jobs: Most jobs of a project that wait at once.
+        job_seconds: Longest that an attempt at a job may run, in wall time.
+
+    Raises:
+        InputError: `job_seconds` is no such time.
     """
 
     body_bytes: int = 32 * MEGABYTE
@@ -45,6 +53,13 @@ class Limits:
     requests_per_minute: int = 6000
     sign_ins_per_minute: int = 10
     queued_jobs: int = 100_000
+    job_seconds: float = 24 * 3600.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.job_seconds < math.inf:
+            raise InputError(
+                f"{JOB_HOURS}: is no number of hours", hint="more than 0; 24 unless told"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,5 +146,26 @@ class ServerSettings:
             for name, variable in VARIABLES.items()
             if environment.get(variable)
         }
+        if environment.get(JOB_HOURS):
+            values["limits"] = Limits(job_seconds=3600 * _number(environment[JOB_HOURS]))
         values.update({name: value for name, value in told.items() if value is not None})
         return cls(**values)  # type: ignore[arg-type]
+
+
+def hours_shown(seconds: float) -> str:
+    """Write a time that a job takes for people.
+
+    >>> hours_shown(86400), hours_shown(5430), hours_shown(90), hours_shown(1.25)
+    ('24 h', '1.5 h', '1.5 min', '1.25 s')
+    """
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{round(seconds / length, 1):g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

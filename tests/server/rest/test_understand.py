@@ -139,6 +139,18 @@ def test_the_cost_is_of_the_largest_worker():
     assert gpu.understand(as_fasta()).device_kind == "gpu"
 
 
+def test_what_would_run_too_long_is_refused_with_the_numbers(understanding, tmp_path):
+    assert understanding.understand(as_fasta()).accepted == 1
+    strict = Understanding(NoQueue(), limits=Limits(job_seconds=1e-6))
+    found = strict.understand(as_fasta())
+    assert found.accepted == 0
+    assert "would run for" in found.records[0].error.problem
+    assert "a job may run for" in found.records[0].error.problem
+    assert "ITDA_JOB_HOURS" in found.records[0].error.hint
+    with pytest.raises(CapabilityError, match="would run for"):
+        strict.prepare(as_fasta(), artefacts=None)
+
+
 def test_samples_and_seeds_cost_more(understanding):
     options = Options(samples=5)
     one = understanding.understand(as_fasta())

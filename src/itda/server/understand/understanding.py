@@ -12,7 +12,7 @@ from itda.engine.cost.loads import load_of, residues_of
 from itda.engine.plan import Settings, make_plan
 from itda.engine.search_options import SearchOptions, choose_searches
 from itda.engine.searches import Searches
-from itda.errors import InputError, ItdaError, WeightsError
+from itda.errors import CapabilityError, InputError, ItdaError, WeightsError
 from itda.hub.installed import state_of
 from itda.hub.registry import weight_sets
 from itda.hub.source import how_to_get
@@ -26,7 +26,7 @@ from itda.remote.wire import (
 )
 from itda.search.databases.registry import databases_folder
 from itda.server.queue.records import FileRecord, NewJob
-from itda.server.settings import Limits
+from itda.server.settings import Limits, hours_shown
 from itda.server.understand.costs import Costs
 from itda.server.understand.reading import (
     Reading,
@@ -329,6 +329,11 @@ class Understanding:
                 found.append(Priced(one, tokens, bytes=needed, error=spoken(error)))
                 continue
             cost = admission.cost
+            seconds = cost.seconds * len(job.seeds) + predictor.start_seconds
+            if seconds > self._limits.job_seconds:
+                refusal = self._too_long(job, seconds)
+                found.append(Priced(one, tokens, bytes=cost.bytes, error=refusal))
+                continue
             found.append(
                 Priced(
                     one,
@@ -340,6 +345,16 @@ class Understanding:
                 )
             )
         return found
+
+    def _too_long(self, job: Job, seconds: float) -> CapabilityError:
+        most, device = hours_shown(self._limits.job_seconds), self.costs.where().name
+        return CapabilityError(
+            f"job {job.name!r} would run for {hours_shown(seconds)}"
+            + (f" on {device}" if device else "")
+            + f", and a job may run for {most}",
+            hint="fewer samples, seeds or recycles take less time; so does a part of it; whoever "
+            "runs the server may raise ITDA_JOB_HOURS",
+        )
 
     def _warm(self) -> None:
         try:

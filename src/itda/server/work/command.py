@@ -99,6 +99,7 @@ def work(settings: ServerSettings, options: Options) -> None:
             lease_seconds=settings.lease_seconds,
             batch=options.batch,
             grace_seconds=options.grace_seconds,
+            job_seconds=settings.limits.job_seconds,
             leave_after_seconds=options.leave_after_seconds,
         )
         stop.attach(worker)

@@ -14,6 +14,10 @@ from itda.cluster.work import Running, Task
 from itda.errors import InputError
 from itda.server.artefacts import Artefacts
 from itda.server.queue.records import Claim
+from itda.server.settings import hours_shown
+
+OVERRAN = "TimeLimit"
+"""Kind of the error of a job that ran too long."""
 
 
 class Held:
@@ -37,6 +41,11 @@ class Held:
         """Its share of the time that devices were held."""
         self.written_at = 0.0
         """When events were last written, in seconds that pass."""
+        self.waits = 0.0
+        """How long nobody is to take it after it was given back, in seconds."""
+        self.stage = ""
+        """The stage that is under way in the run."""
+        self._last = ""
         self._lock = threading.Lock()
         self._events: list[Mapping[str, Any]] = []
 
@@ -49,6 +58,7 @@ class Held:
         """Keep events until they are written; of progress of one stage the last."""
         with self._lock:
             for event in events:
+                self._follow(event)
                 if self._events and _overtakes(event, self._events[-1]):
                     self._events.pop()
                 self._events.append(event)
@@ -92,6 +102,33 @@ class Held:
             output=self.folder / "output",
         )
 
+    def overran(self, seconds: float, most_seconds: float) -> dict[str, str]:
+        """Return the error of a job that has run too long.
+
+        Args:
+            seconds: How long it ran.
+            most_seconds: How long it may.
+        """
+        return {
+            "kind": OVERRAN,
+            "problem": f"it ran for {hours_shown(seconds)} and was stopped: a job may run for "
+            f"{hours_shown(most_seconds)}; {self._last or 'it had begun no stage'}",
+            "hint": "fewer samples or recycles take less time; a retry goes on from the stages "
+            "that are finished; whoever runs the server may raise ITDA_JOB_HOURS",
+        }
+
+    def _follow(self, event: Mapping[str, Any]) -> None:
+        kind, stage = event.get("event"), str(event.get("stage", ""))
+        if kind in ("stage_started", "stage_progress"):
+            self.stage = stage
+            self._last = f"it was in its stage {stage}"
+            if kind == "stage_progress":
+                said = f": {event['message']}" if event.get("message") else ""
+                self._last += f", {100 * event.get('fraction', 0.0):.0f} % through{said}"
+        elif kind == "stage_finished":
+            self.stage = ""
+            self._last = f"its stage {stage} was finished"
+
     def clear(self) -> None:
         """Remove its folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -105,8 +142,13 @@ class Run:
         self.suspects = 0
         """Jobs that were open when the process died; 0 where it has not."""
         self.stopping = False
+        self.late: dict[str, Held] = {}
+        """Jobs that may be why it took too long, once it has."""
+        self.late_seconds = 0.0
+        """How long it had taken then."""
         self.running: Running | None = None
         self._charged_until = time.monotonic()
+        self._runs_since: float | None = None
 
     def charge(self) -> None:
         """Share the time since it was last called out among the jobs that are open."""
@@ -114,6 +156,25 @@ class Run:
         for held in self.open.values():
             held.device_seconds += (now - self._charged_until) / len(self.open)
         self._charged_until = now
+
+    def watch(self, most_seconds: float, *, ended: bool) -> bool:
+        """Say whether it takes too long for the first time, and note which jobs may be why.
+
+        Args:
+            most_seconds: How long it may take.
+            ended: Whether one of its jobs has just ended: for the next the time begins anew.
+        """
+        now = time.monotonic()
+        if self._runs_since is None or ended:
+            self._runs_since = now if self.running is not None and self.running.began else None
+        if self._runs_since is None or self.late or not self.open:
+            return False
+        self.late_seconds = now - self._runs_since
+        if self.late_seconds < most_seconds:
+            return False
+        at_it = {key: held for key, held in self.open.items() if held.stage}
+        self.late = at_it or dict(self.open)
+        return True
 
 
 def _overtakes(event: Mapping[str, Any], earlier: Mapping[str, Any]) -> bool:

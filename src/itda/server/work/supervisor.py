@@ -25,7 +25,7 @@ from itda.server.accounts.accounts import Accounts
 from itda.server.artefacts import Artefacts
 from itda.server.database.database import Database
 from itda.server.queue.queue import Queue
-from itda.server.settings import ServerSettings
+from itda.server.settings import JOB_HOURS, ServerSettings
 from itda.server.work.patience import Pause, first_line
 
 COMMAND = (sys.executable, "-m", "itda", "worker")
@@ -169,7 +169,11 @@ class WorkerProcess:
             encoding="utf-8",
             errors="backslashreplace",
             # The URL may hold a password, which the arguments of a process show to everybody.
-            env={**os.environ, "ITDA_DATABASE": settings.database_url},
+            env={
+                **os.environ,
+                "ITDA_DATABASE": settings.database_url,
+                JOB_HOURS: str(settings.limits.job_seconds / 3600),
+            },
             # Ctrl-C in a terminal goes to the server alone, which tells the worker.
             start_new_session=True,
         )  # fmt: skip

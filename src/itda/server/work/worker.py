@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from itda.cluster.work import Done, Executor, Failed, Lost, Outcome, Stopped, Work
+from itda.engine.events import describe_error
 from itda.errors import ItdaError
 from itda.server.artefacts import Artefacts
 from itda.server.errors import NotFoundError
 from itda.server.queue.queue import Queue
 from itda.server.queue.records import Beat, Capacity, FileRecord, NewWorker
+from itda.server.settings import hours_shown
 from itda.server.work.held import Held, Run
 from itda.server.work.patience import PASSING, Pause, first_line, insist
 
@@ -41,6 +43,9 @@ WRITE_EACH_EVENT_SECONDS = 0.1
 FILES_AT_ONCE = 4
 PUT_FILES_SECONDS = 60.0
 """How long files of a result are tried to be kept before the job is given back."""
+
+LONGEST_WAIT_SECONDS = 300.0
+"""No job that was given back waits longer until it is tried again."""
 
 GIVE_UP_SECONDS = 30.0
 """How long after its end a worker tries to give back what it holds."""
@@ -61,7 +66,9 @@ class Worker:
         batch: Most small jobs that share a process at a time.
         grace_seconds: How long stages may go on once it is told to stop.
         idle_seconds: How often it looks for jobs where there are none.
-        pause_seconds: How long it takes nothing after it could not work; longer each time.
+        pause_seconds: How long it takes nothing after it could not work, and nobody takes what it
+            gave back; longer each time.
+        job_seconds: Longest that an attempt at a job may run.
         leave_after_seconds: Without anything to do for as long it stops; None for never.
     """
 
@@ -78,6 +85,7 @@ class Worker:
         grace_seconds: float = 20.0,
         idle_seconds: float = 0.5,
         pause_seconds: float = 1.0,
+        job_seconds: float = 24 * 3600.0,
         leave_after_seconds: float | None = None,
     ) -> None:
         self.queue = queue
@@ -98,6 +106,8 @@ class Worker:
         self._look_at = 0.0
         self._leave_after_seconds = leave_after_seconds
         self._busy_at = time.monotonic()
+        self._pause_seconds = pause_seconds
+        self._job_seconds = job_seconds
         self._pause = Pause(pause_seconds)
         self._hands = ThreadPoolExecutor(FILES_AT_ONCE, thread_name_prefix="files")
         self._wake = threading.Event()
@@ -225,6 +235,7 @@ class Worker:
         """Start jobs together; what cannot be started is given back or fails."""
         tasks, ready = [], []
         for held in group:
+            held.stage = ""
             try:
                 tasks.append(held.task(self.artefacts))
                 ready.append(held)
@@ -234,7 +245,7 @@ class Worker:
                 # Perhaps only not here; after a few times it is set aside.
                 self._end(held, Lost(log=str(error)))
             except ItdaError as error:
-                self._end(held, Failed(error=_described(error)))
+                self._end(held, Failed(error=describe_error(error)))
         if not tasks:
             return
         jobs = [held.claim.job for held in ready]
@@ -336,11 +347,14 @@ class Worker:
     def _settle_run(self, run: Run) -> None:
         assert run.running is not None
         run.charge()
-        for lease_id, outcome in run.running.poll():
+        outcomes = run.running.poll()
+        for lease_id, outcome in outcomes:
             if isinstance(outcome, Lost):
                 run.suspects = run.suspects or len(run.open)
             held = run.open.pop(lease_id)
-            if isinstance(outcome, Lost) and run.suspects > 1 and not held.cancelled:
+            if lease_id in run.late and (outcome == Stopped() or isinstance(outcome, Lost)):
+                self._settle_late(run, held)
+            elif isinstance(outcome, Lost) and run.suspects > 1 and not held.cancelled:
                 # Each is tried alone: only the one that it dies of is to blame.
                 held.alone = True
                 self._parked.append(held)
@@ -350,6 +364,22 @@ class Worker:
                 self._settle(held, outcome)
         if run.running.ended:
             self._runs.remove(run)
+        elif run.watch(self._job_seconds, ended=bool(outcomes)):
+            names = ", ".join(held.claim.job.id for held in run.late.values())
+            log.warning(
+                "stopped after %.0f s, the longest a job may run: %s", run.late_seconds, names
+            )
+            run.running.stop(self.grace_seconds)
+
+    def _settle_late(self, run: Run, held: Held) -> None:
+        """End a job that ran too long; of several each is tried alone, and only one is to blame."""
+        if held.cancelled or held.lost:
+            self._settle(held, Stopped())
+        elif len(run.late) > 1:
+            held.alone = True
+            self._parked.append(held)
+        else:
+            self._settle(held, Failed(error=held.overran(run.late_seconds, self._job_seconds)))
 
     def _settle(self, held: Held, outcome: Outcome) -> None:
         """Write down what came of a job, and let it go."""
@@ -396,6 +426,10 @@ class Worker:
     def _give_back(self, held: Held, hindrance: str) -> None:
         """Give a job back through no fault of its own, and wait before taking another."""
         self._hindered(f"job {held.claim.job.id} is given back: {hindrance}")
+        times = held.claim.attempt
+        held.waits = min(LONGEST_WAIT_SECONDS, self._pause_seconds * 2.0 ** min(times - 1, 30))
+        if held.waits >= 1.0:
+            hindrance += f" (attempt {times}; the next comes after {hours_shown(held.waits)})"
         self._end(held, Stopped(hindrance=hindrance))
 
     def _hindered(self, problem: str) -> None:
@@ -425,8 +459,8 @@ class Worker:
             return self.queue.fail(claim, outcome.error, device_seconds=seconds)
         if isinstance(outcome, Lost):
             return self.queue.crashed(claim, outcome.log, device_seconds=seconds)
-        reason = outcome.hindrance
-        return self.queue.stopped(claim, reason=reason, device_seconds=seconds)
+        reason, wait = outcome.hindrance, held.waits
+        return self.queue.stopped(claim, wait_seconds=wait, reason=reason, device_seconds=seconds)
 
     # The worker itself ----------------------------------------------------------------------------
 
@@ -463,7 +497,3 @@ class Worker:
         """Whether it was told to stop long enough ago to leave things to the reaper."""
         asked = self._stop_asked_at
         return asked is not None and time.monotonic() > asked + self._grace + GIVE_UP_SECONDS
-
-
-def _described(error: ItdaError) -> dict[str, str]:
-    return {"kind": type(error).__name__, "problem": error.problem, "hint": error.hint}
