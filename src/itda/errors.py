@@ -25,7 +25,13 @@ class InputError(ItdaError):
 
 
 class CapabilityError(ItdaError):
-    """A job asks for something that the chosen model family cannot do."""
+    """A job asks for something that the chosen model family cannot do.
+
+    Attributes:
+        passing: Whether only memory that others hold just now is lacking.
+    """
+
+    passing = False
 
 
 class WeightsError(ItdaError):

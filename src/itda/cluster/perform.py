@@ -2,7 +2,7 @@
 
 Jobs of one family and the same settings go through the engine together, which folds small ones in
 batches. What a job's owner can mend ends as `Failed`; what the machine cannot do just now, such as
-write to a full disk, ends as `Stopped` and says so.
+write to a full disk or have memory that others hold, ends as `Stopped` and says so.
 """
 
 from __future__ import annotations
@@ -141,6 +141,10 @@ class Performer:
                 if isinstance(event, JobFinished):
                     end(task.key, self._write(event, task, warnings.get(event.job, []), stop))
                 elif isinstance(event, JobFailed):
+                    # Memory that ran out in the middle may be what the job itself took.
+                    if event.refused and getattr(event.error, "passing", False):
+                        end(task.key, Stopped(hindrance=describe_error(event.error)["problem"]))
+                        continue
                     end(task.key, self._outcome_of(event.error, task, event.traceback))
                     if self.spoilt:
                         return

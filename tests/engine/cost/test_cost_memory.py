@@ -41,6 +41,14 @@ def test_what_the_process_holds_is_part_of_the_room(machine):
     assert found.told == "this machine has free 16.0 GB"
 
 
+def test_what_there_is_where_nothing_else_runs_is_the_tightest_whole(machine):
+    root, _ = machine
+    write(root, "proc/meminfo", f"MemTotal: {64 * GB // 1024} kB\nMemAvailable: {GB // 1024} kB\n")
+    assert abs(room("cpu", root=root).most_bytes - 64 * GB) < 1e6
+    assert room("cpu", root=root, limit_bytes=3 * GB).most_bytes == 3 * GB
+    assert room("cpu", root=root, limit_bytes=3 * GB).source == "this machine has free"
+
+
 def test_the_users_own_limit_goes_before_a_larger_room(machine):
     assert room("cpu", limit_bytes=GB, root=machine[0]) == Room(GB, "--memory allows")
     assert nearly(room("cpu", limit_bytes=99 * GB, root=machine[0]), 16 * GB)

@@ -6,7 +6,7 @@ import os
 import re
 import resource
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from itda.errors import InputError
@@ -27,10 +27,17 @@ class Room:
     Attributes:
         bytes: How much.
         source: Who sets the limit, as the start of a sentence that an amount ends.
+        alone_bytes: How much where nothing else took any; None where that is the same.
     """
 
     bytes: int
     source: str
+    alone_bytes: int | None = field(default=None, compare=False)
+
+    @property
+    def most_bytes(self) -> int:
+        """How much it may become when all else has ended."""
+        return self.bytes if self.alone_bytes is None else self.alone_bytes
 
     @property
     def told(self) -> str:
@@ -60,14 +67,15 @@ def room(
         rooms += _of_process(root, address_bytes)
         if device == "mps":
             rooms.append(_mps())
-    return min(rooms, key=lambda one: one.bytes)
+    alone = min(one.most_bytes for one in rooms)
+    return replace(min(rooms, key=lambda one: one.bytes), alone_bytes=alone)
 
 
 def _cuda(device: str) -> Room:
     import torch
 
-    free, _ = torch.cuda.mem_get_info(device)
-    return Room(free + torch.cuda.memory_reserved(device), f"{device} has free")
+    free, total = torch.cuda.mem_get_info(device)
+    return Room(free + torch.cuda.memory_reserved(device), f"{device} has free", total)
 
 
 def _mps() -> Room:
@@ -81,12 +89,12 @@ def _of_process(root: Path, address_bytes: int) -> Iterator[Room]:
     held = status.get("VmRSS", 0)
     machine = _table(root / "proc/meminfo")
     if "MemAvailable" in machine:
-        yield Room(machine["MemAvailable"] + held, "this machine has free")
+        yield Room(machine["MemAvailable"] + held, "this machine has free", machine.get("MemTotal"))
     else:
         pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         yield Room(int(SHARE_OF_UNKNOWN * pages), "three quarters of this machine's memory are")
-    for left in _groups(root):
-        yield Room(left + held, "the control group of this process has left")
+    for left, limit in _groups(root):
+        yield Room(left + held, "the control group of this process has left", limit)
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft != resource.RLIM_INFINITY:
         yield Room(max(0, soft - address_bytes), "the limit on address space (ulimit -v) leaves")
@@ -107,8 +115,8 @@ def _table(path: Path) -> dict[str, int]:
     return found
 
 
-def _groups(root: Path) -> Iterator[int]:
-    """Give what each control group above this process has left, of version 1 and 2."""
+def _groups(root: Path) -> Iterator[tuple[int, int]]:
+    """Give what each control group above this process has left and in all, of version 1 and 2."""
     for line in _lines(root / "proc/self/cgroup"):
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if controllers == "":
@@ -130,7 +138,7 @@ def _groups(root: Path) -> Iterator[int]:
             folder = folder.parent
 
 
-def _left(folder: Path, most: str, now: str, reclaimed: str) -> int | None:
+def _left(folder: Path, most: str, now: str, reclaimed: str) -> tuple[int, int] | None:
     limit, used = (_number(folder / name) for name in (most, now))
     if limit is None or used is None or limit > _TOLD_NOTHING:
         return None
@@ -139,7 +147,7 @@ def _left(folder: Path, most: str, now: str, reclaimed: str) -> int | None:
         name, _, value = line.partition(" ")
         if name == reclaimed and value.isdigit():
             used -= int(value)
-    return max(0, limit - max(0, used))
+    return max(0, limit - max(0, used)), limit
 
 
 def _number(path: Path) -> int | None:

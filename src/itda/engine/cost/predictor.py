@@ -182,11 +182,13 @@ class Predictor:
             else "not even the shortest chain fits"
         )
         start = f"job {name!r}: " if name else ""
-        return CapabilityError(
+        error = CapabilityError(
             f"{start}{load.tokens[0]} residues need {bytes_shown(needed)} of memory with "
             f"{self.family.name}, and {there.told}: {fitting}",
             hint="; ".join(self._remedies(frugal, needed, largest)),
         )
+        error.passing = there.bytes < needed <= there.most_bytes
+        return error
 
     def learn_exhausted(self, load: Load) -> None:
         """Take note that memory ran out though a load was admitted.
