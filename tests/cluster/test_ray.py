@@ -143,3 +143,13 @@ def test_what_waits_for_room_is_stopped_before_it_begins(cluster, tmp_path):
     until.touch()
     for running in first:
         assert all(isinstance(one, Done) for one in outcomes(running).values())
+
+
+def test_a_task_that_heeds_nothing_is_ended(cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr("itda.cluster.ray.STOP_WITHIN_SECONDS", 0.2)
+    told = Told()
+    running = cluster.start(work(tmp_path, task(tmp_path, "deaf")), told)
+    told.wait_for("key-deaf", "stage_progress")
+    assert running.began
+    running.stop()
+    assert outcomes(running) == {"key-deaf": Stopped()}
