@@ -267,6 +267,7 @@ def test_a_file_with_label_numbers_only_is_read(tmp_path: Path) -> None:
         (PDB.replace("   1.460", "   x.460").encode(), "line 6: x is 'x.460'"),
         (PDB.replace("   1.460", "     nan").encode(), "no finite coordinates"),
         (b"\x81\xaadataBlocks\x91", "broken bcif"),
+        (MMCIF.replace("odd one", "odd one" * 3000).encode(), "line 3: has 21019 characters"),
     ],
 )
 def test_a_broken_file_is_refused_by_name(content: bytes, problem: str, tmp_path: Path) -> None:
