@@ -153,3 +153,14 @@ def test_a_task_that_heeds_nothing_is_ended(cluster, tmp_path, monkeypatch):
     assert running.began
     running.stop()
     assert outcomes(running) == {"key-deaf": Stopped()}
+
+
+def test_it_can_be_asked_to_stop_where_the_cluster_is_gone(cluster, tmp_path, monkeypatch):
+    told = Told()
+    running = cluster.start(work(tmp_path, task(tmp_path, "deaf")), told)
+    told.wait_for("key-deaf", "stage_progress")
+    with monkeypatch.context() as gone:
+        gone.setattr(cluster, "_mailbox", None)
+        cluster.ask_to_stop(running, 60.0)
+    cluster.cancel(running)
+    assert outcomes(running).keys() == {"key-deaf"}

@@ -119,15 +119,18 @@ class RayExecutor:
 
     def ask_to_stop(self, running: RayRunning, grace_seconds: float) -> None:
         """Tell work to stop, or not to begin."""
-        with contextlib.suppress(self._ray.exceptions.RayError):
+        mailbox = self._mailbox
+        if mailbox is None:  # the cluster is gone, and `_pump` ends what was under way
+            return
+        with contextlib.suppress(self._ray.exceptions.RayError, OSError, RuntimeError):
             if running.began:
-                self._mailbox.stop.remote(running.number, grace_seconds)
+                mailbox.stop.remote(running.number, grace_seconds)
             else:
                 self._ray.cancel(running.reference)
 
     def cancel(self, running: RayRunning) -> None:
         """End the process of some work."""
-        with contextlib.suppress(self._ray.exceptions.RayError, ValueError):
+        with contextlib.suppress(self._ray.exceptions.RayError, OSError, RuntimeError, ValueError):
             self._ray.cancel(running.reference, force=True)
 
     def _connect(self) -> None:

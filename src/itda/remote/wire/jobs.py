@@ -23,7 +23,8 @@ class JobError(Answer):
     """Why a job failed."""
 
     kind: Annotated[str, Field(examples=["CapabilityError"])]
-    """Kind of error; `SetAside` where it ended its worker too often."""
+    """Kind of error; `SetAside` where it ended its worker too often, `TimeLimit` where it took too
+    long."""
 
     problem: str
     """What was found."""
