@@ -191,6 +191,8 @@ jobs = Table(
     Column("created_at", Double, nullable=False),
     # Not to be claimed before; used to wait between attempts.
     Column("not_before", Double, nullable=False, default=0.0),
+    # The host that takes nothing else until this job, which waits, has room there.
+    Column("held_for", String(255)),
     Column("started_at", Double),
     Column("finished_at", Double),
     Column("cancel_requested_at", Double),
@@ -217,6 +219,12 @@ jobs = Table(
         "id",
         sqlite_where=text("state = 'queued'"),
         postgresql_where=text("state = 'queued'"),
+    ),
+    Index(
+        "ix_jobs_held",
+        "held_for",
+        sqlite_where=text("state = 'queued' AND held_for IS NOT NULL"),
+        postgresql_where=text("state = 'queued' AND held_for IS NOT NULL"),
     ),
     Index("ix_jobs_history", "project_id", "id"),
 )

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, exists, insert, select
 
 from itda.server.database.tables import job_files, jobs, leases, new_id
+from itda.server.queue.holds import MOST_OVERTAKEN_SECONDS, free, held_job, hold_for
 from itda.server.queue.quotas import Rooms
 from itda.server.queue.records import Capacity, Claim, FileRecord, JobRecord, State
 from itda.server.queue.rows import (
@@ -22,7 +23,7 @@ from itda.server.queue.rows import (
     file_record,
     job_record,
 )
-from itda.server.queue.shares import Turn, in_turn
+from itda.server.queue.shares import Owner, Turn, in_turn
 
 Found = tuple[JobRecord, bool]
 """A job, and whether files came with it."""
@@ -40,7 +41,12 @@ _OLDEST = (
         jobs.c.project_id == bindparam("project"),
         jobs.c.user_id == bindparam("user"),
         jobs.c.not_before <= bindparam("now"),
-        jobs.c.need_bytes <= bindparam("bytes"),
+        (jobs.c.need_bytes <= bindparam("bytes"))
+        | (
+            (jobs.c.need_bytes <= bindparam("whole"))
+            & (jobs.c.created_at <= bindparam("overtaken"))
+            & jobs.c.held_for.is_(None)
+        ),
         jobs.c.need_seconds <= bindparam("seconds"),
         jobs.c.device_kind == bindparam("kind"),
     )
@@ -69,15 +75,37 @@ def claim_jobs(
 ) -> list[Claim]:
     """Take up to `capacity.jobs` jobs of one owner, one family and the same settings.
 
-    None where the queue is drained.
+    None where the queue is drained, or the worker's host is held for a job that has no room yet.
     """
     rooms: Rooms | None = None
     for turn in in_turn(connection, capacity.device_kind, now):
-        rooms = rooms or Rooms(connection, now, are_any=turn.are_quotas)
+        if rooms is None:
+            rooms = Rooms(connection, now, are_any=turn.are_quotas)
+            held = held_job(connection, worker_id, capacity.device_kind) if turn.are_held else None
+            if held is not None:
+                if held.need_seconds > rooms.left(_owner(held), held.device_kind):
+                    free(connection, held.id)  # its quota is used up: others go on
+                elif not _fits(held, capacity):
+                    return []
+                else:
+                    return _lease(connection, [(held, True)], worker_id, lease_seconds, now)
         found = _oldest_of(connection, turn, capacity, rooms, now)
+        if found and found[0][0].need_bytes > capacity.memory_bytes:
+            if hold_for(connection, found[0][0], worker_id, now):
+                return []
+            # Held already, for a job of another kind of device: it holds no second.
+            found = _oldest_of(connection, turn, replace(capacity, whole_bytes=0), rooms, now)
         if found:
             return _lease(connection, found, worker_id, lease_seconds, now)
     return []
+
+
+def _fits(job: JobRecord, capacity: Capacity) -> bool:
+    return job.need_bytes <= capacity.memory_bytes and job.need_seconds <= capacity.seconds
+
+
+def _owner(job: JobRecord) -> Owner:
+    return Owner(job.organisation_id, job.project_id, job.user_id)
 
 
 def _oldest_of(
@@ -97,6 +125,8 @@ def _oldest_of(
         "user": turn.owner.user_id,
         "now": now,
         "bytes": capacity.memory_bytes,
+        "whole": capacity.whole_bytes,
+        "overtaken": now - MOST_OVERTAKEN_SECONDS,
         "seconds": min(room, capacity.seconds),
         "kind": turn.device_kind,
         "most": capacity.jobs,
@@ -109,6 +139,8 @@ def _oldest_of(
             break
         if chosen:
             first = chosen[0][0]
+            if max(first.need_bytes, job.need_bytes) > capacity.memory_bytes:
+                break
             if (job.family, job.settings) != (first.family, first.settings):
                 break
         chosen.append((job, bool(row.has_inputs)))
@@ -166,6 +198,7 @@ def _lease(
                 "attempts": job.attempts,
                 "started_at": job.started_at,
                 "message": job.message,
+                "held_for": None,
             }
         )
     execute_for(connection, _ADD_LEASE, new_leases)

@@ -133,6 +133,7 @@ class Queue:
                     connection,
                     job_id,
                     state=State.CANCELLED.value,
+                    held_for=None,
                     cancel_requested_at=now,
                     finished_at=now,
                     message="",

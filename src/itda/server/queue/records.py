@@ -142,12 +142,15 @@ class Capacity:
     Attributes:
         device_kind: `cpu` or `gpu`; a worker with a GPU takes jobs of both kinds.
         memory_bytes: Free on that device.
+        whole_bytes: What would be free if the worker did nothing: its host is held for a job that
+            needs more than is free, and no more than this. 0 where none is to be held.
         jobs: Most jobs to claim.
         seconds: Only jobs that are predicted to take no more.
     """
 
     device_kind: str = "cpu"
     memory_bytes: int = 2**62
+    whole_bytes: int = 0
     jobs: int = 1
     seconds: float = float("inf")
 

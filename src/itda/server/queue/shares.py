@@ -58,7 +58,8 @@ SELECT
     share_0.usage AS usage_0, share_1.usage AS usage_1, share_2.usage AS usage_2,
     share_0.updated_at AS updated_0, share_1.updated_at AS updated_1,
     share_2.updated_at AS updated_2,
-    EXISTS (SELECT 1 FROM quotas) AS are_quotas
+    EXISTS (SELECT 1 FROM quotas) AS are_quotas,
+    EXISTS (SELECT 1 FROM jobs WHERE state = 'queued' AND held_for IS NOT NULL) AS are_held
 FROM steps
 JOIN projects ON projects.id = steps.project_id
 JOIN organisations ON organisations.id = projects.organisation_id
@@ -126,12 +127,14 @@ class Turn:
         owner: Whose they are.
         device_kind: `cpu` or `gpu`.
         are_quotas: Whether there is any quota, be it of another.
+        are_held: Whether any host is held for a job, be it of another.
     """
 
     priority: int
     owner: Owner
     device_kind: str
     are_quotas: bool
+    are_held: bool
 
 
 def in_turn(connection: Connection, device_kind: str, now: float) -> Iterator[Turn]:
@@ -149,7 +152,7 @@ def in_turn(connection: Connection, device_kind: str, now: float) -> Iterator[Tu
         turn = _turn(_running(connection, now), now)
         found.sort(key=lambda one: (one[0].priority, turn(one[0])))
     for row, kind in found:
-        yield Turn(row.priority, _owner(row), kind, bool(row.are_quotas))
+        yield Turn(row.priority, _owner(row), kind, bool(row.are_quotas), bool(row.are_held))
 
 
 def charge(connection: Connection, owner: Owner, seconds: float, now: float) -> None:

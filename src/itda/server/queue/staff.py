@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, insert, select, update
 
 from itda.server.database.tables import new_id, workers
+from itda.server.queue.holds import free_if_left
 from itda.server.queue.records import NewWorker, WorkerRecord
 
 _THERE = select(workers).where(workers.c.state != "gone").order_by(workers.c.id)
@@ -26,6 +27,7 @@ def those_there(connection: Connection) -> list[WorkerRecord]:
 def gone(connection: Connection, worker_id: str) -> None:
     """Write down that a worker is no longer there."""
     connection.execute(update(workers).where(workers.c.id == worker_id).values(state="gone"))
+    free_if_left(connection, worker_id)
 
 
 def silent_since(connection: Connection, time: float) -> list[str]:

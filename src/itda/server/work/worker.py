@@ -8,7 +8,6 @@ disk, ends the worker or a job; it tries again, and says so in its log.
 from __future__ import annotations
 
 import logging
-import math
 import os
 import socket
 import threading
@@ -185,7 +184,7 @@ class Worker:
         try:
             free_bytes = self.executor.free_bytes()
             while len(groups) < self._free_slots:
-                claimed = self._claim(free_bytes)
+                claimed = self._claim(free_bytes, whole_bytes=self.executor.memory_bytes)
                 if not claimed:
                     self._look_at = time.monotonic() + self._idle_seconds
                     break
@@ -205,19 +204,16 @@ class Worker:
             return
         # The work needs as much memory as the largest of its jobs.
         most = min(group[0].claim.job.need_bytes for group in small)
-        more = self._claim(most, len(small) * (self._batch - 1), seconds=SMALL_SECONDS)
+        more = self._claim(most, jobs=len(small) * (self._batch - 1), seconds=SMALL_SECONDS)
         for index, held in enumerate(more):
             if held.alone:
                 self._parked.append(held)
             else:
                 small[index % len(small)].append(held)
 
-    def _claim(self, memory_bytes: int, jobs: int = 1, *, seconds: float = math.inf) -> list[Held]:
+    def _claim(self, memory_bytes: int, **limits: Any) -> list[Held]:
         capacity = Capacity(
-            device_kind=self.executor.device_kind,
-            memory_bytes=max(0, memory_bytes),
-            jobs=jobs,
-            seconds=seconds,
+            device_kind=self.executor.device_kind, memory_bytes=max(0, memory_bytes), **limits
         )
         claims = self.queue.claim(self._worker_id, capacity)
         held = [Held(claim, self.folder / claim.lease_id) for claim in claims]

@@ -187,6 +187,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("not_before", sa.Double(), nullable=False),
+        sa.Column("held_for", sa.String(length=255), nullable=True),
         sa.Column("started_at", sa.Double(), nullable=True),
         sa.Column("finished_at", sa.Double(), nullable=True),
         sa.Column("cancel_requested_at", sa.Double(), nullable=True),
@@ -225,6 +226,13 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("state = 'queued'"),
             postgresql_where=sa.text("state = 'queued'"),
+        )
+        batch_op.create_index(
+            "ix_jobs_held",
+            ["held_for"],
+            unique=False,
+            sqlite_where=sa.text("state = 'queued' AND held_for IS NOT NULL"),
+            postgresql_where=sa.text("state = 'queued' AND held_for IS NOT NULL"),
         )
         batch_op.create_index("ix_jobs_history", ["project_id", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_jobs_submission_id"), ["submission_id"], unique=False)
