@@ -110,13 +110,14 @@ class Looker:
         self.page.goto(f"{self.base}{address}")
         return self.page
 
-    def drain(self) -> None:
+    def drain(self, on: bool) -> None:
         """Let the workers take nothing new, or take work again."""
+        button = "form[action='/admin/drain'] button[value='%d']"
         page = self.context.new_page()
         page.goto(f"{self.base}/admin")
-        with page.expect_response("**/admin/drain"):
-            page.click("form[action='/admin/drain'] button")
-        page.close()
+        page.click(button % on)
+        # The page stays open: Chromium may wait for ever where one is closed while it changes.
+        page.wait_for_selector(button % (not on))
 
     def close(self) -> None:
         assert self.complaints == []

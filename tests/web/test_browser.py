@@ -99,12 +99,12 @@ def test_from_the_printed_link_to_the_structure(browser, link, locale, words):
 
 
 def test_progress_is_seen(looker):
-    looker.drain()
+    looker.drain(True)
     page = looker.page
     page.fill("#text", f">waits\n{UBIQUITIN[5:70]}\n")
     page.click("#preview button.main:enabled")
     expect(page.locator("#progress .state.queued")).to_be_visible()
-    looker.drain()
+    looker.drain(False)
     page.wait_for_selector(".stages li, .head .state.done")
     page.wait_for_selector(".head .state.done")
     page.click("text=Stages and their times")
@@ -112,13 +112,13 @@ def test_progress_is_seen(looker):
 
 
 def test_a_job_is_cancelled(looker):
-    looker.drain()
+    looker.drain(True)
     page = looker.open("/?example=ubiquitin")
     page.click("#preview button.main:enabled")
     page.on("dialog", lambda dialog: dialog.accept())
     page.click("form[action$='/cancel'] button")
     expect(page.locator(".head .state.cancelled")).to_be_visible()
-    looker.drain()
+    looker.drain(False)
 
 
 def test_with_the_keyboard_alone(looker):
