@@ -73,6 +73,7 @@ class Site:
         """Start the server; return a client of its owner."""
         command = (*ITDA, "serve", "--port", "0", "--no-browser", "--cluster", "none")
         server = self.start(*command, stdout=subprocess.PIPE, text=True)
+        assert server.stdout is not None
         url = next(word for line in server.stdout for word in line.split() if "http" in word)
         scopes = ("--scope", "read", "--scope", "submit")
         made = subprocess.run(
