@@ -29,6 +29,8 @@ class TinyExecutor:
 
 
 class TinyRunning:
+    began = True
+
     def __init__(self, tasks: Sequence[Task], report: Report) -> None:
         self._left = list(tasks)
         self._ended: list[tuple[str, Outcome]] = []
