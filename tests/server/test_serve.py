@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import functools
 import os
 import re
 import signal
@@ -18,7 +20,7 @@ import uvicorn
 from itda.errors import InputError, OutputError
 from itda.remote.wire import UBIQUITIN
 from itda.server.errors import ConflictError
-from itda.server.serve import address_of, serve
+from itda.server.serve import _listening, address_of, serve
 from itda.server.services import open_services
 from itda.server.settings import ServerSettings
 from itda.storage import locked
@@ -30,6 +32,30 @@ def settings(tmp_path, **told) -> ServerSettings:
 
 def quiet(_line: str) -> None:
     pass
+
+
+def test_answers_do_not_wait_for_acknowledgements(tmp_path):
+    """Else each on a connection that is used again takes 40 ms more."""
+
+    async def asked() -> int:
+        found = asyncio.get_running_loop().create_future()
+        made = functools.partial(asyncio.StreamReaderProtocol, asyncio.StreamReader())
+
+        class Accepted(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                own = transport.get_extra_info("socket")
+                found.set_result(own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+        with _listening(settings(tmp_path, port=0)) as listener:
+            loop = asyncio.get_running_loop()
+            server = await loop.create_server(Accepted, sock=listener)
+            client, _ = await loop.create_connection(made, *listener.getsockname())
+            answer = await found
+            client.close()
+            server.close()
+        return answer
+
+    assert asyncio.run(asked())
 
 
 def test_a_port_that_is_taken(tmp_path):
