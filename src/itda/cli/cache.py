@@ -85,7 +85,6 @@ def list_entries(
     cache: Folder = None, stage: StageName = None, json_output: AsJson = False
 ) -> None:
     """List what is kept, the last used first."""
-
     store = _store(cache)
     entries = [one for one in store.entries() if stage is None or one.stage == stage]
     _refuse_no_stage(store, stage, entries)
@@ -296,7 +295,6 @@ def _cannot_write(store: Store, error: OSError) -> OutputError:
 
 
 def _report(store: Store, pruned: Pruned, *, json_output: bool, dry: bool = False) -> None:
-
     if json_output:
         _print_json(
             {

@@ -101,10 +101,7 @@ class ServerSettings:
     audit_days: float = 400.0
 
     def __post_init__(self) -> None:
-        try:
-            object.__setattr__(self, "audit_days", float(self.audit_days))
-        except ValueError:
-            object.__setattr__(self, "audit_days", 0.0)
+        object.__setattr__(self, "audit_days", _number(self.audit_days))
         if not self.audit_days >= 1:
             raise InputError(
                 "ITDA_AUDIT_DAYS: is no number of days",
@@ -164,7 +161,7 @@ def hours_shown(seconds: float) -> str:
     return f"{seconds:.3g} s"
 
 
-def _number(text: str) -> float:
+def _number(text: str | float) -> float:
     try:
         return float(text)
     except ValueError:

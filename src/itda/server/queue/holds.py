@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam, exists, select, update
 from itda.server.database.tables import jobs, workers
 from itda.server.queue.records import JobRecord
 from itda.server.queue.rows import COLUMNS, QUEUED, add_event, change_job, job_record
+from itda.server.queue.shares import kinds_done_on
 
 MOST_OVERTAKEN_SECONDS = 600.0
 
@@ -56,8 +57,9 @@ _FREE = (
 
 def held_job(connection: Connection, worker_id: str, device_kind: str) -> JobRecord | None:
     """Return the job that a worker's host is held for, locked; None where there is none."""
-    kinds = ["gpu", "cpu"] if device_kind == "gpu" else ["cpu"]
-    row = connection.execute(_HELD, {"worker": worker_id, "kinds": kinds}).first()
+    row = connection.execute(
+        _HELD, {"worker": worker_id, "kinds": kinds_done_on(device_kind)}
+    ).first()
     return None if row is None else job_record(row)
 
 

@@ -80,6 +80,11 @@ _END_STAGES = update(stages).where(
 )
 
 
+def wait_before(attempt: int, first_seconds: float = 1.0) -> float:
+    """Return how long a job waits, in seconds, for an attempt after so many: twice as long each."""
+    return min(LONGEST_WAIT_SECONDS, first_seconds * 2.0 ** min(attempt - 1, 30))
+
+
 @dataclass(frozen=True)
 class Held:
     """A lease that is held, and its job, both locked.
@@ -229,7 +234,7 @@ def end_crashed(
         values: dict[str, Any] = {"error": error, "crashes": crashes}
         _end(connection, held, State.FAILED, "set_aside", now, until=until, **values)
     else:
-        wait = min(LONGEST_WAIT_SECONDS, 2.0 ** (crashes - 1))
+        wait = wait_before(crashes)
         reason = f"its worker died ({crashes} of {most_crashes})"
         said: dict[str, Any] = {"until": until, "log": log, "crashes": crashes}
         _return(connection, held, "crashed", now, wait, reason, **said)

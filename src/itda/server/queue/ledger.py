@@ -67,7 +67,7 @@ def write_line(
             "outcome": outcome,
         },
     )
-    owner = Owner(job.organisation_id, job.project_id, job.user_id)
+    owner = Owner.of(job)
     charge(connection, owner, seconds, now)
     spend(connection, owner, kind, seconds, now)
 

@@ -159,7 +159,7 @@ class Queue:
                     f"job {job.name!r} is {job.state}",
                     hint="only what failed or was cancelled is tried again",
                 )
-            owner = Owner(job.organisation_id, job.project_id, job.user_id)
+            owner = Owner.of(job)
             quotas.refuse_used_up(connection, owner, job.device_kind, job.need_seconds, now)
             change_job(
                 connection,
@@ -426,7 +426,7 @@ class Queue:
             return self._held_by(connection, find_job(connection, job_id))
 
     def _held_by(self, connection: Connection, job: JobRecord) -> QuotaStatus | None:
-        owner, now = Owner(job.organisation_id, job.project_id, job.user_id), self._clock()
+        owner, now = Owner.of(job), self._clock()
         return quotas.holding(connection, owner, job.device_kind, job.need_seconds, now)
 
     def start_estimate(self, device_kind: str, seconds: float = 0.0) -> float | None:

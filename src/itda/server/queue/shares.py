@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Double, Row, bindparam, select, text
 
 from itda.server.database.tables import leases
+from itda.server.queue.records import JobRecord
 
 HALF_LIFE_SECONDS = 7 * 86400.0
 # PostgreSQL refuses powers that are too small for its numbers.
@@ -111,6 +112,11 @@ class Owner:
     project_id: str
     user_id: str
 
+    @classmethod
+    def of(cls, job: JobRecord) -> Owner:
+        """Return whose a job is."""
+        return cls(job.organisation_id, job.project_id, job.user_id)
+
     @property
     def keys(self) -> tuple[tuple[str, str], ...]:
         """Level and key of each of its three shares, from the organisation down."""
@@ -137,6 +143,11 @@ class Turn:
     are_held: bool
 
 
+def kinds_done_on(device_kind: str) -> tuple[str, ...]:
+    """Return which kinds of jobs a worker with a device takes, its own first."""
+    return ("gpu", "cpu") if device_kind == "gpu" else ("cpu",)
+
+
 def in_turn(connection: Connection, device_kind: str, now: float) -> Iterator[Turn]:
     """Give what waits for a worker with a device: by class, and then whose turn it is first.
 
@@ -145,7 +156,7 @@ def in_turn(connection: Connection, device_kind: str, now: float) -> Iterator[Tu
     """
     found = [
         (row, kind)
-        for kind in (("gpu", "cpu") if device_kind == "gpu" else ("cpu",))
+        for kind in kinds_done_on(device_kind)
         for row in connection.execute(_OWNERS, {"kind": kind})
     ]
     if len(found) > 1:

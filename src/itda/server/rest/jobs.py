@@ -237,12 +237,10 @@ def _submit(
     if body.priority == "urgent":
         who.check(project.id, "manage")
     digest = _digest(body, files)
-    with services.database.read() as connection:
-        earlier = submission.submitted_under(connection, project.id, key, digest)
-        if earlier:
-            told = submission.rejected_with(connection, earlier[0].id)
-            rejected = tuple(RecordUnderstood.model_validate(one) for one in told)
-            return Submitted(jobs=tuple(map(job_view, earlier)), rejected=rejected)
+    if key is not None:
+        earlier = _submitted_before(services, project.id, key, digest)
+        if earlier is not None:
+            return earlier
     prepared = services.understanding.prepare(
         body.input, files, body.options, artefacts=services.artefacts
     )
@@ -273,6 +271,18 @@ def _submit(
         also=write_down,
     )
     return Submitted(jobs=tuple(map(job_view, queued)), rejected=prepared.rejected)
+
+
+def _submitted_before(
+    services: Services, project_id: str, key: str, digest: str
+) -> Submitted | None:
+    with services.database.read() as connection:
+        jobs = submission.submitted_under(connection, project_id, key, digest)
+        if not jobs:
+            return None
+        told = submission.rejected_with(connection, jobs[0].id)
+    rejected = tuple(RecordUnderstood.model_validate(one) for one in told)
+    return Submitted(jobs=tuple(map(job_view, jobs)), rejected=rejected)
 
 
 def _digest(body: Submission, files: list[Upload]) -> str:

@@ -22,6 +22,7 @@ from itda.engine.events import describe_error
 from itda.errors import ItdaError
 from itda.server.artefacts import Artefacts
 from itda.server.errors import NotFoundError
+from itda.server.queue.leases import wait_before
 from itda.server.queue.queue import Queue
 from itda.server.queue.records import Beat, Capacity, FileRecord, NewWorker
 from itda.server.settings import hours_shown
@@ -42,9 +43,6 @@ WRITE_EACH_EVENT_SECONDS = 0.1
 FILES_AT_ONCE = 4
 PUT_FILES_SECONDS = 60.0
 """How long files of a result are tried to be kept before the job is given back."""
-
-LONGEST_WAIT_SECONDS = 300.0
-"""No job that was given back waits longer until it is tried again."""
 
 GIVE_UP_SECONDS = 30.0
 """How long after its end a worker tries to give back what it holds."""
@@ -423,7 +421,7 @@ class Worker:
         """Give a job back through no fault of its own, and wait before taking another."""
         self._hindered(f"job {held.claim.job.id} is given back: {hindrance}")
         times = held.claim.attempt
-        held.waits = min(LONGEST_WAIT_SECONDS, self._pause_seconds * 2.0 ** min(times - 1, 30))
+        held.waits = wait_before(times, self._pause_seconds)
         if held.waits >= 1.0:
             hindrance += f" (attempt {times}; the next comes after {hours_shown(held.waits)})"
         self._end(held, Stopped(hindrance=hindrance))
