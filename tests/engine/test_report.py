@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from itda.confidence.validity import check_validity
 from itda.engine.files import confidence_of, write_result
 from itda.engine.report.page import fill, render_page, script_json
 from itda.job.model import Job
@@ -213,6 +214,24 @@ def test_browser_shows_the_structure_and_the_plots(result, tmp_path) -> None:
     """
     shown, complaints = in_browser(page, tmp_path, script)
     assert "<title>shown,true,true,true,true</title>" in shown
+    assert complaints == ""
+
+
+@needs_chromium
+def test_every_clash_is_counted_though_only_the_worst_are_named(result, tmp_path) -> None:
+    collapsed = result.atoms.copy()
+    collapsed.coord *= 0.2
+    validity = check_validity(collapsed).to_dict()
+    count, named = validity["clash_count"], len(validity["clashes"])
+    assert count > named
+    validity["bonds"] |= {"within_tolerance": 0.99996}
+    page = tmp_path / "page.html"
+    page.write_text(
+        render_page(result, "data_x\n", {**confidence_of(result), "validity": validity}), "utf-8"
+    )
+    shown, complaints = in_browser(page, tmp_path)
+    assert f"<td>{count}: " in shown and f"<td>{named}: " not in shown
+    assert "<td>99.9 % (" in shown, "what is not whole is not 100 %"
     assert complaints == ""
 
 

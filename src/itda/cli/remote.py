@@ -425,6 +425,8 @@ def _plan_lines(found: Any) -> Iterator[str]:
         if record.seconds is not None:
             cost = f"  {seconds_shown(record.seconds)}, {bytes_shown(record.bytes or 0)}"
         yield f"{record.name or f'record {record.index}'}  {record.residues} residues{cost}"
+    if found.total > len(found.records):
+        yield f"and {found.total - len(found.records):,} more records"
     for family in found.families:
         word = "all" if family.can else f"{family.able} of {family.of}"
         yield f"{family.name}: {word}" + ("" if family.available else ", without weights here")

@@ -294,10 +294,11 @@
     if (typeof value === "number") return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(4)));
     return String(value);
   };
-  const some = (list) => {
-    if (!list.length) return text.none;
+  // How many there are is told apart from the list where the list names only the worst of them.
+  const some = (list, total = list.length) => {
+    if (!total) return text.none;
     const first = list.slice(0, 4).join(", ");
-    return list.length > 4 ? `${list.length}: ${first}, …` : `${list.length}: ${first}`;
+    return total > 4 ? `${total}: ${first}, …` : `${total}: ${first}`;
   };
   const fillTable = (table, rows) => {
     const body = make("tbody");
@@ -311,7 +312,8 @@
   const geometryRows = () => {
     const found = data.validity;
     if (!found) return [["–", text.none]];
-    const fraction = (kind) => `${(kind.within_tolerance * 100).toFixed(1)} % (${kind.count})`;
+    // Floored, so that only what is whole is 100 %.
+    const fraction = (kind) => `${(Math.floor(kind.within_tolerance * 1000 + 1e-9) / 10).toFixed(1)} % (${kind.count})`;
     const values = {
       bonds: fraction(found.bonds),
       angles: fraction(found.angles),
@@ -321,7 +323,7 @@
       chirality_unchecked: some(found.chirality_unchecked),
       cis_other: some(found.peptide_bonds.cis_other),
       twisted: some(found.peptide_bonds.twisted),
-      clashes: some(found.clashes.map((clash) => `${clash.first} – ${clash.second} (${clash.distance_angstrom.toFixed(1)} ${text.angstrom})`)),
+      clashes: some(found.clashes.map((clash) => `${clash.first} – ${clash.second} (${clash.distance_angstrom.toFixed(1)} ${text.angstrom})`), found.clash_count),
       clash_score: found.clash_score,
       chain_breaks: some(found.chain_breaks.map((gap) => `${gap.before} – ${gap.after}`)),
       not_finite: some(found.not_finite),
