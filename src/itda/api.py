@@ -12,6 +12,7 @@ from itda.engine.attach import attach
 from itda.engine.cost.memory import parse_bytes
 from itda.engine.engine import Engine
 from itda.engine.events import Event, JobFailed, JobFinished, JobWarned
+from itda.engine.inputs import read_input
 from itda.engine.paths import stage_folder
 from itda.engine.plan import Settings
 from itda.engine.result import Result
@@ -21,7 +22,6 @@ from itda.engine.weights import choose_weights
 from itda.errors import InputError
 from itda.job.letters import looks_like_path
 from itda.job.model import Job
-from itda.job.read import read_jobs
 from itda.models import registry
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def fold(
         ),
         family,
     )
-    job = _job(what)
+    job = _job(what, msa, family)
     if name is not None:
         job = job.replace(name=name)
     for field, path in (("msa", alignment), ("profile", profile)):
@@ -146,15 +146,15 @@ def _result_of(events: Iterator[Event]) -> Result:
     raise AssertionError("a run ends with a result or a failure")
 
 
-def _job(what: str | Path | Job) -> Job:
+def _job(what: str | Path | Job, msa: str | Path | None, family: Family) -> Job:
     if isinstance(what, Job):
         return what
     if isinstance(what, str) and not looks_like_path(what) and not _is_file(what):
         return Job.from_sequence("protein", what)
-    batch = read_jobs(what)
+    batch = read_input(what, msa=msa, family=family)
     for record in batch.rejected:
         raise record.error
-    for warning in batch.warnings:
+    for warning in (*batch.warnings, *batch.notes):
         warnings.warn(str(warning), stacklevel=3)
     if len(batch.jobs) > 1:
         raise InputError(

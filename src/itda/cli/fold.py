@@ -45,7 +45,10 @@ if TYPE_CHECKING:
 RUN_INTERRUPTED, RUN_TERMINATED = 130, 143
 FINISHED, STOPPED, INTERRUPTED = "finished", "stopped", "interrupted"
 
-_INPUT_SUFFIXES = (".fasta", ".fas", ".faa", ".fa", ".yaml", ".yml", ".json", ".txt")
+_INPUT_SUFFIXES = (
+    *(".fasta", ".fas", ".faa", ".fa", ".csv", ".tsv", ".yaml", ".yml", ".json", ".txt"),
+    *(".a3m", ".a2m", ".sto", ".stk", ".stockholm", ".afa", ".aln", ".clustal"),
+)
 
 
 def fold(
@@ -167,12 +170,12 @@ def fold(
     from itda.engine.engine import Engine
     from itda.engine.events import JobFailed
     from itda.engine.folder import OutputFolder
+    from itda.engine.inputs import read_input
     from itda.engine.paths import stage_folder
     from itda.engine.plan import Settings
     from itda.engine.search_options import SearchOptions, choose_searches, split_msa
     from itda.engine.store import Store
     from itda.engine.weights import choose_weights
-    from itda.job.read import read_jobs
     from itda.models.registry import get_family
 
     style = ProgressStyle.JSON if json_events else progress
@@ -193,7 +196,9 @@ def fold(
             ),
             family,
         )
-        batch = read_jobs(source, molecule=molecule.value, ambiguous=ambiguous.value)
+        batch = read_input(
+            source, molecule=molecule.value, ambiguous=ambiguous.value, msa=msa, family=family
+        )
         jobs, missing = list(batch.jobs), dict[str, ItdaError]()
         for field, path in (("msa", alignments), ("profile", profile)):
             jobs, errors = attach(jobs, field, path)
@@ -227,7 +232,7 @@ def fold(
             rejected=rejected,
             overwrite=overwrite,
         )
-        for warning in batch.warnings:
+        for warning in (*batch.warnings, *batch.notes):
             print_warning(str(warning))
         if search is not None and search.startswith("server:") and plan.requests:
             server = searches.titles()["alignments"]

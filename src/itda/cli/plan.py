@@ -20,7 +20,7 @@ from itda.cli.options import (
     Samples,
     Weights,
 )
-from itda.cli.output import exit_status, print_hint, seconds_shown
+from itda.cli.output import exit_status, print_hint, print_warning, seconds_shown
 from itda.errors import ItdaError
 
 if TYPE_CHECKING:
@@ -85,15 +85,17 @@ def plan(
     from itda.engine.cost.memory import parse_bytes
     from itda.engine.cost.predictor import Predictor
     from itda.engine.device import resolve_device
+    from itda.engine.inputs import read_input
     from itda.engine.plan import Settings, make_plan
     from itda.engine.weights import choose_weights
-    from itda.job.read import read_jobs
     from itda.models.registry import get_family
 
     family = get_family(model)
     limit = parse_bytes(memory) if memory is not None else None
     chosen = choose_weights(weights, family)
-    batch = read_jobs(source, molecule=molecule.value, ambiguous=ambiguous.value)
+    batch = read_input(source, molecule=molecule.value, ambiguous=ambiguous.value, family=family)
+    for warning in (*batch.warnings, *batch.notes):
+        print_warning(str(warning))
     taken = {record.index for record in batch.rejected}
     total = len(batch.jobs) + len(batch.rejected)
     made = make_plan(

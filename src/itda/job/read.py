@@ -47,7 +47,7 @@ class RecordWarning:
     Attributes:
         name: Name of the job.
         index: Place in the input, counted from 1.
-        line: Line where the record begins, counted from 1.
+        line: Line where the record begins, counted from 1; 0 where that says nothing.
         message: What was done, or found.
     """
 
@@ -57,7 +57,8 @@ class RecordWarning:
     message: str
 
     def __str__(self) -> str:
-        return f"record {self.index} {shown(self.name)} (line {self.line}): {self.message}"
+        line = f" (line {self.line})" if self.line else ""
+        return f"record {self.index} {shown(self.name)}{line}: {self.message}"
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,13 @@ class JobBatch:
         jobs: The good records, in order.
         rejected: The others, in order.
         warnings: What was changed in the good ones, in order.
+        notes: What concerns the input as a whole.
     """
 
     jobs: tuple[Job, ...]
     rejected: tuple[RejectedRecord, ...]
     warnings: tuple[RecordWarning, ...]
+    notes: tuple[str, ...] = ()
 
 
 def read_jobs(

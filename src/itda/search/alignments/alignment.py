@@ -44,6 +44,7 @@ class Alignment:
         source: Database or file of each row; empty where unknown.
         species: Taxonomy id or UniProt mnemonic of each row, see the module `taxonomy`; empty where
             unknown.
+        notes: What was changed or left out when it was read, for people.
     """
 
     names: tuple[str, ...]
@@ -51,6 +52,7 @@ class Alignment:
     texts: tuple[str, ...] = ()
     source: tuple[str, ...] = ()
     species: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         count = len(self.names)

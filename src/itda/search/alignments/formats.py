@@ -22,6 +22,7 @@ _PACKED = {
 }
 _GZIP_MAGIC = b"\x1f\x8b"
 _LINE_END = re.compile(r"\r\n|\n|\r")
+_COLABFOLD = re.compile(r"#\d+(?:,\d+)*\s+\d+(?:,\d+)*\s*$")
 _COMPLEX = re.compile(r"#(\d+(?:,\d+)+)\t(\d+(?:,\d+)*)\s*")
 _PATH = re.compile(r"[^\s>]+\.(a3m|a2m|sto|stk|stockholm|fa|fas|fasta|afa|aln)(\.gz)?", re.I)
 # Rows of HH-suite that describe the query: secondary structure, its confidence, accessibility.
@@ -64,6 +65,19 @@ def read_alignment(path: Path, *, query: str | None) -> Alignment:
             f"{path}: cannot be read as an alignment: {error}", hint=_FORMATS
         ) from error
     return parse_alignment(text, query=query, where=str(path))
+
+
+def is_alignment_text(head: str) -> bool:
+    """Tell by its first lines whether a text can only be an alignment.
+
+    So do Stockholm and ColabFold's A3M begin; A3M and aligned FASTA otherwise look like FASTA.
+
+    Example:
+        >>> is_alignment_text("# STOCKHOLM 1.0\\n"), is_alignment_text(">ubiquitin\\nMQIFVK\\n")
+        (True, False)
+    """
+    lines = [line for line in _LINE_END.split(head.lstrip("\ufeff")) if line.strip()]
+    return is_stockholm(lines) or (bool(lines) and _COLABFOLD.match(lines[0]) is not None)
 
 
 def parse_alignment(text: str, *, query: str | None, where: str) -> Alignment:

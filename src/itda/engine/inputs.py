@@ -1,0 +1,231 @@
+"""From an input to its jobs with the alignments that belong to them: the reader of every face."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from itda.engine.attach import attach
+from itda.engine.search_options import NONE
+from itda.errors import InputError, ItdaError
+from itda.job.entities import Protein
+from itda.job.fasta import FastaRecord, job_from_record
+from itda.job.letters import Ambiguous
+from itda.job.model import Job
+from itda.job.read import JobBatch, RecordWarning, RejectedRecord, read_jobs
+from itda.job.sequences import MoleculeOption
+from itda.job.source import STANDARD_INPUT, guess_format, open_source
+from itda.search.alignments.formats import is_alignment_text, read_alignment
+
+if TYPE_CHECKING:
+    from itda.models.family import Family
+
+_NEVER_SEQUENCES = (".a3m", ".a2m", ".sto", ".stk", ".stockholm", ".afa", ".aln", ".clustal")
+"""Endings of files that hold an alignment; `.fasta` may hold one, and is sequences here."""
+
+ALIGNMENT_SUFFIXES = (*_NEVER_SEQUENCES, *(f"{suffix}.gz" for suffix in _NEVER_SEQUENCES))
+
+
+def read_input(
+    source: Path | str,
+    *,
+    ambiguous: Ambiguous = "refuse",
+    molecule: MoleculeOption = "auto",
+    msa: str | Path | None = None,
+    family: Family | None = None,
+) -> JobBatch:
+    """Read the jobs of an input, with the alignments that belong to them.
+
+    An alignment (`.a3m`, `.sto` and the like) is a job of its first sequence that names the file. A
+    protein of a FASTA file or a table is given the alignment beside that file which is called
+    after its record (`NAME.a3m`; `NAME_A.a3m`, `NAME_B.a3m` for the proteins of a complex), or,
+    where the input has one record, after the input itself. What is used and what is left is said in
+    the batch's warnings and notes.
+
+    Args:
+        source: A path, or "-" for standard input.
+        ambiguous: As for `read_jobs`.
+        molecule: As for `read_jobs`.
+        msa: What the user asks for: "none", a search or a path leave what is beside the input; None
+            uses it.
+        family: That folds them; one that takes no alignment leaves it.
+
+    Raises:
+        InputError: As `read_jobs`, or an alignment cannot be read.
+    """
+    if is_alignment(source):
+        return _of_alignment(Path(source), ambiguous, molecule, msa)
+    batch = read_jobs(source, ambiguous=ambiguous, molecule=molecule)
+    if not _is_of_sequences(source):
+        return batch
+    return _with_neighbours(batch, Path(source), msa, family)
+
+
+def is_alignment(source: Path | str) -> bool:
+    """Whether a file is an alignment: by the end of its name, or by its first line.
+
+    False for what can be read once only, such as standard input, and what cannot be opened.
+    """
+    if not _is_regular(source):
+        return False
+    with open_source(source) as opened:
+        return opened.suffix in _NEVER_SEQUENCES or is_alignment_text(opened.head)
+
+
+def without_companions(paths: Iterable[Path]) -> list[Path]:
+    """Leave out of a folder's files the alignments that belong to another of them by name.
+
+    Args:
+        paths: Files, such as all of a folder.
+
+    Returns:
+        What is an input of its own: `a.a3m` beside `a.fasta` is not.
+
+    Example:
+        >>> without_companions([Path("a.a3m"), Path("a.fasta"), Path("b.a3m")])
+        [PosixPath('a.fasta'), PosixPath('b.a3m')]
+    """
+    every = list(paths)
+    others = {(path.parent, stem_of(path)) for path in every if not _has_alignment_name(path)}
+    return [
+        path
+        for path in every
+        if not (_has_alignment_name(path) and (path.parent, stem_of(path)) in others)
+    ]
+
+
+def stem_of(path: Path) -> str:
+    """The name of a file without its endings.
+
+    >>> stem_of(Path("data/kinase.v2.a3m.gz"))
+    'kinase.v2'
+    """
+    name = path.name
+    return Path(name[:-3] if name.lower().endswith(".gz") else name).stem
+
+
+def _has_alignment_name(path: Path) -> bool:
+    return path.name.lower().endswith(ALIGNMENT_SUFFIXES)
+
+
+def _is_regular(source: Path | str) -> bool:
+    try:
+        return str(source) not in ("", STANDARD_INPUT) and Path(source).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _is_of_sequences(source: Path | str) -> bool:
+    if not _is_regular(source):
+        return False
+    with open_source(source) as opened:
+        return guess_format(opened) not in ("yaml", "json")
+
+
+def _of_alignment(
+    path: Path, ambiguous: Ambiguous, molecule: MoleculeOption, msa: str | Path | None
+) -> JobBatch:
+    alignment = read_alignment(path, query=None)
+    name = stem_of(path)
+    row = alignment.names[0].strip()
+    record = FastaRecord(1, 1, f"{name} {row}", [(1, alignment.query)])
+    try:
+        job, changes = job_from_record(record, name, molecule=molecule, ambiguous=ambiguous)
+    except ItdaError as error:
+        named = type(error)(f"{path}, row 1: {error.problem}", hint=error.hint)
+        return JobBatch((), (RejectedRecord(name, 1, 1, named),), ())
+    said = f"{path.name} is an alignment of {len(alignment):,} rows; its first"
+    if row:
+        said += f" ({row.split()[0][:40]})"
+    if msa is None:
+        (job,), errors = attach([job], "msa", path)
+        assert not errors
+        said += " is folded with it"
+    else:
+        said += f" is folded without it (--msa {msa})"
+    changes = [*alignment.notes, *changes, said]
+    return JobBatch((job,), (), tuple(RecordWarning(name, 1, 0, change) for change in changes))
+
+
+def _with_neighbours(
+    batch: JobBatch, source: Path, msa: str | Path | None, family: Family | None
+) -> JobBatch:
+    count = len(batch.jobs) + len(batch.rejected)
+    own = _alignments(source.parent, [stem_of(source)])
+    jobs: list[Job] = []
+    warnings, rejected = list(batch.warnings), list(batch.rejected)
+    used: set[Path] = set()
+    for job, place in zip(batch.jobs, places_of(batch), strict=True):
+        found = _neighbours(job, source.parent, own if count == 1 else [])
+        used.update(path for paths in found.values() for path in paths)
+        try:
+            job, said = _given(job, found, msa, family)
+        except InputError as error:
+            rejected.append(RejectedRecord(job.name, place, 0, error))
+            continue
+        jobs.append(job)
+        warnings += [RecordWarning(job.name, place, 0, said)] if said else []
+    notes = [
+        f"{path.name} beside {source.name} is not used: {source.name} has {count} records; call it "
+        "after the record that it belongs to"
+        for path in own
+        if count > 1 and path not in used and msa != NONE
+    ]
+    return dataclasses.replace(
+        batch,
+        jobs=tuple(jobs),
+        rejected=tuple(sorted(rejected, key=lambda one: one.index)),
+        warnings=tuple(warnings),
+        notes=(*batch.notes, *notes),
+    )
+
+
+def places_of(batch: JobBatch) -> list[int]:
+    """The place of each job in the input, counted from 1, rejected records counted."""
+    taken = {record.index for record in batch.rejected}
+    total = len(batch.jobs) + len(batch.rejected)
+    return [place for place in range(1, total + 1) if place not in taken]
+
+
+def _neighbours(job: Job, folder: Path, own: Sequence[Path]) -> dict[str, list[Path]]:
+    """The alignments beside an input that belong to a job, by the first chain of each protein."""
+    proteins = [entity for entity in job.entities if isinstance(entity, Protein)]
+    if len(proteins) == 1:
+        named = _alignments(folder, [job.file_stem])
+        return {proteins[0].ids[0]: list(dict.fromkeys([*named, *own]))}
+    chains = {protein.ids[0]: [f"{job.file_stem}_{protein.ids[0]}"] for protein in proteins}
+    return {chain: _alignments(folder, stems) for chain, stems in chains.items()}
+
+
+def _alignments(folder: Path, stems: Collection[str]) -> list[Path]:
+    named = [folder / f"{stem}{suffix}" for stem in stems for suffix in ALIGNMENT_SUFFIXES]
+    return [path for path in named if path.is_file()]
+
+
+def _given(
+    job: Job, found: dict[str, list[Path]], msa: str | Path | None, family: Family | None
+) -> tuple[Job, str]:
+    names = ", ".join(path.name for paths in found.values() for path in paths)
+    if not names or msa == NONE:
+        return job, ""
+    if msa is not None:
+        return job, f"{names} beside the input is not used: --msa {msa}"
+    if family is not None and "msa" not in family.capabilities.inputs:
+        return job, f"{names} beside the input is not used: {family.name} takes no alignment"
+    several = next((paths for paths in found.values() if len(paths) > 1), None)
+    if several:
+        raise InputError(
+            f"job {job.name!r}: {several[0].name} and {several[1].name} stand beside the input, "
+            "and one alignment is taken",
+            hint="name one with --msa FILE, or pass --msa none",
+        )
+    entities = tuple(
+        entity.replace(msa=found[entity.ids[0]][0].absolute())
+        if isinstance(entity, Protein) and found.get(entity.ids[0])
+        else entity
+        for entity in job.entities
+    )
+    given: Job = job.replace(entities=entities)
+    return given, f"folded with {names}, which stands beside the input (--msa none: without)"
