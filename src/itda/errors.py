@@ -29,9 +29,11 @@ class CapabilityError(ItdaError):
 
     Attributes:
         passing: Whether only memory that others hold just now is lacking.
+        needed_bytes: Memory that is needed; None where memory is not what lacks.
     """
 
     passing = False
+    needed_bytes: int | None = None
 
 
 class WeightsError(ItdaError):

@@ -108,6 +108,8 @@ def test_other_families_are_planned_without_their_weights(run):
         (("--memory", "lots"), "not an amount of memory"),
         (("--device", "cuda:7"), "no such device"),
         (("--model", "nobody"), "no model family"),
+        (("--model", "esmfold", "--templates", "known"), "esmfold takes no template"),
+        (("--model", "flashabb", "--msa", "mmseqs"), "flashabb takes no alignment"),
     ],
 )
 def test_what_cannot_be_planned_is_an_error_of_the_users(tmp_path, options, said):

@@ -91,6 +91,10 @@ class FakeTemplates:
     def title(self) -> str:
         return f"fake templates in {self.database}"
 
+    @property
+    def most(self) -> int:
+        return 4
+
     def key(self) -> Mapping[str, object]:
         return {"source": "fake", "database": self.database, "count": self.count}
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,11 +13,19 @@ from itda.cli.options import (
     AmbiguousChoice,
     Device,
     Input,
+    MaxTemplateDate,
+    MaxTemplateIdentity,
     Memory,
     Molecule,
     MoleculeChoice,
+    Msa,
+    Profile,
     Recycles,
     Samples,
+    Seed,
+    SequenceDatabases,
+    TemplateCount,
+    Templates,
     Weights,
 )
 from itda.cli.output import (
@@ -32,7 +38,7 @@ from itda.cli.output import (
 )
 from itda.cli.progress_style import ProgressStyle
 from itda.cli.signals import stopped_by_signals
-from itda.errors import ItdaError, OutputError
+from itda.errors import OutputError
 
 if TYPE_CHECKING:
     from itda.cli.progress import View
@@ -40,7 +46,6 @@ if TYPE_CHECKING:
     from itda.engine.events import JobFailed
     from itda.engine.folder import OutputFolder
     from itda.engine.plan import Plan
-    from itda.job.read import JobBatch
 
 RUN_INTERRUPTED, RUN_TERMINATED = 130, 143
 FINISHED, STOPPED, INTERRUPTED = "finished", "stopped", "interrupted"
@@ -65,51 +70,15 @@ def fold(
         typer.Option(metavar="DIR", help="Where results go. (default: INPUT_itda)"),
     ] = None,
     samples: Samples = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="Seed of the random numbers. (default: 0)")
-    ] = None,
+    seed: Seed = None,
     recycles: Recycles = None,
-    profile: Annotated[
-        Path | None,
-        typer.Option(help="Profile of the one record, or a folder with NAME.tsv for each."),
-    ] = None,
-    msa: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SEARCH|PATH",
-            help="none, mmseqs, hmmer, hmmer:phmmer or server:URL to search for an alignment; "
-            "or an alignment (A3M, Stockholm, aligned FASTA) of the one record, or a folder with "
-            "NAME.a3m for each. (default: none)",
-        ),
-    ] = None,
-    db: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Sequence database to search, of `itda db list`; may be given more than once. "
-            "(default: the only one there is)",
-        ),
-    ] = None,
-    templates: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|none",
-            help="Database of structures to take templates from. (default: none)",
-        ),
-    ] = None,
-    max_template_date: Annotated[
-        str | None,
-        typer.Option(metavar="YYYY-MM-DD", help="Take no template released after this day."),
-    ] = None,
-    max_template_identity: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0, max=1.0, help="Take no template more like the query than this, 0 to 1."
-        ),
-    ] = None,
-    template_count: Annotated[
-        int | None, typer.Option(min=1, help="Most templates of a chain. (default: 4)")
-    ] = None,
+    profile: Profile = None,
+    msa: Msa = None,
+    db: SequenceDatabases = None,
+    templates: Templates = None,
+    max_template_date: MaxTemplateDate = None,
+    max_template_identity: MaxTemplateIdentity = None,
+    template_count: TemplateCount = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Processor cores for searches. (default: all)")
     ] = None,
@@ -163,30 +132,23 @@ def fold(
 
     Exit status: 0 all done, 1 none done, 2 some done, 130 stopped with Ctrl-C.
     """
+    from itda.cli.asked import ask
     from itda.cli.estimate import costs_of
     from itda.cli.progress import choose_view, failures_told
-    from itda.engine.attach import attach
-    from itda.engine.cost.memory import parse_bytes
-    from itda.engine.engine import Engine
     from itda.engine.events import JobFailed
     from itda.engine.folder import OutputFolder
-    from itda.engine.inputs import read_input
-    from itda.engine.paths import stage_folder
-    from itda.engine.plan import Settings
-    from itda.engine.search_options import SearchOptions, choose_searches, split_msa
-    from itda.engine.store import Store
-    from itda.engine.weights import choose_weights
-    from itda.models.registry import get_family
+    from itda.engine.search_options import SearchOptions, split_msa
 
     style = ProgressStyle.JSON if json_events else progress
     with failures_told(style):
-        family = get_family(model)
-        search, alignments = split_msa(msa)
+        search, _ = split_msa(msa)
         if offline:
             go_offline(search)
-        searches = choose_searches(
-            SearchOptions(
-                msa=search,
+        asked = ask(
+            source,
+            model=model,
+            msa=msa,
+            search=SearchOptions(
                 databases=tuple(db or ()),
                 templates=templates,
                 max_template_date=max_template_date,
@@ -194,48 +156,30 @@ def fold(
                 template_count=template_count,
                 threads=threads,
             ),
-            family,
-        )
-        batch = read_input(
-            source, molecule=molecule.value, ambiguous=ambiguous.value, msa=msa, family=family
-        )
-        jobs, missing = list(batch.jobs), dict[str, ItdaError]()
-        for field, path in (("msa", alignments), ("profile", profile)):
-            jobs, errors = attach(jobs, field, path)
-            missing.update(errors)
-        rejected, places = _inputs(batch, missing)
-        jobs = [job for job in jobs if job.name not in missing]
-        settings = Settings(
-            family,
-            choose_weights(weights, family),
-            seed,
-            samples,
-            recycles,
-            searches,
+            profile=profile,
+            molecule=molecule,
+            ambiguous=ambiguous,
+            seed=seed,
+            samples=samples,
+            recycles=recycles,
+            weights=weights,
+            device=device,
+            memory=memory,
             deterministic=deterministic,
-        )
-        engine = Engine(
-            Store(cache or stage_folder()),
-            device,
-            memory=None if memory is None else parse_bytes(memory),
             at_once=at_once,
+            cache=cache,
         )
-        plan = engine.plan(
-            jobs,
-            settings,
-            places=[places[job.name] for job in jobs],
-            total=len(batch.jobs) + len(batch.rejected),
-        )
+        engine, plan, rejected = asked.engine, asked.plan, asked.rejected
         folder = OutputFolder(
             out or default_folder(source),
             plan,
             rejected=rejected,
             overwrite=overwrite,
         )
-        for warning in (*batch.warnings, *batch.notes):
+        for warning in (*asked.batch.warnings, *asked.batch.notes):
             print_warning(str(warning))
         if search is not None and search.startswith("server:") and plan.requests:
-            server = searches.titles()["alignments"]
+            server = plan.settings.searches.titles()["alignments"]
             print_warning(f"the sequences leave this machine: they are sent to {server}")
     with (
         stopped_by_signals() as terminated,
@@ -282,18 +226,6 @@ def default_folder(source: str) -> Path:
     for suffix in (".gz", *_INPUT_SUFFIXES):
         name = name.removesuffix(suffix)
     return Path(f"{name}_itda")
-
-
-def _inputs(
-    batch: JobBatch, missing: Mapping[str, ItdaError]
-) -> tuple[list[tuple[str, int, ItdaError]], dict[str, int]]:
-    """Return the records that cannot be jobs, and each job's place in the input by its name."""
-    rejected = [(record.name, record.index, record.error) for record in batch.rejected]
-    taken = {place for _, place, _ in rejected}
-    free = (place for place in itertools.count(1) if place not in taken)
-    places = dict(zip((job.name for job in batch.jobs), free, strict=False))
-    rejected += [(name, places[name], error) for name, error in missing.items()]
-    return sorted(rejected, key=lambda one: one[1]), places
 
 
 def _run(engine: Engine, plan: Plan, folder: OutputFolder, view: View) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -36,6 +37,47 @@ Ambiguous = Annotated[
 Samples = Annotated[int | None, typer.Option(min=1, help="Structures from each seed. (default: 1)")]
 Recycles = Annotated[
     int | None, typer.Option(min=0, help="Passes beyond the first. (default: the family's)")
+]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the random numbers. (default: 0)")]
+Profile = Annotated[
+    Path | None,
+    typer.Option(help="Profile of the one record, or a folder with NAME.tsv for each."),
+]
+Msa = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SEARCH|PATH",
+        help="none, mmseqs, hmmer, hmmer:phmmer or server:URL to search for an alignment; "
+        "or an alignment (A3M, Stockholm, aligned FASTA) of the one record, or a folder with "
+        "NAME.a3m for each. (default: none)",
+    ),
+]
+SequenceDatabases = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--db",
+        metavar="NAME",
+        help="Sequence database to search, of `itda db list`; may be given more than once. "
+        "(default: the only one there is)",
+    ),
+]
+Templates = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|none",
+        help="Database of structures to take templates from. (default: none)",
+    ),
+]
+MaxTemplateDate = Annotated[
+    str | None,
+    typer.Option(metavar="YYYY-MM-DD", help="Take no template released after this day."),
+]
+MaxTemplateIdentity = Annotated[
+    float | None,
+    typer.Option(min=0.0, max=1.0, help="Take no template more like the query than this, 0 to 1."),
+]
+TemplateCount = Annotated[
+    int | None, typer.Option(min=1, help="Most templates of a chain. (default: 4)")
 ]
 Weights = Annotated[
     str | None,

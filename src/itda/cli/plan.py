@@ -13,20 +13,27 @@ from itda.cli.options import (
     AmbiguousChoice,
     Device,
     Input,
+    MaxTemplateDate,
+    MaxTemplateIdentity,
     Memory,
     Molecule,
     MoleculeChoice,
+    Msa,
+    Profile,
     Recycles,
     Samples,
+    Seed,
+    SequenceDatabases,
+    TemplateCount,
+    Templates,
     Weights,
 )
 from itda.cli.output import exit_status, print_hint, print_warning, seconds_shown
 from itda.errors import ItdaError
 
 if TYPE_CHECKING:
+    from itda.cli.asked import Asked
     from itda.engine.cost.predictor import Predictor
-    from itda.engine.plan import Plan
-    from itda.job.read import JobBatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +72,15 @@ def plan(
         str, typer.Option(metavar="NAME", help="Model family; `itda models` lists them.")
     ] = "mini",
     samples: Samples = None,
+    seed: Seed = None,
     recycles: Recycles = None,
+    profile: Profile = None,
+    msa: Msa = None,
+    db: SequenceDatabases = None,
+    templates: Templates = None,
+    max_template_date: MaxTemplateDate = None,
+    max_template_identity: MaxTemplateIdentity = None,
+    template_count: TemplateCount = None,
     device: Device = "auto",
     memory: Memory = None,
     weights: Weights = None,
@@ -77,37 +92,40 @@ def plan(
 ) -> None:
     """Say what `itda fold` of the same input would need, and what would not fit.
 
-    Nothing is folded, and no weights are read. `itda bench calibrate` measures this machine; until
-    then constants of a shipped table are used, and that is told.
+    With the same options it admits what `itda fold` admits. Nothing is folded or searched, and no
+    weights are read. `itda bench calibrate` measures this machine; until then constants of a
+    shipped table are used, and that is told.
 
     Exit status: 0 all jobs fit, 1 none, 2 some.
     """
-    from itda.engine.cost.memory import parse_bytes
-    from itda.engine.cost.predictor import Predictor
-    from itda.engine.device import resolve_device
-    from itda.engine.inputs import read_input
-    from itda.engine.plan import Settings, make_plan
-    from itda.engine.weights import choose_weights
-    from itda.models.registry import get_family
+    from itda.cli.asked import ask
+    from itda.engine.search_options import SearchOptions
 
-    family = get_family(model)
-    limit = parse_bytes(memory) if memory is not None else None
-    chosen = choose_weights(weights, family)
-    batch = read_input(source, molecule=molecule.value, ambiguous=ambiguous.value, family=family)
-    for warning in (*batch.warnings, *batch.notes):
-        print_warning(str(warning))
-    taken = {record.index for record in batch.rejected}
-    total = len(batch.jobs) + len(batch.rejected)
-    made = make_plan(
-        batch.jobs,
-        Settings(family, chosen, samples=samples, recycles=recycles),
-        places=[place for place in range(1, total + 1) if place not in taken],
-        total=total,
+    asked = ask(
+        source,
+        model=model,
+        msa=msa,
+        search=SearchOptions(
+            databases=tuple(db or ()),
+            templates=templates,
+            max_template_date=max_template_date,
+            max_template_identity=max_template_identity,
+            template_count=template_count,
+        ),
+        profile=profile,
+        molecule=molecule,
+        ambiguous=ambiguous,
+        seed=seed,
+        samples=samples,
+        recycles=recycles,
+        weights=weights,
+        device=device,
+        memory=memory,
     )
-    # Before memory is asked for, since PyTorch, which this imports, takes some.
-    resolved = resolve_device(device)
-    predictor = Predictor(family, resolved, limit_bytes=limit, weights=chosen)
-    lines = lines_of(made, batch, predictor)
+    for warning in (*asked.batch.warnings, *asked.batch.notes):
+        print_warning(str(warning))
+    predictor = asked.engine.predictor(asked.plan.settings)
+    lines = lines_of(asked)
     if json_output:
         typer.echo(json.dumps(document(lines, predictor), indent=2, ensure_ascii=False))
     else:
@@ -116,46 +134,38 @@ def plan(
     raise typer.Exit(exit_status(fitting, len(lines)))
 
 
-def lines_of(plan: Plan, batch: JobBatch, predictor: Predictor) -> list[Line]:
-    """Ask about every record of an input, in its order."""
-    from itda.engine.cost.loads import load_of, residues_of
+def lines_of(asked: Asked) -> list[Line]:
+    """Say of every record of an input, in its order, what becomes of it."""
+    from itda.engine.cost.loads import residues_of
 
-    residues = {job.name: residues_of(job) for job in batch.jobs}
+    residues = {job.name: residues_of(job) for job in asked.batch.jobs}
     lines = [
-        _refused(r.name or f"record {r.index}", r.index, None, r.error) for r in batch.rejected
+        _refused(name or f"record {place}", place, residues.get(name), error)
+        for name, place, error in asked.rejected
     ]
-    for position, refusal in plan.refusals:
+    for position, refusal in asked.plan.refusals:
         lines.append(_refused(refusal.job, position, residues.get(refusal.job), refusal.error))
-    for request in plan.requests:
-        job = request.job
-        load = load_of(job, recycles=plan.settings.recycles)
-        try:
-            admission = predictor.admit(load, name=job.name)
-        except ItdaError as error:
-            needed = predictor.cost(load).bytes
-            lines.append(_refused(job.name, request.position, residues[job.name], error, needed))
-            continue
+    for request in asked.plan.requests:
+        assert request.admission is not None
         lines.append(
             Line(
-                name=job.name,
+                name=request.job.name,
                 position=request.position,
-                residues=residues[job.name],
-                bytes=admission.cost.bytes,
-                seconds=admission.cost.seconds * len(job.seeds),
-                verdict=admission.verdict,
+                residues=residues[request.job.name],
+                bytes=request.admission.cost.bytes,
+                seconds=request.admission.cost.seconds * len(request.job.seeds),
+                verdict=request.admission.verdict,
             )
         )
     return sorted(lines, key=lambda line: line.position)
 
 
-def _refused(
-    name: str, position: int, residues: int | None, error: Exception, needed: int | None = None
-) -> Line:
+def _refused(name: str, position: int, residues: int | None, error: Exception) -> Line:
     return Line(
         name=name,
         position=position,
         residues=residues,
-        bytes=needed,
+        bytes=getattr(error, "needed_bytes", None),
         problem=error.problem if isinstance(error, ItdaError) else str(error),
         hint=(error.hint or None) if isinstance(error, ItdaError) else None,
     )

@@ -7,8 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from itda.engine.cost.loads import load_of
-from itda.engine.cost.predictor import Predictor
+from itda.engine.cost.predictor import Admission, Predictor
 from itda.engine.determinism import deterministic
 from itda.engine.device import resolve_device
 from itda.engine.events import Event
@@ -131,19 +130,14 @@ class Engine:
         return {
             request.job.name: {
                 PREDICT.name: len(request.job.seeds)
-                * predictor.cost(load_of(request.job, recycles=settings.recycles)).seconds
+                * predictor.cost(settings.load_of(request.job)).seconds
             }
             for request in plan.requests
         }
 
-    def _admission(self, settings: Settings) -> Callable[[Job], bool]:
-        predictor, most = self.predictor(settings), settings.searches.most_templates
-
-        def only_frugally(job: Job) -> bool:
-            load = load_of(job, recycles=settings.recycles, templates=most)
-            return predictor.admit(load, name=job.name).load.frugal
-
-        return only_frugally
+    def _admission(self, settings: Settings) -> Callable[[Job], Admission]:
+        predictor = self.predictor(settings)
+        return lambda job: predictor.admit(settings.load_of(job), name=job.name)
 
     def run_plan(self, plan: Plan, *, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
         """Fold the jobs of a plan and yield what happens; see `run`.

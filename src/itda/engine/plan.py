@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from itda.engine.cost.loads import load_of
 from itda.engine.events import JobFailed
 from itda.engine.searches import Searches, refuse_both, refuse_searches, without_evidence
 from itda.engine.store import digest_of
@@ -20,6 +21,8 @@ from itda.models.refusals import or_choose
 from itda.storage import file_digest
 
 if TYPE_CHECKING:
+    from itda.engine.cost.predictor import Admission
+    from itda.models.demand import Load
     from itda.models.family import Family
 
 
@@ -72,6 +75,13 @@ class Settings:
         """
         return self.searches.key()
 
+    def load_of(self, job: Job) -> Load:
+        """Give what is asked of the machine by a job with the run's samples put in.
+
+        Templates that are to be searched count as if as many as may be were found.
+        """
+        return load_of(job, recycles=self.recycles, templates=self.searches.most_templates)
+
 
 @dataclass(frozen=True)
 class Request:
@@ -83,14 +93,20 @@ class Request:
         input_digest: Hash of the job without seeds and samples, and of the files it names but for
             alignments and templates.
         digest: Hash of all that was asked for.
-        frugal: Whether it fits into memory only where speed is given up for it.
+        admission: How it fits into memory, and what it is predicted to take; None where nobody
+            asked.
     """
 
     job: Job
     position: int
     input_digest: str
     digest: str
-    frugal: bool = False
+    admission: Admission | None = None
+
+    @property
+    def frugal(self) -> bool:
+        """Whether it fits into memory only where speed is given up for it."""
+        return self.admission is not None and self.admission.load.frugal
 
 
 @dataclass(frozen=True)
@@ -116,7 +132,7 @@ def make_plan(
     *,
     places: Sequence[int] | None = None,
     total: int | None = None,
-    admission: Callable[[], Callable[[Job], bool]] | None = None,
+    admission: Callable[[], Callable[[Job], Admission]] | None = None,
 ) -> Plan:
     """Check every job against what the family can do.
 
@@ -126,7 +142,7 @@ def make_plan(
         places: Place of each job in an input that has more records than jobs; 1, 2, … unless told.
         total: How many records the input has; as many as there are jobs unless told.
         admission: Gives, once there is a job to admit, what refuses those that do not fit into
-            memory, and says whether one fits only frugally.
+            memory and says how the others do.
 
     Raises:
         WeightsError: The weights file cannot be read.
@@ -167,14 +183,14 @@ def make_plan(
 
 
 def _admitted(
-    requests: Iterable[Request], admit: Callable[[Job], bool]
+    requests: Iterable[Request], admit: Callable[[Job], Admission]
 ) -> tuple[list[Request], list[tuple[int, JobFailed]]]:
     """Return the requests that fit into memory, and the refusals of the others."""
     admitted: list[Request] = []
     refusals: list[tuple[int, JobFailed]] = []
     for request in requests:
         try:
-            admitted.append(dataclasses.replace(request, frugal=admit(request.job)))
+            admitted.append(dataclasses.replace(request, admission=admit(request.job)))
         except ItdaError as error:
             refusal = JobFailed(job=request.job.name, error=error, refused=True)
             refusals.append((request.position, refusal))

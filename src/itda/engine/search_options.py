@@ -82,6 +82,11 @@ class DatabaseTemplates:
         program = choose_program(self.database)
         return f"{program} in {self.database.name} ({self.database.sequences:,} structures)"
 
+    @property
+    def most(self) -> int:
+        """Most templates that it gives a protein."""
+        return self.limits.count
+
     def key(self) -> Mapping[str, object]:
         """All that decides what is found beside query and alignment.
 

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from itda.search.templates.template import Template
 
 
-DEFAULT_TEMPLATES = 4
-
-
 @dataclass(frozen=True)
 class FoundTemplates:
     """What a search for templates gave.
@@ -49,6 +46,11 @@ class TemplateSource(Protocol):
         Raises:
             DataError: A database is missing, unfinished or altered.
         """
+        ...
+
+    @property
+    def most(self) -> int:
+        """Most templates that it gives a protein."""
         ...
 
     def search(
@@ -92,8 +94,8 @@ class Searches:
 
     @property
     def most_templates(self) -> int:
-        """Most templates that a search gives a chain, unless it is told; 0 where none is made."""
-        return 0 if self.templates is None else DEFAULT_TEMPLATES
+        """Most templates that a search gives a chain; 0 where none is made."""
+        return 0 if self.templates is None else self.templates.most
 
     def titles(self) -> dict[str, str | None]:
         """What is searched, for people; None where nothing is."""

@@ -187,6 +187,7 @@ class Predictor:
             f"{self.family.name}, and {there.told}: {fitting}",
             hint="; ".join(self._remedies(frugal, needed, largest)),
         )
+        error.needed_bytes = needed
         error.passing = there.bytes < needed <= there.most_bytes
         return error
 

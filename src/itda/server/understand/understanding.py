@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from itda.engine.cost.loads import load_of, residues_of
+from itda.engine.cost.loads import residues_of
 from itda.engine.plan import Settings, make_plan
 from itda.engine.search_options import SearchOptions, choose_searches
 from itda.engine.searches import Searches
@@ -310,7 +310,6 @@ class Understanding:
         plan = make_plan([one.job for one in jobs], settings, places=[one.index for one in jobs])
         refused = {place: failure.error for place, failure in plan.refusals}
         planned = {request.position: request.job for request in plan.requests}
-        most = settings.searches.most_templates
         admitted: dict[Load, Admission] = {}
         found = []
         for one in jobs:
@@ -319,7 +318,7 @@ class Understanding:
                 error = spoken(refused[one.index])
                 found.append(Priced(one, tokens, error=error))
                 continue
-            load = load_of(job, recycles=settings.recycles, templates=most)
+            load = settings.load_of(job)
             try:
                 if load not in admitted:
                     admitted[load] = predictor.admit(load, name=job.name)

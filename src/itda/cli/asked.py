@@ -1,0 +1,125 @@
+"""What `itda fold` and `itda plan` are asked: one way from their options to a plan."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from itda.cli.options import AmbiguousChoice, MoleculeChoice
+from itda.errors import ItdaError
+
+if TYPE_CHECKING:
+    from itda.engine.engine import Engine
+    from itda.engine.plan import Plan
+    from itda.engine.search_options import SearchOptions
+    from itda.job.read import JobBatch
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An input, checked and admitted.
+
+    Attributes:
+        batch: What the input held.
+        rejected: Records that are no jobs, or whose files are missing: name, place in the input
+            from 1, and error.
+        engine: What folds.
+        plan: What is admitted, and what is refused.
+    """
+
+    batch: JobBatch
+    rejected: tuple[tuple[str, int, ItdaError], ...]
+    engine: Engine
+    plan: Plan
+
+
+def ask(
+    source: str,
+    *,
+    model: str,
+    msa: str | None,
+    search: SearchOptions,
+    profile: Path | None,
+    molecule: MoleculeChoice,
+    ambiguous: AmbiguousChoice,
+    seed: int | None,
+    samples: int | None,
+    recycles: int | None,
+    weights: str | None,
+    device: str,
+    memory: str | None,
+    deterministic: bool = False,
+    at_once: int | None = None,
+    cache: Path | None = None,
+) -> Asked:
+    """Read an input, give its jobs their files, and ask which of them can be folded.
+
+    Args:
+        source: As a user writes it.
+        model: Name of the family.
+        msa: How to search for alignments, or a file or folder of them.
+        search: What else is to be searched.
+        profile: A file or folder of profiles.
+        molecule: What the records of a FASTA file are.
+        ambiguous: What happens to ambiguous letters.
+        seed: Replaces the seeds that jobs name.
+        samples: Replaces the samples that jobs name.
+        recycles: Passes beyond the first.
+        weights: A set or a file.
+        device: Where to fold.
+        memory: Most that is taken, such as `8G`.
+        deterministic: Whether the same bits come each time.
+        at_once: Most jobs of a batch.
+        cache: Where work is kept; the user's cache unless told.
+
+    Raises:
+        ItdaError: Something that holds for all jobs is wrong.
+    """
+    from itda.engine.attach import attach
+    from itda.engine.cost.memory import parse_bytes
+    from itda.engine.engine import Engine
+    from itda.engine.inputs import places_of, read_input
+    from itda.engine.paths import stage_folder
+    from itda.engine.plan import Settings
+    from itda.engine.search_options import choose_searches, split_msa
+    from itda.engine.store import Store
+    from itda.engine.weights import choose_weights
+    from itda.models.registry import get_family
+
+    family = get_family(model)
+    way, alignments = split_msa(msa)
+    searches = choose_searches(dataclasses.replace(search, msa=way), family)
+    batch = read_input(
+        source, molecule=molecule.value, ambiguous=ambiguous.value, msa=msa, family=family
+    )
+    places = dict(zip((job.name for job in batch.jobs), places_of(batch), strict=True))
+    jobs, missing = list(batch.jobs), dict[str, ItdaError]()
+    for field, path in (("msa", alignments), ("profile", profile)):
+        jobs, errors = attach(jobs, field, path)
+        missing.update(errors)
+    rejected = [(record.name, record.index, record.error) for record in batch.rejected]
+    rejected += [(name, places[name], error) for name, error in missing.items()]
+    jobs = [job for job in jobs if job.name not in missing]
+    engine = Engine(
+        Store(cache or stage_folder()),
+        device,
+        memory=None if memory is None else parse_bytes(memory),
+        at_once=at_once,
+    )
+    plan = engine.plan(
+        jobs,
+        Settings(
+            family,
+            choose_weights(weights, family),
+            seed,
+            samples,
+            recycles,
+            searches,
+            deterministic=deterministic,
+        ),
+        places=[places[job.name] for job in jobs],
+        total=len(batch.jobs) + len(batch.rejected),
+    )
+    return Asked(batch, tuple(sorted(rejected, key=lambda one: one[1])), engine, plan)
