@@ -14,6 +14,8 @@ from fake_search import STEPS, FakeSource, FakeTemplates
 from itda.cli.fold import default_folder
 from itda.cli.main import run
 from itda.engine.searches import Searches
+from itda.inputs import expand
+from itda.job.inputs import JOBS
 
 FAKE = Path(__file__).parents[1] / "engine" / "fake_family.py"
 RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
@@ -95,7 +97,7 @@ def test_job_file(family, tmp_path) -> None:
     ],
 )
 def test_default_folder(source, folder) -> None:
-    assert default_folder(source) == Path(folder)
+    assert default_folder(expand([source], JOBS)) == Path(folder)
 
 
 def test_some_done_is_2_and_the_bad_one_is_named(family, tmp_path, capsys) -> None:

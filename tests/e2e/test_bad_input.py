@@ -155,9 +155,10 @@ def test_missing_file(family, tmp_path, capsys) -> None:
     assert "there is no file 'missing.fasta'" in capsys.readouterr().err
 
 
-def test_folder_in_place_of_a_file(family, tmp_path, capsys) -> None:
-    assert run(["fold", str(tmp_path)]) == 1
-    assert "is a folder" in capsys.readouterr().err
+def test_folder_without_an_input(family, tmp_path, capsys) -> None:
+    (tmp_path / "empty").mkdir()
+    assert run(["fold", str(tmp_path / "empty")]) == 1
+    assert "holds no FASTA, YAML or JSON; it is empty" in capsys.readouterr().err
 
 
 def test_sequence_in_place_of_a_file(family, capsys) -> None:

@@ -5,8 +5,9 @@ import threading
 
 import pytest
 
-from itda.engine.inputs import read_input, without_companions
+from itda.engine.inputs import read_input
 from itda.errors import InputError
+from itda.job.inputs import without_companions
 from itda.models.registry import get_family
 
 QUERY = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYN"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,29 +15,37 @@ if TYPE_CHECKING:
     from itda.engine.engine import Engine
     from itda.engine.plan import Plan
     from itda.engine.search_options import SearchOptions
+    from itda.inputs import Inputs
     from itda.job.read import JobBatch
 
 
 @dataclass(frozen=True)
 class Asked:
-    """An input, checked and admitted.
+    """Inputs, checked and admitted.
 
     Attributes:
-        batch: What the input held.
+        inputs: What was named.
+        batch: What the inputs held.
         rejected: Records that are no jobs, or whose files are missing: name, place in the input
             from 1, and error.
         engine: What folds.
         plan: What is admitted, and what is refused.
     """
 
+    inputs: Inputs
     batch: JobBatch
     rejected: tuple[tuple[str, int, ItdaError], ...]
     engine: Engine
     plan: Plan
 
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know before anything is folded."""
+        return [*self.inputs.notes, *map(str, self.batch.warnings), *self.batch.notes]
+
 
 def ask(
-    source: str,
+    sources: Sequence[str],
     *,
     model: str,
     msa: str | None,
@@ -54,10 +63,10 @@ def ask(
     at_once: int | None = None,
     cache: Path | None = None,
 ) -> Asked:
-    """Read an input, give its jobs their files, and ask which of them can be folded.
+    """Read inputs, give their jobs their files, and ask which of them can be folded.
 
     Args:
-        source: As a user writes it.
+        sources: As a user writes them: files, folders, patterns, and `-`.
         model: Name of the family.
         msa: How to search for alignments, or a file or folder of them.
         search: What else is to be searched.
@@ -80,26 +89,29 @@ def ask(
     from itda.engine.attach import attach
     from itda.engine.cost.memory import parse_bytes
     from itda.engine.engine import Engine
-    from itda.engine.inputs import places_of, read_input
+    from itda.engine.many_inputs import read_inputs
     from itda.engine.paths import stage_folder
     from itda.engine.plan import Settings
     from itda.engine.search_options import choose_searches, split_msa
     from itda.engine.store import Store
     from itda.engine.weights import choose_weights
+    from itda.inputs import expand
+    from itda.job.inputs import JOBS
     from itda.models.registry import get_family
 
     family = get_family(model)
     way, alignments = split_msa(msa)
     searches = choose_searches(dataclasses.replace(search, msa=way), family)
-    batch = read_input(
-        source, molecule=molecule.value, ambiguous=ambiguous.value, msa=msa, family=family
+    inputs = expand(sources, JOBS)
+    batch = read_inputs(
+        inputs.sources, molecule=molecule.value, ambiguous=ambiguous.value, msa=msa, family=family
     )
-    places = dict(zip((job.name for job in batch.jobs), places_of(batch), strict=True))
+    places = batch.places
     jobs, missing = list(batch.jobs), dict[str, ItdaError]()
     for field, path in (("msa", alignments), ("profile", profile)):
         jobs, errors = attach(jobs, field, path)
         missing.update(errors)
-    rejected = [(record.name, record.index, record.error) for record in batch.rejected]
+    rejected = [(record.called, record.index, record.error) for record in batch.rejected]
     rejected += [(name, places[name], error) for name, error in missing.items()]
     jobs = [job for job in jobs if job.name not in missing]
     engine = Engine(
@@ -120,6 +132,7 @@ def ask(
             deterministic=deterministic,
         ),
         places=[places[job.name] for job in jobs],
-        total=len(batch.jobs) + len(batch.rejected),
+        total=batch.total,
     )
-    return Asked(batch, tuple(sorted(rejected, key=lambda one: one[1])), engine, plan)
+    rejected.sort(key=lambda one: one[1])
+    return Asked(inputs, batch, tuple(rejected), engine, plan)

@@ -12,7 +12,7 @@ from itda.cli.options import (
     Ambiguous,
     AmbiguousChoice,
     Device,
-    Input,
+    Inputs,
     MaxTemplateDate,
     MaxTemplateIdentity,
     Memory,
@@ -46,18 +46,14 @@ if TYPE_CHECKING:
     from itda.engine.events import JobFailed
     from itda.engine.folder import OutputFolder
     from itda.engine.plan import Plan
+    from itda.inputs import Inputs as ExpandedInputs
 
 RUN_INTERRUPTED, RUN_TERMINATED = 130, 143
 FINISHED, STOPPED, INTERRUPTED = "finished", "stopped", "interrupted"
 
-_INPUT_SUFFIXES = (
-    *(".fasta", ".fas", ".faa", ".fa", ".csv", ".tsv", ".yaml", ".yml", ".json", ".txt"),
-    *(".a3m", ".a2m", ".sto", ".stk", ".stockholm", ".afa", ".aln", ".clustal"),
-)
-
 
 def fold(
-    source: Input,
+    sources: Inputs,
     model: Annotated[
         str,
         typer.Option(
@@ -67,7 +63,9 @@ def fold(
     ] = "mini",
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where results go. (default: INPUT_itda)"),
+        typer.Option(
+            metavar="DIR", help="Where results go. (default: INPUT_itda; of several, results_itda)"
+        ),
     ] = None,
     samples: Samples = None,
     seed: Seed = None,
@@ -122,6 +120,7 @@ def fold(
     """Fold proteins.
 
     Chains that are folded together stand in one record with colons between them: HEAVY:LIGHT.
+    Several files and folders are folded as one; a bad one leaves the others alone.
 
     Small records are folded in batches, with the same results as alone. `itda plan` says beforehand
     what each record needs; one that does not fit into memory is refused before anything is folded.
@@ -145,7 +144,7 @@ def fold(
         if offline:
             go_offline(search)
         asked = ask(
-            source,
+            sources,
             model=model,
             msa=msa,
             search=SearchOptions(
@@ -171,23 +170,32 @@ def fold(
         )
         engine, plan, rejected = asked.engine, asked.plan, asked.rejected
         folder = OutputFolder(
-            out or default_folder(source),
+            out or default_folder(asked.inputs),
             plan,
             rejected=rejected,
             overwrite=overwrite,
+            sources=asked.batch.sources,
         )
-        for warning in (*asked.batch.warnings, *asked.batch.notes):
-            print_warning(str(warning))
+        for note in asked.notes:
+            print_warning(note)
         if search is not None and search.startswith("server:") and plan.requests:
             server = plan.settings.searches.titles()["alignments"]
             print_warning(f"the sequences leave this machine: they are sent to {server}")
     with (
         stopped_by_signals() as terminated,
-        choose_view(costs_of(plan), style=style, seconds=engine.seconds(plan)) as view,
+        choose_view(
+            costs_of(plan),
+            style=style,
+            seconds=engine.seconds(plan),
+            sources={
+                name: asked.batch.sources[place] for name, place in asked.batch.places.items()
+            },
+        ) as view,
     ):
         folder.prepare()
         for name, place, error in rejected:
-            view.show(JobFailed(job=name or f"record {place}", error=error, refused=True))
+            told = asked.batch.sources[place]
+            view.show(JobFailed(job=name, error=error, refused=True, source=told))
         status = _run(engine, plan, folder, view)
         code = exit_status(folder.done, plan.total)
         if terminated:
@@ -213,19 +221,9 @@ def fold(
     raise typer.Exit(code)
 
 
-def default_folder(source: str) -> Path:
-    """Return where results go unless told: beside where the user is, named after the input.
-
-    Example:
-        >>> default_folder("data/proteins.fasta.gz"), default_folder("-")
-        (PosixPath('proteins_itda'), PosixPath('stdin_itda'))
-    """
-    if source == "-":
-        return Path("stdin_itda")
-    name = Path(source).name
-    for suffix in (".gz", *_INPUT_SUFFIXES):
-        name = name.removesuffix(suffix)
-    return Path(f"{name}_itda")
+def default_folder(inputs: ExpandedInputs) -> Path:
+    """Return where results go unless told: beside where the user is, named after the input."""
+    return Path(f"{inputs.name}_itda")
 
 
 def _run(engine: Engine, plan: Plan, folder: OutputFolder, view: View) -> str:

@@ -25,9 +25,13 @@ class AmbiguousChoice(StrEnum):
     X = "x"
 
 
-Input = Annotated[
-    str,
-    typer.Argument(metavar="FASTA|YAML|-", help="Sequences or jobs; - reads standard input."),
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FASTA|YAML|-...",
+        help="Files of sequences or jobs, folders of them, quoted patterns such as '*.fasta'; "
+        "- reads standard input.",
+    ),
 ]
 Molecule = Annotated[MoleculeChoice, typer.Option(help="What the records of a FASTA file are.")]
 Ambiguous = Annotated[

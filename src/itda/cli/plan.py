@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +12,7 @@ from itda.cli.options import (
     Ambiguous,
     AmbiguousChoice,
     Device,
-    Input,
+    Inputs,
     MaxTemplateDate,
     MaxTemplateIdentity,
     Memory,
@@ -49,6 +49,7 @@ class Line:
         verdict: `runs`, `runs frugally`, or `refused`.
         problem: Why it is refused.
         hint: What would work.
+        source: The file that it stands in.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Line:
     verdict: str = "refused"
     problem: str | None = None
     hint: str | None = None
+    source: str = ""
 
     @property
     def fits(self) -> bool:
@@ -67,7 +69,7 @@ class Line:
 
 
 def plan(
-    source: Input,
+    sources: Inputs,
     model: Annotated[
         str, typer.Option(metavar="NAME", help="Model family; `itda models` lists them.")
     ] = "mini",
@@ -102,7 +104,7 @@ def plan(
     from itda.engine.search_options import SearchOptions
 
     asked = ask(
-        source,
+        sources,
         model=model,
         msa=msa,
         search=SearchOptions(
@@ -122,8 +124,8 @@ def plan(
         device=device,
         memory=memory,
     )
-    for warning in (*asked.batch.warnings, *asked.batch.notes):
-        print_warning(str(warning))
+    for note in asked.notes:
+        print_warning(note)
     predictor = asked.engine.predictor(asked.plan.settings)
     lines = lines_of(asked)
     if json_output:
@@ -140,8 +142,7 @@ def lines_of(asked: Asked) -> list[Line]:
 
     residues = {job.name: residues_of(job) for job in asked.batch.jobs}
     lines = [
-        _refused(name or f"record {place}", place, residues.get(name), error)
-        for name, place, error in asked.rejected
+        _refused(name, place, residues.get(name), error) for name, place, error in asked.rejected
     ]
     for position, refusal in asked.plan.refusals:
         lines.append(_refused(refusal.job, position, residues.get(refusal.job), refusal.error))
@@ -157,6 +158,8 @@ def lines_of(asked: Asked) -> list[Line]:
                 verdict=request.admission.verdict,
             )
         )
+    sources = asked.batch.sources
+    lines = [replace(line, source=sources[line.position]) for line in lines]
     return sorted(lines, key=lambda line: line.position)
 
 

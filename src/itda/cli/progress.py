@@ -217,20 +217,38 @@ class QuietView(View):
 class JsonView(View):
     """Writes every event to standard output as one JSON object a line.
 
-    Each has `event`, `job` and `time`; see `itda.engine.events` for the other fields. A
-    `stage_progress` has `remaining_seconds` as well: until the whole run is done, null while that
-    is not known. The last line is `run_finished` with `status`, `exit_status`, `done`, `total` and
-    `folder`, or `run_failed` with `error`. Problems stand on standard error as well.
+    Each has `event`, `job` and `time`; see `itda.engine.events` for the other fields. The first and
+    the last of a job have `source`, the file that it stands in. A `stage_progress` has
+    `remaining_seconds` as well: until the whole run is done, null while that is not known. The last
+    line is `run_finished` with `status`, `exit_status`, `done`, `total` and `folder`, or
+    `run_failed` with `error`. Problems stand on standard error as well.
+
+    Args:
+        costs: The work ahead.
+        seconds: What it is predicted to take, by job and stage.
+        sources: The file that each job stands in.
     """
+
+    def __init__(
+        self,
+        costs: Costs,
+        seconds: Seconds | None = None,
+        sources: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(costs, seconds)
+        self._sources = sources or {}
 
     def show(self, event: Event) -> None:
         """Show an event."""
+        line = event.to_dict()
+        if isinstance(event, JobStarted | JobFailed):
+            told = event.source if isinstance(event, JobFailed) else ""
+            line["source"] = told or self._sources.get(event.job, "")
         if isinstance(event, JobFailed | JobWarned):
-            write_json_line(event.to_dict())
+            write_json_line(line)
             super().show(event)
             return
         self._estimate.show(event)
-        line = event.to_dict()
         if isinstance(event, StageProgress):
             left = self._estimate.seconds_left
             line["remaining_seconds"] = None if left is None else round(left, 1)
@@ -239,7 +257,9 @@ class JsonView(View):
     def finished(self, event: JobFinished, files: list[Path]) -> None:
         """Show that a job is done and its files written."""
         self._estimate.show(event)
-        write_json_line({**event.to_dict(), "files": [str(path) for path in files]})
+        line = {**event.to_dict(), "files": [str(path) for path in files]}
+        line["source"] = self._sources.get(event.job, "")
+        write_json_line(line)
 
     def end(self, summary: Mapping[str, Any]) -> None:
         """Show how the run ended."""
@@ -253,6 +273,7 @@ def choose_view(
     style: ProgressStyle | str = ProgressStyle.AUTO,
     seconds: Seconds | None = None,
     json_lines: bool = False,
+    sources: Mapping[str, str] | None = None,
 ) -> Iterator[View]:
     """Give the view of a style; of `auto`, the one that suits where the output goes.
 
@@ -261,6 +282,7 @@ def choose_view(
         style: `auto`, `bar`, `lines`, `json` or `none`.
         seconds: What the work is predicted to take, by job and stage.
         json_lines: The same as the style `json`.
+        sources: The file that each job stands in, for programs.
     """
     style = ProgressStyle.JSON if json_lines else ProgressStyle(style)
     if style is ProgressStyle.AUTO:
@@ -268,7 +290,7 @@ def choose_view(
     match style:
         case ProgressStyle.JSON:
             with failures_told(style):
-                yield JsonView(costs, seconds)
+                yield JsonView(costs, seconds, sources)
         case ProgressStyle.NONE:
             yield QuietView(costs, seconds)
         case ProgressStyle.LINES:

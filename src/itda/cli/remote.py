@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from itda.cli.fold import RUN_INTERRUPTED, default_folder
-from itda.cli.options import Input
+from itda.cli.options import Inputs
 from itda.cli.output import exit_status, print_error, print_problem, print_warning, seconds_shown
-from itda.errors import InputError, ItdaError
+from itda.cli.remote_sending import Submitting, send_each, show_plans
+from itda.errors import ItdaError
 
 if TYPE_CHECKING:
     from itda.remote.client import Client
-    from itda.remote.wire import JobView, RecordUnderstood
+    from itda.remote.wire import JobView
 
 app = typer.Typer(
     help="Jobs on an Itda server: submit, watch, fetch.\n\n"
@@ -73,7 +73,7 @@ def login(
 
 @app.command("submit")
 def submit(
-    source: Input,
+    sources: Inputs,
     model: Annotated[str, typer.Option(metavar="NAME", help="Model family.")] = "mini",
     samples: Annotated[int | None, typer.Option(min=1, help="Structures from each seed.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the random numbers.")] = None,
@@ -110,7 +110,7 @@ def submit(
     ] = False,
     json_output: Json = False,
 ) -> None:
-    """Send an input to the server's queue.
+    """Send inputs to the server's queue; a bad file leaves the others alone.
 
     Exit status: 0 all records are queued (with --wait: done), 1 none, 2 some.
     """
@@ -124,27 +124,34 @@ def submit(
         "templates": templates,
     }
     options = {name: value for name, value in given.items() if value is not None}
+    from itda.inputs import expand
+    from itda.job.inputs import JOBS
+
     files = file or []
+    inputs = expand(sources, JOBS)
+    for note in inputs.notes:
+        print_warning(note)
     with _client() as client:
-        input_ = _input(source)
         if plan:
-            _show_plan(client.plan(input_, files=files, **options), json_output)
-            return
-        submitted = client.submit(
-            input_, files=files, project=project, priority=priority.value, **options
-        )
-        if json_output and not wait:
-            typer.echo(submitted.model_dump_json(indent=2))
-        elif not json_output:
-            for job in submitted.jobs:
-                typer.echo(f"{job.id}  {job.name}")
-        for record in submitted.rejected:
-            _say_rejected(record)
-        total = len(submitted.jobs) + len(submitted.rejected)
+            plans, failed = send_each(
+                inputs, lambda sent: client.plan(sent, files=files, **options)
+            )
+            show_plans(plans, failed, json_output)
+        told = Submitting(as_json=json_output and not wait, quiet=json_output)
+
+        def send(sent: str | Path) -> None:
+            told.show(
+                client.submit(
+                    sent, files=files, project=project, priority=priority.value, **options
+                )
+            )
+
+        _, failed = send_each(inputs, send)
+        total = told.total + failed
         if not wait:
-            raise typer.Exit(exit_status(len(submitted.jobs), total))
-        keys = [job.id for job in submitted.jobs]
-        folder = out or default_folder(source)
+            raise typer.Exit(exit_status(len(told.jobs), total))
+        keys = [job.id for job in told.jobs]
+        folder = out or default_folder(inputs)
         done = _watched(
             client, keys, json_output, lambda job: _fetch(client, job, folder, overwrite)
         )
@@ -301,16 +308,6 @@ def _client() -> Client:
     return Client()
 
 
-def _input(source: str) -> str | Path:
-    if source == "-":
-        content = typer.get_binary_stream("stdin").read()
-        try:
-            return content.decode("utf-8")
-        except UnicodeError as error:
-            raise InputError("standard input is not text", hint="give a file") from error
-    return Path(source)
-
-
 def _each(keys: list[str], action: str) -> None:
     done = 0
     with _client() as client:
@@ -385,11 +382,6 @@ def _say_error(job: JobView) -> None:
             typer.echo(job.error.log, err=True)
 
 
-def _say_rejected(record: RecordUnderstood) -> None:
-    if record.error is not None:
-        print_problem(record.error.problem, hint=record.error.hint)
-
-
 def _show_account(client: Client, json_output: bool) -> None:
     who = client.me()
     if json_output:
@@ -404,32 +396,3 @@ def _show_account(client: Client, json_output: bool) -> None:
                 f"  {quota.device_kind} a {quota.period}: {quota.used_seconds / 3600:.2f} of "
                 f"{quota.device_seconds / 3600:.2f} h ({quota.level})"
             )
-
-
-def _show_plan(found: Any, json_output: bool) -> None:
-    if json_output:
-        typer.echo(found.model_dump_json(indent=2))
-    else:
-        for line in _plan_lines(found):
-            typer.echo(line)
-        for fault in (*found.problems, *(r.error for r in found.records if r.error)):
-            print_problem(fault.problem, hint=fault.hint)
-    raise typer.Exit(exit_status(found.accepted, max(found.total, 1)) if not found.problems else 1)
-
-
-def _plan_lines(found: Any) -> Iterator[str]:
-    from itda.engine.cost.memory import bytes_shown
-
-    for record in found.records:
-        cost = ""
-        if record.seconds is not None:
-            cost = f"  {seconds_shown(record.seconds)}, {bytes_shown(record.bytes or 0)}"
-        yield f"{record.name or f'record {record.index}'}  {record.residues} residues{cost}"
-    if found.total > len(found.records):
-        yield f"and {found.total - len(found.records):,} more records"
-    for family in found.families:
-        word = "all" if family.can else f"{family.able} of {family.of}"
-        yield f"{family.name}: {word}" + ("" if family.available else ", without weights here")
-    when = found.starts_in_seconds
-    starts = "nobody knows when" if when is None else f"in about {seconds_shown(when)}"
-    yield f"{found.accepted} to fold in {seconds_shown(found.seconds)}; would start {starts}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from itda.cli.options import Host, Input
+from itda.cli.options import Host, Inputs
 from itda.cli.output import (
     exit_status,
     print_error,
@@ -55,7 +55,7 @@ Threads = Annotated[
 
 @app.command("run")
 def run(
-    source: Input,
+    sources: Inputs,
     msa: Msa = "mmseqs",
     db: Names = None,
     out: Annotated[
@@ -73,20 +73,23 @@ def run(
 
     Exit status: 0 all done, 1 none done, 2 some done, 130 stopped with Ctrl-C.
     """
-    from itda.cli.fold import default_folder
-    from itda.job.read import read_jobs
+    from itda.engine.many_inputs import read_inputs
+    from itda.engine.search_options import NONE
+    from itda.inputs import expand
+    from itda.job.inputs import JOBS
     from itda.search.folder import AlignmentFolder
 
-    batch = read_jobs(source)
+    inputs = expand(sources, JOBS)
+    batch = read_inputs(inputs.sources, msa=NONE)
     searcher = _choose(msa, db, threads)
     for record in batch.rejected:
         print_error(record.error, name=record.name)
-    for warning in batch.warnings:
-        print_warning(str(warning))
-    folder = out or Path(default_folder(source).name.removesuffix("_itda") + "_msa")
+    for note in (*inputs.notes, *batch.warnings):
+        print_warning(str(note))
+    folder = out or Path(f"{inputs.name}_msa")
     alignments = AlignmentFolder(folder, searcher, overwrite=overwrite)
     typer.echo(f"searching with {searcher.title}", err=True)
-    total, done = len(batch.jobs) + len(batch.rejected), 0
+    total, done = batch.total, 0
     with stopped_by_signals() as terminated:
         try:
             for number, job in enumerate(batch.jobs, start=1):

@@ -142,12 +142,14 @@ class JobFailed(Event):
         error: An `ItdaError` where the user can mend it, else what the program did not expect.
         traceback: For the log; empty where the error is the user's to mend.
         refused: True where it was refused before anything was computed.
+        source: The file of a record that never became a job; "" for jobs.
     """
 
     kind: ClassVar[str] = "job_failed"
     error: Exception
     traceback: str = ""
     refused: bool = False
+    source: str = ""
 
     @property
     def expected(self) -> bool:

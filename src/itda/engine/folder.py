@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class OutputFolder:
         plan: What will be run.
         rejected: Inputs that never became jobs: name, place in the input and error.
         overwrite: Replace results of another run.
+        sources: The file of each record, by its place in the input.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class OutputFolder:
         *,
         rejected: Iterable[tuple[str, int, ItdaError]] = (),
         overwrite: bool = False,
+        sources: Mapping[int, str] | None = None,
     ) -> None:
         self.folder = folder
         self.records: dict[str, Record] = {}
@@ -75,6 +77,8 @@ class OutputFolder:
             )
         for position, refusal in plan.refusals:
             self.refused.append(_refused(refusal.job, position, refusal.error))
+        for record in (*self.records.values(), *self.refused):
+            record.source = (sources or {}).get(record.position, "")
 
     def prepare(self) -> None:
         """Make the folder ready, or refuse before anything is computed.
@@ -190,6 +194,7 @@ class OutputFolder:
             if written == request.digest:
                 if known is not None and known.status == DONE:
                     known.position = self.records[name].position
+                    known.source = self.records[name].source
                     self.records[name] = known
             elif written or known is None or known.request_digest != request.digest:
                 foreign[name] = self._present(files.union(known.files if known else ()))

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from itda.engine.attach import attach
 from itda.engine.search_options import NONE
 from itda.errors import InputError, ItdaError
+from itda.inputs import STANDARD_INPUT
 from itda.job.entities import Protein
 from itda.job.fasta import FastaRecord, job_from_record
+from itda.job.inputs import ALIGNMENTS, stem_of
 from itda.job.letters import Ambiguous
 from itda.job.model import Job
 from itda.job.read import JobBatch, RecordWarning, RejectedRecord, read_jobs
 from itda.job.sequences import MoleculeOption
-from itda.job.source import STANDARD_INPUT, guess_format, open_source
+from itda.job.source import guess_format, open_source
 from itda.search.alignments.formats import is_alignment_text, read_alignment
 
 if TYPE_CHECKING:
     from itda.models.family import Family
 
-_NEVER_SEQUENCES = (".a3m", ".a2m", ".sto", ".stk", ".stockholm", ".afa", ".aln", ".clustal")
-"""Endings of files that hold an alignment; `.fasta` may hold one, and is sequences here."""
-
-ALIGNMENT_SUFFIXES = (*_NEVER_SEQUENCES, *(f"{suffix}.gz" for suffix in _NEVER_SEQUENCES))
+ALIGNMENT_SUFFIXES = (*ALIGNMENTS, *(f"{suffix}.gz" for suffix in ALIGNMENTS))
 
 
 def read_input(
@@ -35,6 +34,7 @@ def read_input(
     molecule: MoleculeOption = "auto",
     msa: str | Path | None = None,
     family: Family | None = None,
+    name_prefix: str | None = None,
 ) -> JobBatch:
     """Read the jobs of an input, with the alignments that belong to them.
 
@@ -51,13 +51,14 @@ def read_input(
         msa: What the user asks for: "none", a search or a path leave what is beside the input; None
             uses it.
         family: That folds them; one that takes no alignment leaves it.
+        name_prefix: As for `read_jobs`.
 
     Raises:
         InputError: As `read_jobs`, or an alignment cannot be read.
     """
     if is_alignment(source):
         return _of_alignment(Path(source), ambiguous, molecule, msa)
-    batch = read_jobs(source, ambiguous=ambiguous, molecule=molecule)
+    batch = read_jobs(source, ambiguous=ambiguous, molecule=molecule, name_prefix=name_prefix)
     if not _is_of_sequences(source):
         return batch
     return _with_neighbours(batch, Path(source), msa, family)
@@ -71,43 +72,7 @@ def is_alignment(source: Path | str) -> bool:
     if not _is_regular(source):
         return False
     with open_source(source) as opened:
-        return opened.suffix in _NEVER_SEQUENCES or is_alignment_text(opened.head)
-
-
-def without_companions(paths: Iterable[Path]) -> list[Path]:
-    """Leave out of a folder's files the alignments that belong to another of them by name.
-
-    Args:
-        paths: Files, such as all of a folder.
-
-    Returns:
-        What is an input of its own: `a.a3m` beside `a.fasta` is not.
-
-    Example:
-        >>> without_companions([Path("a.a3m"), Path("a.fasta"), Path("b.a3m")])
-        [PosixPath('a.fasta'), PosixPath('b.a3m')]
-    """
-    every = list(paths)
-    others = {(path.parent, stem_of(path)) for path in every if not _has_alignment_name(path)}
-    return [
-        path
-        for path in every
-        if not (_has_alignment_name(path) and (path.parent, stem_of(path)) in others)
-    ]
-
-
-def stem_of(path: Path) -> str:
-    """The name of a file without its endings.
-
-    >>> stem_of(Path("data/kinase.v2.a3m.gz"))
-    'kinase.v2'
-    """
-    name = path.name
-    return Path(name[:-3] if name.lower().endswith(".gz") else name).stem
-
-
-def _has_alignment_name(path: Path) -> bool:
-    return path.name.lower().endswith(ALIGNMENT_SUFFIXES)
+        return opened.suffix in ALIGNMENTS or is_alignment_text(opened.head)
 
 
 def _is_regular(source: Path | str) -> bool:
@@ -152,12 +117,12 @@ def _of_alignment(
 def _with_neighbours(
     batch: JobBatch, source: Path, msa: str | Path | None, family: Family | None
 ) -> JobBatch:
-    count = len(batch.jobs) + len(batch.rejected)
+    count = batch.total
     own = _alignments(source.parent, [stem_of(source)])
     jobs: list[Job] = []
     warnings, rejected = list(batch.warnings), list(batch.rejected)
     used: set[Path] = set()
-    for job, place in zip(batch.jobs, places_of(batch), strict=True):
+    for job, place in zip(batch.jobs, batch.places.values(), strict=True):
         found = _neighbours(job, source.parent, own if count == 1 else [])
         used.update(path for paths in found.values() for path in paths)
         try:
@@ -180,13 +145,6 @@ def _with_neighbours(
         warnings=tuple(warnings),
         notes=(*batch.notes, *notes),
     )
-
-
-def places_of(batch: JobBatch) -> list[int]:
-    """The place of each job in the input, counted from 1, rejected records counted."""
-    taken = {record.index for record in batch.rejected}
-    total = len(batch.jobs) + len(batch.rejected)
-    return [place for place in range(1, total + 1) if place not in taken]
 
 
 def _neighbours(job: Job, folder: Path, own: Sequence[Path]) -> dict[str, list[Path]]:

@@ -2,9 +2,10 @@
 
 `summary.json` holds `format`, `version`, `itda_version`, `started`, `updated`, `settings`, `status`
 (`running`, `finished`, `interrupted`, `stopped`), `counts` and `records`. A record has `name`,
-`position` (from 1, as in the input), `status` (`done`, `failed`, `refused`, `waiting`), and where
-they apply `residues`, `mean_plddt`, `ptm`, `samples`, `cached`, `seconds`, `warnings`, `error`
-(`kind`, `problem`, `hint`), `files`, `request_digest`. `summary.tsv` is the same as a table.
+`position` (from 1, as in the input), `source` (the file), `status` (`done`, `failed`, `refused`,
+`waiting`), and where they apply `residues`, `mean_plddt`, `ptm`, `samples`, `cached`, `seconds`,
+`warnings`, `error` (`kind`, `problem`, `hint`), `files`, `request_digest`. `summary.tsv` is the
+same as a table.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ DONE, FAILED, REFUSED, WAITING = "done", "failed", "refused", "waiting"
 
 _COLUMNS = (
     "position", "name", "status", "residues", "mean_plddt", "ptm", "samples", "cached", "seconds",
-    "error", "files",
+    "error", "files", "source",
 )  # fmt: skip
 
 
@@ -42,6 +43,7 @@ class Record:
         request_digest: Hash of what was asked for; empty for what was refused.
         files: Names of its files in the folder.
         details: The other fields, as they stand in the summary.
+        source: The file of the input that it stands in.
     """
 
     name: str
@@ -50,12 +52,14 @@ class Record:
     request_digest: str = ""
     files: list[str] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
+    source: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as it stands in the summary."""
         return {
             "name": self.name,
             "position": self.position,
+            "source": self.source,
             "status": self.status,
             **self.details,
             "files": self.files,

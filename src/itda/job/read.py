@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,16 +25,23 @@ class RejectedRecord:
     """A record that gives no job.
 
     Attributes:
-        name: As the file has it; "" where it has none.
-        index: Place in the input, counted from 1.
-        line: Line where the record begins, counted from 1.
+        name: As the file has it; "" where it has none, and of a file that cannot be read.
+        index: Place in the input, counted from 1 over all its files.
+        line: Line where the record begins, counted from 1; 0 where that says nothing.
         error: What is wrong; its text names input, record and line.
+        source: The file, where there are several.
     """
 
     name: str
     index: int
     line: int
     error: ItdaError
+    source: str = ""
+
+    @property
+    def called(self) -> str:
+        """What to call it: by its name, its file where that cannot be read, or its place."""
+        return self.name or (f"record {self.index}" if self.line else self.source)
 
     def __str__(self) -> str:
         return str(self.error)
@@ -46,19 +53,22 @@ class RecordWarning:
 
     Attributes:
         name: Name of the job.
-        index: Place in the input, counted from 1.
+        index: Place in the input, counted from 1 over all its files.
         line: Line where the record begins, counted from 1; 0 where that says nothing.
         message: What was done, or found.
+        source: The file, where there are several.
     """
 
     name: str
     index: int
     line: int
     message: str
+    source: str = ""
 
     def __str__(self) -> str:
         line = f" (line {self.line})" if self.line else ""
-        return f"record {self.index} {shown(self.name)}{line}: {self.message}"
+        place = f"{self.source}," if self.source else f"record {self.index}"
+        return f"{place} {shown(self.name)}{line}: {self.message}"
 
 
 @dataclass(frozen=True)
@@ -70,12 +80,26 @@ class JobBatch:
         rejected: The others, in order.
         warnings: What was changed in the good ones, in order.
         notes: What concerns the input as a whole.
+        sources: The file of each record, by its place.
     """
 
     jobs: tuple[Job, ...]
     rejected: tuple[RejectedRecord, ...]
     warnings: tuple[RecordWarning, ...]
     notes: tuple[str, ...] = ()
+    sources: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """How many records there are, good or not."""
+        return len(self.jobs) + len(self.rejected)
+
+    @property
+    def places(self) -> dict[str, int]:
+        """The place of each job by its name, counted from 1, rejected records counted."""
+        taken = {record.index for record in self.rejected}
+        free = (place for place in range(1, self.total + 1) if place not in taken)
+        return {job.name: place for job, place in zip(self.jobs, free, strict=True)}
 
 
 def read_jobs(

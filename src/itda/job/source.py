@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import IO, BinaryIO, Literal, TextIO, cast
 
 from itda.errors import InputError
+from itda.inputs import STANDARD_INPUT, looks_like_sequence
 from itda.job.letters import looks_like_path
 from itda.job.problems import shown
-
-STANDARD_INPUT = "-"
 
 Format = Literal["fasta", "yaml", "json"]
 
@@ -150,7 +149,7 @@ def _open_binary(source: Path | str, path: Path) -> BinaryIO:
         return path.open("rb")
     except (OSError, ValueError) as error:
         text = str(source)
-        if re.fullmatch(r"[A-Za-z:*]{10,}", text):
+        if looks_like_sequence(text):
             raise InputError(
                 f"there is no file {shown(text)}: it looks like a sequence",
                 hint="write it to a FASTA file, or: printf '>NAME\\nSEQUENCE\\n' | itda fold -",
@@ -160,7 +159,7 @@ def _open_binary(source: Path | str, path: Path) -> BinaryIO:
         if isinstance(error, IsADirectoryError):
             raise InputError(
                 f"{shown(text)} is a folder",
-                hint=f"{_INPUT_HINT}: cat {path}/*.fasta | itda fold -",
+                hint=f"name one of its files; {_INPUT_HINT}",
             ) from error
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(f"cannot open {shown(text)}: {reason}", hint=_INPUT_HINT) from error

@@ -1,0 +1,120 @@
+"""What `itda remote submit` sends, one input after the other, and what it says of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+import typer
+
+from itda.cli.output import exit_status, print_error, print_problem, print_warning, seconds_shown
+from itda.errors import CapabilityError, InputError
+
+if TYPE_CHECKING:
+    from itda.inputs import Inputs
+    from itda.remote.wire import JobView, RecordUnderstood, Submitted, Understood
+
+Answered = TypeVar("Answered")
+
+
+def send_each(inputs: Inputs, send: Callable[[str | Path], Answered]) -> tuple[list[Answered], int]:
+    """Send each input; return the answers, and how many inputs gave none.
+
+    Raises:
+        ItdaError: The only input gives no answer, or the server cannot be asked.
+    """
+    from itda.inputs import Refused
+
+    answers: list[Answered] = []
+    for source in inputs.sources:
+        try:
+            if isinstance(source, Refused):
+                raise source.error
+            answers.append(send(_input(source)))
+        except (InputError, CapabilityError) as error:
+            if len(inputs.sources) == 1:
+                raise
+            print_error(error, name=source.named if isinstance(source, Refused) else source)
+    return answers, len(inputs.sources) - len(answers)
+
+
+class Submitting:
+    """Says what became of each submission, and keeps its jobs.
+
+    Attributes:
+        jobs: Those that are queued.
+        total: How many records were sent.
+    """
+
+    def __init__(self, *, as_json: bool, quiet: bool) -> None:
+        self.jobs: list[JobView] = []
+        self.total = 0
+        self._as_json = as_json
+        self._quiet = quiet
+
+    def show(self, submitted: Submitted) -> None:
+        """Say what became of one input."""
+        taken = {job.name for job in self.jobs}
+        for job in submitted.jobs:
+            if not self._quiet:
+                typer.echo(f"{job.id}  {job.name}")
+            if job.name in taken:
+                print_warning(
+                    f"{job.name}: another file has a record of this name; "
+                    f"itda remote fetch {job.id} --out DIR keeps their results apart"
+                )
+        if self._as_json:
+            typer.echo(submitted.model_dump_json(indent=2))
+        for record in submitted.rejected:
+            _say_rejected(record)
+        self.jobs += submitted.jobs
+        self.total += len(submitted.jobs) + len(submitted.rejected)
+
+
+def show_plans(plans: Sequence[Understood], failed: int, json_output: bool) -> NoReturn:
+    """Show what each input would cost, and leave."""
+    for found in plans:
+        if json_output:
+            typer.echo(found.model_dump_json(indent=2))
+            continue
+        for line in _plan_lines(found):
+            typer.echo(line)
+        for fault in (*found.problems, *(r.error for r in found.records if r.error)):
+            print_problem(fault.problem, hint=fault.hint)
+    good = [found for found in plans if not found.problems]
+    total = sum(found.total for found in good) + failed + len(plans) - len(good)
+    raise typer.Exit(exit_status(sum(found.accepted for found in good), max(total, 1)))
+
+
+def _plan_lines(found: Understood) -> Iterator[str]:
+    from itda.engine.cost.memory import bytes_shown
+
+    for record in found.records:
+        cost = ""
+        if record.seconds is not None:
+            cost = f"  {seconds_shown(record.seconds)}, {bytes_shown(record.bytes or 0)}"
+        yield f"{record.name or f'record {record.index}'}  {record.residues} residues{cost}"
+    if found.total > len(found.records):
+        yield f"and {found.total - len(found.records):,} more records"
+    for family in found.families:
+        word = "all" if family.can else f"{family.able} of {family.of}"
+        yield f"{family.name}: {word}" + ("" if family.available else ", without weights here")
+    when = found.starts_in_seconds
+    starts = "nobody knows when" if when is None else f"in about {seconds_shown(when)}"
+    yield f"{found.accepted} to fold in {seconds_shown(found.seconds)}; would start {starts}"
+
+
+def _input(source: str) -> str | Path:
+    if source == "-":
+        content = typer.get_binary_stream("stdin").read()
+        try:
+            return content.decode("utf-8")
+        except UnicodeError as error:
+            raise InputError("standard input is not text", hint="give a file") from error
+    return Path(source)
+
+
+def _say_rejected(record: RecordUnderstood) -> None:
+    if record.error is not None:
+        print_problem(record.error.problem, hint=record.error.hint)

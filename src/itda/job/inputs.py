@@ -1,0 +1,92 @@
+"""Which files are jobs, where a folder holds files of many kinds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from itda.errors import ItdaError
+from itda.inputs import Kind
+from itda.job.source import open_source
+
+ALIGNMENTS = (".a3m", ".a2m", ".sto", ".stk", ".stockholm", ".afa", ".aln", ".clustal")
+"""Endings of files that hold an alignment; `.fasta` may hold one, and is sequences here."""
+
+_FASTA = (".fasta", ".fas", ".faa", ".fa", ".fna")
+_TABLES = (".csv", ".tsv")
+_DOCUMENTS = (".yaml", ".yml", ".json")
+
+# Of jobs in this form and in the forms of others, which are refused with a word on it.
+_JOB_KEY = re.compile(r"""(^|[\s{,"'-])(entities|sequences|modelSeeds|queries)["']?\s*:""", re.M)
+_NAME_KEY = re.compile(r"^name\s*:", re.M)
+_VERSION_KEY = re.compile(r"^version\s*:", re.M)
+_SEQUENCE_COLUMN = re.compile(r"\b(sequence|seq)\b", re.I)
+
+
+def without_companions(paths: Iterable[Path]) -> list[Path]:
+    """Leave out of a folder's files the alignments that belong to another of them by name.
+
+    Args:
+        paths: Files, such as all of a folder.
+
+    Returns:
+        What is an input of its own: `a.a3m` beside `a.fasta` is not.
+
+    Example:
+        >>> without_companions([Path("a.a3m"), Path("a.fasta"), Path("b.a3m")])
+        [PosixPath('a.fasta'), PosixPath('b.a3m')]
+    """
+    every = list(paths)
+    others = {(path.parent, stem_of(path)) for path in every if not _has_alignment_name(path)}
+    return [
+        path
+        for path in every
+        if not (_has_alignment_name(path) and (path.parent, stem_of(path)) in others)
+    ]
+
+
+def stem_of(path: Path) -> str:
+    """The name of a file without its endings.
+
+    >>> stem_of(Path("data/kinase.v2.a3m.gz"))
+    'kinase.v2'
+    """
+    return Path(_without_gz(path.name)).stem
+
+
+def _has_alignment_name(path: Path) -> bool:
+    return _without_gz(path.name).lower().endswith(ALIGNMENTS)
+
+
+def _without_gz(name: str) -> str:
+    return name[:-3] if name.lower().endswith(".gz") else name
+
+
+def _why_no_job(path: Path) -> str:
+    """Say why a file with the ending of an input is none: settings, results, notes, profiles."""
+    suffix = Path(_without_gz(path.name)).suffix.lower()
+    if suffix in _FASTA + ALIGNMENTS:
+        return ""
+    try:
+        with open_source(path) as opened:
+            head = opened.head.lstrip("\ufeff \t\r\n")
+    except ItdaError:
+        return ""  # it is said in its place what is wrong with it
+    if head.startswith(">"):
+        return ""
+    if suffix in _DOCUMENTS:
+        slip = _NAME_KEY.search(head) and _VERSION_KEY.search(head)
+        return "" if _JOB_KEY.search(head) or slip else "no job"
+    table = suffix in _TABLES and _SEQUENCE_COLUMN.search(head.partition("\n")[0])
+    return "" if table else "no sequences"
+
+
+JOBS = Kind(
+    "FASTA, YAML or JSON",
+    (*_FASTA, *_DOCUMENTS, *_TABLES, ".txt", *ALIGNMENTS),
+    why_not=_why_no_job,
+    alone=without_companions,
+    belongs="an alignment that belongs to the file of its name",
+)
+"""Sequences, jobs as YAML or JSON, and alignments that stand alone."""
