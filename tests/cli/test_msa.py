@@ -98,3 +98,34 @@ def test_pair_refuses_names_given_twice_and_rows_without_taxonomy(files):
     done = msa("pair", "one.a3m", "silent.a3m", "--out", "pairs")
     assert "chain B: none of the 1 rows" in str(done.exception)
     assert not Path("pairs").exists()
+
+
+def test_several_files_folders_and_patterns(files):
+    Path("in").mkdir()
+    Path("in/x.a3m").write_text(ONE)
+    Path("in/y.sto.gz").write_bytes(Path("one.a3m").read_bytes())
+    Path("in/bad.a3m").write_text(">q\nAC\n>r\nA\n")
+    Path("in/x.fasta").write_text(">q\nACDEFG\n")
+    done = msa("info", "in", "t*.a3m", "--json")
+    assert done.exit_code == 2
+    assert list(json.loads(done.stdout)) == ["in/x.a3m", "in/y.sto.gz", "two.a3m"]
+    assert "x.fasta (no alignment" in done.stderr and "in/bad.a3m: row 2" in done.stderr
+    done = msa("filter", "in", "one.a3m", "thin")
+    assert done.exit_code == 2
+    assert sorted(path.name for path in Path("thin").iterdir()) == ["one.a3m", "x.a3m", "y.a3m"]
+    assert msa("convert", "one.a3m", "two.a3m", "out", "--format", "sto").exit_code == 0
+    assert read_alignment(Path("out/one.sto"), query=None).species[1] == "9606"
+    assert ".sto" in str(msa("convert", "one.a3m", "two.a3m", "out").exception)
+    assert msa("plot", "*.a3m", "pictures").exit_code == 0
+    assert len(list(Path("pictures").glob("*.svg"))) == 2
+    assert msa("pair", "?[nw]?.a3m", "--out", "paired").exit_code == 0
+    assert Path("paired/B.paired.a3m").exists()
+
+
+def test_two_files_of_one_name_do_not_replace_each_other(files):
+    Path("in").mkdir()
+    Path("in/one.a3m").write_text(TWO)
+    done = msa("filter", "one.a3m", "in/one.a3m", "thin")
+    assert done.exit_code == 2
+    assert "in/one.a3m: thin/one.a3m is of one.a3m already" in done.stderr
+    assert Path("thin/one.a3m").read_text().startswith(">q\nACDEFG")

@@ -81,6 +81,29 @@ def test_submit_says_what_is_queued_and_what_not(remote, fasta):
     assert json.loads(out)["state"] == "queued"
 
 
+def test_several_files_and_a_folder_are_sent_one_after_the_other(remote, fasta, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "one.fasta").write_text(FASTA)
+    (folder / "notes.docx").write_text("x")
+    (folder / "bad.fasta").write_text(">b\nMKT1\n")
+    fasta.write_text(FASTA.replace("ubiquitin", "other"))
+    status, out, err = remote("submit", str(fasta), str(folder), str(tmp_path / "gone.fasta"))
+    assert status == 2
+    assert [line.split()[1] for line in out.splitlines()] == ["other", "ubiquitin"]
+    for said in ("left out: notes.docx", "no file", "gone.fasta", "digit"):
+        assert said in err
+    assert "another file has a record of this name" not in err
+    _, out, err = remote("submit", str(folder / "one.fasta"), f"{folder}/o*", str(fasta), "--plan")
+    assert out.count("would start") == 2 and "is named twice and taken once" in err
+    (folder / "again.fasta").write_text(FASTA)
+    assert "another file has a record of this name" in remote("submit", str(folder))[2]
+    assert remote("submit", f"{folder}/*.fa", f"{folder}/*.faa")[0] == 1
+    (tmp_path / "rows.a3m").write_text(f">q\n{UBIQUITIN}\n>r\n{UBIQUITIN}\n")
+    status, out, _ = remote("submit", str(tmp_path / "rows.a3m"))
+    assert status == 0 and [line.split()[1] for line in out.splitlines()] == ["rows"]
+
+
 def test_plan_submits_nothing(remote, fasta):
     status, out, err = remote("submit", str(fasta), "--plan")
     assert status == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +15,7 @@ from itda.cli.output import exit_status, print_error, print_warning
 from itda.errors import InputError, ItdaError, OutputError
 
 if TYPE_CHECKING:
+    from itda.inputs import Refused
     from itda.search.alignments.alignment import Alignment
 
 app = typer.Typer(
@@ -23,7 +24,13 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Source = Annotated[Path, typer.Argument(help="A3M, Stockholm or aligned FASTA, also gzipped.")]
+Sources = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FILE...",
+        help="A3M, Stockholm or aligned FASTA, also gzipped; folders of them, quoted patterns.",
+    ),
+]
 _CHAIN_NAMES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -34,11 +41,17 @@ class OrderChoice(StrEnum):
     ROW = "row"
 
 
+class FormatChoice(StrEnum):
+    """Formats of alignments."""
+
+    A3M = "a3m"
+    FASTA = "fasta"
+    STOCKHOLM = "sto"
+
+
 @app.command("info")
 def info(
-    files: Annotated[
-        list[Path], typer.Argument(help="A3M, Stockholm or aligned FASTA, also gzipped.")
-    ],
+    files: Sources,
     identity: Annotated[
         float, typer.Option(min=0, max=1, help="Rows alike from here on share one weight in Neff.")
     ] = 0.8,
@@ -54,26 +67,30 @@ def info(
     from itda.search.alignments.formats import read_alignment
 
     found: dict[str, dict[str, Any]] = {}
-    for file in files:
+    sources = _expanded(files)
+    for source in sources:
         try:
-            alignment = read_alignment(file, query=None)
+            alignment = read_alignment(_path_of(source), query=None)
         except ItdaError as error:
             print_error(error)
             continue
-        found[str(file)] = _described(alignment, identity, entropy)
+        file = str(source)
+        found[file] = _described(alignment, identity, entropy)
         if _looks_like_nucleotides(alignment):
             print_warning(f"{file}: looks like RNA or DNA; it was read as protein")
         if not as_json:
-            _print_description(str(file), found[str(file)])
+            _print_description(file, found[file])
     if as_json:
         typer.echo(json.dumps(found, indent=2))
-    raise typer.Exit(exit_status(len(found), len(files)))
+    raise typer.Exit(exit_status(len(found), len(sources)))
 
 
 @app.command("filter")
 def filter_rows(
-    source: Source,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="A3M to write.")],
+    files: Sources,
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="A3M to write; of several files, a folder.")
+    ],
     min_coverage: Annotated[
         float, typer.Option(min=0, max=1, help="Least part of the columns that a row fills.")
     ] = 0.0,
@@ -94,33 +111,39 @@ def filter_rows(
 ) -> None:
     """Keep fewer rows, by the rules of HH-suite's hhfilter; the query stays."""
     from itda.search.alignments.filter import filter_alignment, subsample
-    from itda.search.alignments.formats import read_alignment
 
-    alignment = read_alignment(source, query=None)
-    kept = filter_alignment(
-        alignment,
-        min_coverage=min_coverage,
-        min_identity_to_query=min_identity,
-        max_pairwise_identity=max_identity,
-        diff=diff,
-    )
-    if rows is not None:
-        kept = subsample(kept, rows, seed=seed)
-    _write(out, kept.to_a3m(), overwrite)
-    typer.echo(f"{out}: {len(kept):,} of {len(alignment):,} rows")
+    def filtered(alignment: Alignment, path: Path) -> tuple[str, str]:
+        kept = filter_alignment(
+            alignment,
+            min_coverage=min_coverage,
+            min_identity_to_query=min_identity,
+            max_pairwise_identity=max_identity,
+            diff=diff,
+        )
+        if rows is not None:
+            kept = subsample(kept, rows, seed=seed)
+        return kept.to_a3m(), f"{len(kept):,} of {len(alignment):,} rows"
+
+    _write_each(files, out, ".a3m", filtered, overwrite=overwrite)
 
 
 @app.command("convert")
 def convert(
-    source: Source,
+    files: Sources,
     out: Annotated[
-        Path, typer.Argument(metavar="OUT", help="NAME.a3m, NAME.fasta (aligned) or NAME.sto.")
+        Path,
+        typer.Argument(
+            metavar="OUT", help="NAME.a3m, NAME.fasta (aligned) or NAME.sto; of several, a folder."
+        ),
     ],
+    form: Annotated[
+        FormatChoice | None,
+        typer.Option("--format", help="Of the files in the folder OUT. (default: OUT's ending)"),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write an alignment in another format, with all its insertions."""
+    """Write alignments in another format, with all their insertions."""
     from itda.search.alignments.alignment import Alignment
-    from itda.search.alignments.formats import read_alignment
     from itda.search.alignments.writers import to_fasta, to_stockholm
 
     writers = {
@@ -128,29 +151,41 @@ def convert(
         **dict.fromkeys((".fasta", ".fa", ".afa"), to_fasta),
         **dict.fromkeys((".sto", ".stk"), to_stockholm),
     }
-    if out.suffix not in writers:
-        raise InputError(f"{out}: unknown format", hint=f"end it with {', '.join(writers)}")
-    alignment = read_alignment(source, query=None)
-    _write(out, writers[out.suffix](alignment), overwrite)
-    typer.echo(f"{out}: {len(alignment):,} rows, {alignment.length} columns")
+    suffix = f".{form.value}" if form is not None else out.suffix
+    if suffix not in writers:
+        hint = f"end it with {', '.join(writers)}; for a folder, --format a3m, fasta or sto"
+        raise InputError(f"{out}: unknown format", hint=hint)
+
+    if form is not None and out.suffix in writers and out.suffix != suffix:
+        raise InputError(f"{out}: does not end with {suffix}", hint="leave --format out")
+
+    def converted(alignment: Alignment, path: Path) -> tuple[str, str]:
+        told = f"{len(alignment):,} rows, {alignment.length} columns"
+        return writers[suffix](alignment), told
+
+    _write_each(files, out, suffix, converted, overwrite=overwrite)
 
 
 @app.command("plot")
 def plot(
-    source: Source,
-    out: Annotated[Path, typer.Argument(metavar="OUT.svg", help="The picture to write.")],
+    files: Sources,
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="OUT", help="The picture, NAME.svg; of several files, a folder."),
+    ],
     title: Annotated[str, typer.Option(help="Over the picture. (default: the file's name)")] = "",
     overwrite: Overwrite = False,
 ) -> None:
     """Draw which residues the rows cover, coloured by identity to the query."""
     from itda.search.alignments.coverage_plot import coverage_plot
-    from itda.search.alignments.formats import read_alignment
 
-    if out.suffix != ".svg":
-        raise InputError(f"{out}: pictures are SVG", hint="end it with .svg")
-    alignment = read_alignment(source, query=None)
-    _write(out, coverage_plot(alignment, title=title or source.name), overwrite)
-    typer.echo(str(out))
+    if out.suffix not in ("", ".svg"):
+        raise InputError(f"{out}: pictures are SVG", hint="end it with .svg, or name a folder")
+
+    def drawn(alignment: Alignment, path: Path) -> tuple[str, str]:
+        return coverage_plot(alignment, title=title or path.name), ""
+
+    _write_each(files, out, ".svg", drawn, overwrite=overwrite)
 
 
 @app.command("pair")
@@ -198,19 +233,80 @@ def pair_chains(
         print_warning("no species has rows in two chains; nothing is paired")
 
 
+def _expanded(files: list[str]) -> tuple[str | Refused, ...]:
+    from itda.inputs import Kind, expand
+    from itda.job.inputs import ALIGNMENTS
+
+    # In a folder `.fasta` is rather the sequence that an alignment belongs to.
+    inputs = expand(files, Kind("alignment (A3M, Stockholm, .afa)", ALIGNMENTS))
+    for note in inputs.notes:
+        print_warning(note)
+    return inputs.sources
+
+
+def _path_of(source: str | Refused) -> Path:
+    if isinstance(source, str):
+        return Path(source)
+    raise source.error
+
+
+def _write_each(
+    files: list[str],
+    out: Path,
+    suffix: str,
+    make: Callable[[Alignment, Path], tuple[str, str]],
+    *,
+    overwrite: bool,
+) -> None:
+    """Write what is made of each alignment: to OUT, or of several to NAME in the folder OUT."""
+    from itda.job.inputs import stem_of
+    from itda.search.alignments.formats import read_alignment
+
+    sources = _expanded(files)
+    several = len(sources) > 1 or out.is_dir() or any(Path(file).is_dir() for file in files)
+    written: dict[Path, str] = {}
+    for source in sources:
+        try:
+            path = _path_of(source)
+            target = out / f"{stem_of(path)}{suffix}" if several else out
+            if target in written:
+                raise OutputError(
+                    f"{path}: {target} is of {written[target]} already",
+                    hint="give them to different folders",
+                )
+            text, told = make(read_alignment(path, query=None), path)
+            _write(target, text, overwrite)
+        except ItdaError as error:
+            if not several:
+                raise
+            print_error(error)
+            continue
+        written[target] = str(path)
+        typer.echo(f"{target}: {told}" if told else str(target))
+    raise typer.Exit(exit_status(len(written), len(sources)))
+
+
 def _chains(files: list[str]) -> dict[str, Path]:
     paths: dict[str, Path] = {}
-    for number, file in enumerate(files):
-        name, equals, path = file.partition("=")
-        if not equals or Path(file).exists():
-            name, path = _CHAIN_NAMES[number % len(_CHAIN_NAMES)], file
+    for name, path in _named(files):
+        name = name or _CHAIN_NAMES[len(paths) % len(_CHAIN_NAMES)]
         if not name.replace("_", "").isalnum() or name in paths:
             raise InputError(
                 f"chain name {name!r} is given twice or is no name",
                 hint="name chains with letters and digits: A=first.a3m B=second.a3m",
             )
-        paths[name] = Path(path)
+        paths[name] = path
     return paths
+
+
+def _named(files: list[str]) -> Iterator[tuple[str, Path]]:
+    for file in files:
+        name, equals, path = file.partition("=")
+        if equals and not Path(file).exists():
+            yield name, Path(path)
+        else:
+            for source in _expanded([file]):
+                yield "", _path_of(source)
 
 
 def _described(alignment: Alignment, identity: float, entropy: bool) -> dict[str, Any]:
@@ -269,4 +365,5 @@ def _write(path: Path, text: str, overwrite: bool) -> None:
 
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already", hint="choose another, or pass --overwrite")
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, text.encode())

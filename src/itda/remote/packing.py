@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from itda.engine.inputs import is_alignment, read_input
 from itda.errors import InputError
 from itda.job.model import Job
 from itda.job.names import collision_key
@@ -48,11 +49,18 @@ def pack(source: str | Path | Job | Sequence[Job], files: Sequence[Path] = ()) -
     if isinstance(source, str):
         return Packed(source, further)
     if isinstance(source, Path):
-        jobs = _jobs_with_files(source)
+        jobs = _job_of_alignment(source) if is_alignment(source) else _jobs_with_files(source)
         if jobs is None:
             return Packed("", [("input", _part(source, source.name)), *further])
         return _packed(jobs, further)
     return _packed([source] if isinstance(source, Job) else list(source), further)
+
+
+def _job_of_alignment(path: Path) -> Sequence[Job]:
+    batch = read_input(path)
+    for rejected in batch.rejected:
+        raise rejected.error
+    return batch.jobs
 
 
 def _jobs_with_files(path: Path) -> Sequence[Job] | None:
