@@ -27,8 +27,8 @@ def test_text_before_the_first_header_is_refused_by_line() -> None:
 
 
 def test_a_wrong_letter_is_named_with_its_line_over_several_lines() -> None:
-    (record,) = fasta_records([">a", "MKT", "AC", "", "D1F"])
-    with pytest.raises(InputError, match=r"'1' at position 7 \(line 5\) is a digit"):
+    (record,) = fasta_records([">a", "MKT", "AC", "D1F"])
+    with pytest.raises(InputError, match=r"'1' at position 7 \(line 4\) is a digit"):
         job_from_record(record, "a", molecule="auto", ambiguous="refuse")
 
 

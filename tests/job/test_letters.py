@@ -74,8 +74,9 @@ def test_empty_sequences_are_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("MK\u00a0T", r"U\+00A0"),
-        ("MKé", "'é' at position 3"),
+        ("MK\u00a0T", "' ' at position 3"),
+        ("MKé", r"'é' \(U\+00E9 LATIN SMALL LETTER E WITH ACUTE\) at position 3"),
+        ("MK\u0410", r"\(U\+0410 CYRILLIC CAPITAL LETTER A\) at position 3"),
         ("MK\udce9", "byte 0xE9"),
         ("MK\0", r"U\+0000"),
         ("MK１", "digit"),

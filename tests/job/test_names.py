@@ -9,6 +9,7 @@ from itda.job.names import (
     MAXIMUM_NAME_BYTES,
     automatic_chain_ids,
     check_chain_id,
+    check_file_name,
     check_name,
     collision_key,
     file_stem,
@@ -18,7 +19,7 @@ from itda.job.names import (
 @pytest.mark.parametrize(
     "name",
     ["ubiquitin", "1UBQ_1|Chain", "sp|P0CG48|UBC_HUMAN", "단백질", "my protein", "a.b", "console",
-     "x" * MAXIMUM_NAME_BYTES, "A~1", "100%", "com10"],
+     "x" * MAXIMUM_NAME_BYTES, "A~1", "100%", "com10", "UBC_HUMAN/1-76", "../x", "CON", ".x", "-x"],
 )  # fmt: skip
 def test_plain_names_are_kept_unchanged(name: str) -> None:
     assert check_name(name) == name
@@ -51,7 +52,7 @@ def test_plain_names_are_kept_unchanged(name: str) -> None:
 )
 def test_names_that_are_no_safe_file_are_refused(name: str, reason: str) -> None:
     with pytest.raises(InputError, match=reason) as caught:
-        check_name(name)
+        check_file_name(name)
     assert caught.value.hint
     assert str(caught.value).isprintable() or "\n  hint:" in str(caught.value)
 
@@ -63,6 +64,22 @@ def test_longest_name_leaves_room_for_the_longest_ending() -> None:
 def test_file_stem_changes_only_what_troubles_file_systems() -> None:
     assert file_stem("sp|P0CG48|UBC HUMAN") == "sp_P0CG48_UBC_HUMAN"
     assert file_stem("단백질-1.b+c") == "단백질-1.b+c"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["UBC_HUMAN/1-76", "../../etc/passwd", "/etc/passwd", "..", ".", "-rf", "a\\b", "C:\\x", "~/x",
+     "con", "NUL.txt", "com¹", "a b/c", "/", "\\\\server\\share", "x" * MAXIMUM_NAME_BYTES],
+)  # fmt: skip
+def test_every_name_that_can_be_shown_has_a_safe_file(name: str) -> None:
+    assert check_name(name) == name
+    assert check_file_name(f"{file_stem(name)}"[:MAXIMUM_NAME_BYTES]) in file_stem(name)
+
+
+@pytest.mark.parametrize("name", ["", " a", "a ", "a\0b", "a\nb", "a\u202eb", "x" * 201])
+def test_names_that_cannot_be_shown_are_refused(name: str) -> None:
+    with pytest.raises(InputError):
+        check_name(name)
 
 
 @pytest.mark.parametrize(

@@ -79,13 +79,29 @@ def test_the_name_of_a_bad_record_goes_to_no_other(read: Read) -> None:
     assert [record.index for record in batch.rejected] == [1, 2, 4]
 
 
-@pytest.mark.parametrize("name", ["../x", "/etc/x", "a\\b", "CON", ".x", "-x", "x" * 201])
-def test_names_that_are_paths_are_rejected(read: Read, name: str) -> None:
-    batch = read(f">{name}\nMKT\n>b\nMKT\n")
+def test_a_name_that_is_too_long_for_a_file_is_rejected(read: Read) -> None:
+    batch = read(f">{'x' * 201}\nMKT\n>b\nMKT\n")
     assert [job.name for job in batch.jobs] == ["b"]
     (rejected,) = batch.rejected
-    assert rejected.name == name
+    assert rejected.name == "x" * 201
     assert rejected.error.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("UBC_HUMAN/1-76", "UBC_HUMAN_1-76"),
+        ("../x", "_._x"),
+        ("/etc/x", "_etc_x"),
+        ("a\\b", "a_b"),
+        ("CON", "_CON"),
+        (".x", "_x"),
+        ("-x", "_x"),
+    ],
+)
+def test_a_name_is_shown_as_it_is_and_its_files_are_safe(read: Read, name: str, stem: str) -> None:
+    (job,) = read(f">{name}\nMKT\n").jobs
+    assert (job.name, job.file_stem) == (name, stem)
 
 
 def test_records_without_a_name_are_numbered_and_said(read: Read) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from itda.errors import InputError
-from itda.job.sequences import clean_typed_sequences, entities_from_text
+from itda.job.sequences import clean_typed_sequences, entities_from_lines, entities_from_text
 
 
 def test_chains_keep_their_order_and_neighbours_of_one_sequence_are_copies() -> None:
@@ -23,8 +23,8 @@ def test_an_empty_chain_is_refused_by_its_number(text: str) -> None:
 
 
 def test_places_are_told_within_the_chain_and_within_the_file() -> None:
-    with pytest.raises(InputError, match=r"chain 2: B at position 2 \(letter 5\)"):
-        entities_from_text("MKT:ABA", locate=lambda index: f" (letter {index})")
+    with pytest.raises(InputError, match=r"chain 2: B at position 2 \(line 8\)"):
+        entities_from_lines([(7, "MK"), (8, "T:AB"), (9, "A")], name_lines=True)
 
 
 def test_molecule_chooses_the_entity() -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import bisect
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from pydantic import JsonValue, ValidationError
 
 from itda.errors import InputError
+from itda.job.layout import Line
 from itda.job.letters import Ambiguous
 from itda.job.model import Job
 from itda.job.problems import explain
-from itda.job.sequences import MoleculeOption, entities_from_text
+from itda.job.sequences import MoleculeOption, entities_from_lines
 
 _BYTE_ORDER_MARK = "\ufeff"
+_PIR = re.compile(r">(?:P1|F1|DL|DC|RL|RC|N1|N3|XX);(.*)")
 
 
 @dataclass
@@ -26,17 +28,23 @@ class FastaRecord:
         line: Line of the header, counted from 1.
         header: What follows `>`.
         parts: The sequence's lines, stripped at both ends, with the line of each.
+        label: The name, where it is not the first word of the header.
+        notes: What is to be said of how it was read.
     """
 
     index: int
     line: int
     header: str
-    parts: list[tuple[int, str]] = field(default_factory=list)
+    parts: list[Line] = field(default_factory=list)
+    label: str = ""
+    notes: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
-        """The first word of the header; "" where there is none."""
-        return self.header.split(maxsplit=1)[0] if self.header.strip() else ""
+        """The label, or the first word of the header; "" where there is none."""
+        if self.label or not self.header.strip():
+            return self.label
+        return self.header.split(maxsplit=1)[0]
 
     @property
     def description(self) -> str:
@@ -47,13 +55,17 @@ class FastaRecord:
 
 
 def fasta_records(lines: Iterable[str]) -> Iterator[FastaRecord]:
-    """Split the lines of a FASTA file into records; blank lines are passed over.
+    """Split the lines of a FASTA or PIR file into records.
+
+    Blank lines between records, and lines that begin with `;` or `#`, which are comments, are
+    passed over. After a header of PIR (`>P1;NAME`) comes a line of description.
 
     Raises:
         InputError: Text stands before the first header.
     """
     record: FastaRecord | None = None
     index = 0
+    describes = False
     for number, raw in enumerate(lines, 1):
         # Files that were joined may bring a byte order mark in the middle.
         line = raw.removeprefix(_BYTE_ORDER_MARK).strip()
@@ -62,12 +74,18 @@ def fasta_records(lines: Iterable[str]) -> Iterator[FastaRecord]:
                 yield record
             index += 1
             record = FastaRecord(index, number, line[1:])
-        elif line and record is None:
+            if found := _PIR.fullmatch(line):
+                record.header, describes = found[1], True
+        elif describes and record is not None:
+            record.header, describes = f"{record.header} {line}", False
+        elif not line or line[0] in ";#":
+            continue
+        elif record is None:
             raise InputError(
                 f"line {number} stands before the first header",
                 hint="put a line with '>' and a name above each sequence",
             )
-        elif line and record is not None:
+        else:
             record.parts.append((number, line))
     if record is not None:
         yield record
@@ -86,21 +104,14 @@ def job_from_record(
     """
     if not record.parts:
         raise InputError("has no sequence", hint="put the sequence on the lines below the header")
-    starts: list[int] = []
-    length = 0
-    for _, part in record.parts:
-        starts.append(length)
-        length += len(part)
-
-    def locate(index: int) -> str:
-        return f" (line {record.parts[bisect.bisect_right(starts, index) - 1][0]})"
-
-    text = "".join(part for _, part in record.parts)
-    entities, changes = entities_from_text(text, molecule, ambiguous=ambiguous, locate=locate)
+    entities, changes = entities_from_lines(
+        record.parts, molecule, ambiguous=ambiguous, name_lines=True
+    )
     metadata: dict[str, JsonValue] = {}
     if record.description:
         metadata["description"] = record.description
     try:
-        return Job(name=name, entities=entities, metadata=metadata), changes
+        job = Job(name=name, entities=entities, metadata=metadata)
+        return job, [*record.notes, *changes]
     except ValidationError as error:
         raise explain(error) from error

@@ -9,13 +9,21 @@ from typing import Literal
 
 from itda.chem.residues import RESTYPES
 from itda.errors import InputError
+from itda.job.layout import character_name, plain
 from itda.job.problems import shown
+from itda.job.three_letters import looks_like_three_letters
 
 Ambiguous = Literal["refuse", "x"]
 """Ambiguous and rare letters are refused, or read as unknown (X; N in DNA and RNA)."""
 
 NUCLEOTIDE_GUESS_LENGTH = 10
 """A protein of at least so many letters that are all A, C, G, T, U or N is taken for DNA or RNA."""
+
+CODED_GUESS_LENGTH = 15
+"""The same with letters that stand for several bases."""
+
+LEAST_SHARE_OF_BASES = 0.7
+"""Of the letters of DNA or RNA in which some stand for several bases."""
 
 _SHOWN_PLACES = 5
 
@@ -88,12 +96,20 @@ RNA = Alphabet(
 )
 ALPHABETS: Mapping[str, Alphabet] = {a.molecule: a for a in (PROTEIN, DNA, RNA)}
 
+RARE_FORMS = {"B": "DN", "Z": "EQ", "J": "LI", "U": "C", "O": "K", "*": ""}
+"""What rare and ambiguous letters of proteins may stand for; U and O for what they derive from."""
+
+_GAP = (
+    "a gap",
+    "remove gaps; an alignment is given with --msa, or as an input that ends with .a3m, .sto or "
+    ".afa",
+)
 _SYMBOLS = {
-    "-": ("a gap", "remove gaps; an alignment is given as `msa`, beside the sequence without gaps"),
-    ".": ("a gap", "remove gaps; an alignment is given as `msa`, beside the sequence without gaps"),
+    "-": _GAP,
+    ".": _GAP,
+    "~": _GAP,
+    "_": _GAP,
     "*": ("a stop inside the sequence", "fold the part before it, or each part by itself"),
-    " ": ("a space", "remove spaces inside sequence lines"),
-    "\t": ("a tab", "remove tabs inside sequence lines"),
     ":": ("a chain break", "write chains as A:B in FASTA, or as one entity each in YAML"),
     "/": ("a chain break or a path", "write chains as A:B in FASTA, or as one entity each in YAML"),
     "(": ("a bracket", "list modified residues under `modifications` in a YAML job"),
@@ -122,10 +138,47 @@ def looks_like_path(text: str) -> bool:
 def looks_like_nucleotides(sequence: str) -> bool:
     """Whether an upper-case sequence is rather DNA or RNA than protein.
 
+    Letters of IUPAC for several bases may be among 15 or more, where all four bases are there and
+    are seven of ten: proteins have two or three of ten.
+
     >>> looks_like_nucleotides("ACGTACGTAC"), looks_like_nucleotides("GAGA")
     (True, False)
+    >>> looks_like_nucleotides("GTGCCAGCMGCCGCGGTAACRTACG"), looks_like_nucleotides("GAGAGSGAGAGS")
+    (True, False)
     """
-    return len(sequence) >= NUCLEOTIDE_GUESS_LENGTH and bool(re.fullmatch("[ACGTUN]+", sequence))
+    if len(sequence) < NUCLEOTIDE_GUESS_LENGTH:
+        return False
+    if re.fullmatch("[ACGTUN]+", sequence):
+        return True
+    bases = sum(map(sequence.count, "ACGTUN"))
+    return (
+        len(sequence) >= CODED_GUESS_LENGTH
+        and bool(re.fullmatch(f"[ACGTUN{''.join(_IUPAC_BASES)}]+", sequence))
+        and all(base in sequence for base in "ACG")
+        and ("T" in sequence or "U" in sequence)
+        and bases >= LEAST_SHARE_OF_BASES * len(sequence)
+    )
+
+
+def stands_for(letter: str, other: str) -> bool:
+    """Whether two letters of proteins may be one residue, written in two ways.
+
+    X may be anything, B is D or N, U is C (from which selenocysteine derives), and so on.
+
+    >>> stands_for("U", "X"), stands_for("U", "C"), stands_for("K", "R")
+    (True, True, False)
+    """
+    return (
+        letter == other
+        or "X" in (letter, other)
+        or other in RARE_FORMS.get(letter, "")
+        or letter in RARE_FORMS.get(other, "")
+    )
+
+
+def without_end(sequence: str) -> str:
+    """A sequence without the stop (`*`) at its end."""
+    return sequence.rstrip("*")
 
 
 def _nothing(index: int) -> str:
@@ -170,22 +223,29 @@ def clean_sequence(
             f"{shown(text)} is a path where a sequence belongs",
             hint="write the letters of the sequence, or give that file as the input",
         )
-    sequence = text
-    if text.isascii() and text != text.upper():
-        sequence = text.upper()
+    sequence = plain(text)
+    if sequence.isascii() and sequence != sequence.upper():
+        sequence = sequence.upper()
         warnings.append("lower case read as upper case")
     if sequence.endswith("*"):
-        sequence = sequence.rstrip("*")
+        sequence = without_end(sequence)
         warnings.append("'*' (stop) at the end removed")
     if not sequence:
         raise InputError("the sequence is empty", hint="give at least one residue")
     if molecule == "protein" and guess and looks_like_nucleotides(sequence):
         kind = "rna" if "U" in sequence and "T" not in sequence else "dna"
+        several = " with letters for several bases" if set(sequence) - set("ACGTUN") else ""
         raise InputError(
             f"the sequence has only the letters {', '.join(sorted(set(sequence)))}: "
-            f"it looks like {kind.upper()}, not protein",
+            f"it looks like {kind.upper()}{several}, not protein",
             hint=f"give it as {kind} (--molecule {kind}, or a `{kind}` entity in a YAML job); "
             "if it is protein, say --molecule protein",
+        )
+    if molecule == "protein" and guess and looks_like_three_letters(sequence):
+        raise InputError(
+            f"the sequence ({sequence[:15]}…) looks like three-letter code",
+            hint=f"write {sequence[:3]}-{sequence[3:6]}-…, or one letter for each residue; if each "
+            "letter is a residue, say --molecule protein",
         )
     if not alphabet.accepts(sequence):
         sequence = _mend(sequence, alphabet, ambiguous, locate, warnings)
@@ -235,7 +295,9 @@ def _written(letter: str) -> str:
     code = ord(letter)
     if 0xDC80 <= code <= 0xDCFF:
         return f"byte 0x{code - 0xDC00:02X}, not UTF-8,"
-    return f"'{letter}'" if letter.isprintable() else f"U+{code:04X}"
+    if letter.isascii() and letter.isprintable():
+        return f"'{letter}'"
+    return f"'{letter}' ({character_name(letter)})" if letter.isprintable() else f"U+{code:04X}"
 
 
 def _places(indices: list[int], locate: Callable[[int], str]) -> str:

@@ -19,36 +19,32 @@ _RESERVED = frozenset(
     + [f"{device}{number}" for device in ("com", "lpt") for number in range(10)]
 )
 _CHAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,15}")
-_NOT_IN_FILE_NAMES = re.compile(r'[\s:*?"<>|]')
+_NOT_IN_FILE_NAMES = re.compile(r'[\s:*?"<>|/\\]')
 
-_NAME_HINT = "use a plain name such as 'ubiquitin_1'; results are written to files of that name"
+_NAME_HINT = "use a plain name such as 'ubiquitin_1'"
+_FILE_HINT = "use a plain name such as 'ubiquitin_1.a3m'"
 
 
 def check_name(name: str) -> str:
-    """Refuse a job name that could not safely be the name of a file.
+    """Refuse a job name that cannot be shown, or is too long to be that of a file.
 
-    A name is refused where it holds a path (`/` or `\\`), begins with `.` or `-`, begins or ends
-    with a space, holds a character that cannot be printed, is a Windows device (`CON`, `NUL.txt`),
-    or is longer than 200 bytes in UTF-8. It is never altered.
+    It is never altered, whatever it holds; `file_stem` makes a safe file name of it.
 
     Raises:
-        InputError: The name breaks one of these rules.
+        InputError: The name is empty, begins or ends with a space, holds a character that cannot be
+            printed, or is longer than 200 bytes in UTF-8.
 
-    >>> check_name("sp|P0CG48|UBC_HUMAN")
-    'sp|P0CG48|UBC_HUMAN'
+    >>> check_name("UBC_HUMAN/1-76")
+    'UBC_HUMAN/1-76'
     """
     if not name:
         raise InputError("is empty", hint=_NAME_HINT)
-    if "/" in name or "\\" in name:
-        raise InputError(f"{shown(name)} is a path", hint=_NAME_HINT)
     if not name.isprintable():
         raise InputError(
             f"{shown(name)} holds a character that cannot be printed, "
             f"at position {next(i for i, c in enumerate(name, 1) if not c.isprintable())}",
             hint=_NAME_HINT,
         )
-    if name[0] in ".-":
-        raise InputError(f"{shown(name)} begins with '{name[0]}'", hint=_NAME_HINT)
     if name != name.strip():
         raise InputError(f"{shown(name)} begins or ends with a space", hint=_NAME_HINT)
     size = len(name.encode())
@@ -57,20 +53,48 @@ def check_name(name: str) -> str:
             f"{shown(name)} is {size} bytes long; {MAXIMUM_NAME_BYTES} is the most",
             hint=_NAME_HINT,
         )
-    if collision_key(name).partition(".")[0].strip() in _RESERVED:
+    return name
+
+
+def check_file_name(name: str) -> str:
+    """Refuse the name of a file that comes from elsewhere and could not safely be one here.
+
+    Refused are a path, what begins with `.` or `-`, a Windows device, and what `check_name`
+    refuses.
+
+    Raises:
+        InputError: The name breaks one of these rules.
+    """
+    check_name(name)
+    if "/" in name or "\\" in name:
+        raise InputError(f"{shown(name)} is a path", hint=_FILE_HINT)
+    if name[0] in ".-":
+        raise InputError(f"{shown(name)} begins with '{name[0]}'", hint=_FILE_HINT)
+    if _is_device(name):
         raise InputError(
-            f"{shown(name)} is a device on Windows and cannot be a file there", hint=_NAME_HINT
+            f"{shown(name)} is a device on Windows and cannot be a file there", hint=_FILE_HINT
         )
     return name
 
 
 def file_stem(name: str) -> str:
-    """The name as files carry it: spaces and ``: * ? " < > |`` become `_`, the rest is kept.
+    """The name as files carry it, safe on every system.
 
-    >>> file_stem("1UBQ_1|Chain")
-    '1UBQ_1_Chain'
+    Spaces and ``: * ? " < > | / \\`` become `_`, as does `.` or `-` at the beginning; the name of a
+    Windows device gets a `_` before it; the rest is kept.
+
+    >>> file_stem("1UBQ_1|Chain"), file_stem("../etc/passwd"), file_stem("nul.txt")
+    ('1UBQ_1_Chain', '_._etc_passwd', '_nul.txt')
     """
-    return _NOT_IN_FILE_NAMES.sub("_", name)
+    stem = _NOT_IN_FILE_NAMES.sub("_", name)
+    if stem[0] in ".-":
+        stem = f"_{stem[1:]}"
+    return f"_{stem}" if _is_device(stem) else stem
+
+
+def _is_device(name: str) -> bool:
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return folded.partition(".")[0].strip() in _RESERVED
 
 
 def collision_key(name: str) -> str:

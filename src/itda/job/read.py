@@ -1,8 +1,8 @@
-"""`read_jobs`: from a FASTA, YAML or JSON input to its jobs, and to what was refused and why."""
+"""`read_jobs`: from an input of any form to its jobs, and to what was refused and why."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,9 +13,11 @@ from itda.job.fasta import FastaRecord, fasta_records, job_from_record
 from itda.job.letters import Ambiguous
 from itda.job.model import Job
 from itda.job.names import collision_key
+from itda.job.plain import flat_records, plain_records
 from itda.job.problems import shown
 from itda.job.sequences import MoleculeOption, clean_typed_sequences
-from itda.job.source import Source, guess_format, open_source
+from itda.job.source import Format, Source, guess_format, open_source
+from itda.job.table import table_records
 
 UNNAMED_PREFIX = "record"
 
@@ -110,7 +112,10 @@ def read_jobs(
     name_prefix: str | None = None,
     files: Collection[str] | None = None,
 ) -> JobBatch:
-    """Read the jobs of a FASTA, YAML or JSON input; a bad record leaves the others alone.
+    """Read the jobs of an input; a bad record leaves the others alone.
+
+    The input is FASTA (or PIR), bare sequences, a table (CSV, TSV), a flat file of GenBank,
+    GenPept, EMBL or UniProt, or jobs as YAML or JSON; its content tells which.
 
     A name belongs to the first record that has it, good or not, so that no result can stand under
     the name of another record.
@@ -121,7 +126,7 @@ def read_jobs(
         molecule: What FASTA sequences are; "auto" is protein, and refuses what looks like DNA or
             RNA.
         name_prefix: Records without a name are called PREFIX_1, PREFIX_2, …, by their place in the
-            input; "record" where it is None.
+            input; "record" where it is None, and the file's name for a sequence without a header.
         files: The only paths that a job may name; None for any.
 
     Raises:
@@ -130,14 +135,16 @@ def read_jobs(
     batch = _Batch(ambiguous, molecule, name_prefix or UNNAMED_PREFIX, files)
     with open_source(source) as opened:
         batch.label = opened.label
-        if guess_format(opened) == "fasta":
-            for record in fasta_records(opened.lines()):
+        form = guess_format(opened)
+        if form not in ("yaml", "json"):
+            for record in _records(opened, form, batch, name_prefix):
                 batch.add_record(record)
+            batch.note_alignment()
         else:
             if molecule not in ("auto", "protein"):
                 raise InputError(
                     f"{opened.label} is YAML or JSON, where each entity says what it is; "
-                    f"molecule {shown(molecule)} is for FASTA",
+                    f"molecule {shown(molecule)} is for sequences",
                     hint="leave --molecule out",
                 )
             for document in _documents(opened):
@@ -146,7 +153,28 @@ def read_jobs(
         raise InputError(
             f"{batch.label} holds no record", hint="give a FASTA file, or a job as YAML or JSON"
         )
-    return JobBatch(tuple(batch.jobs), tuple(batch.rejected), tuple(batch.warnings))
+    return JobBatch(
+        tuple(batch.jobs), tuple(batch.rejected), tuple(batch.warnings), tuple(batch.notes)
+    )
+
+
+def _records(
+    source: Source, form: Format, batch: _Batch, name_prefix: str | None
+) -> Iterator[FastaRecord]:
+    try:
+        match form:
+            case "flat":
+                yield from flat_records(source.lines())
+            case "table":
+                yield from table_records(source.lines(), batch.notes)
+            case "plain":
+                yield from plain_records(source.lines(), name_prefix or source.stem)
+            case _:
+                yield from fasta_records(source.lines())
+    except InputError as error:
+        if error.problem.startswith(source.label):
+            raise
+        raise InputError(f"{source.label}: {error.problem}", hint=error.hint) from error
 
 
 def _documents(source: Source) -> list[Document]:
@@ -169,9 +197,23 @@ class _Batch:
     jobs: list[Job] = field(default_factory=list)
     rejected: list[RejectedRecord] = field(default_factory=list)
     warnings: list[RecordWarning] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     _claimed: dict[str, tuple[int, str]] = field(default_factory=dict)
+    _widths: list[tuple[int, bool]] = field(default_factory=list)
+
+    def note_alignment(self) -> None:
+        """Say that records of one length with gaps are an alignment."""
+        widths = {width for width, _ in self._widths}
+        if len(self._widths) > 1 and len(widths) == 1 and any(gaps for _, gaps in self._widths):
+            self.notes.append(
+                f"{self.label} looks like an alignment ({len(self._widths)} rows of {widths.pop()} "
+                "columns): to fold its first sequence with it, call the file NAME.afa, or give it "
+                "with --msa beside the sequence"
+            )
 
     def add_record(self, record: FastaRecord) -> None:
+        width = sum(len(part) for _, part in record.parts)
+        self._widths.append((width, any("-" in part or "." in part for _, part in record.parts)))
         name = record.name or f"{self.name_prefix}_{record.index}"
         changes = [] if record.name else [f"the record has no name and is called {name}"]
         try:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from itda.errors import InputError
 from itda.job.entities import Dna, Polymer, Protein, Rna
-from itda.job.letters import ALPHABETS, Ambiguous, clean_sequence
+from itda.job.layout import Line, plain, refuse_blank_lines, without_layout
+from itda.job.letters import ALPHABETS, Ambiguous, clean_sequence, looks_like_path
 from itda.job.names import automatic_chain_ids
+from itda.job.three_letters import from_three_letters
 
 MoleculeOption = Literal["auto", "protein", "dna", "rna"]
 """What sequences without a label are; "auto" is protein, and refuses what looks like DNA or RNA."""
@@ -26,19 +29,29 @@ def entities_from_text(
     molecule: MoleculeOption = "auto",
     *,
     ambiguous: Ambiguous = "refuse",
-    locate: Callable[[int], str] = lambda _: "",
+) -> tuple[tuple[Polymer, ...], list[str]]:
+    """Read chains from one text, which may span lines; see `entities_from_lines`."""
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    return entities_from_lines(lines, molecule, ambiguous=ambiguous)
+
+
+def entities_from_lines(
+    lines: Sequence[Line],
+    molecule: MoleculeOption = "auto",
+    *,
+    ambiguous: Ambiguous = "refuse",
+    name_lines: bool = False,
 ) -> tuple[tuple[Polymer, ...], list[str]]:
     """Read chains separated by `:` as AlphaFold and ColabFold users write them.
 
     Neighbouring chains of one sequence become copies of one entity; ids are A, B, … in the order
-    given.
+    given. Layout (blocks, residue numbers, quotes) is taken out, three-letter code is read.
 
     Args:
-        text: The sequences, without line breaks.
+        lines: The sequences as they stand, each line with its number; none is blank.
         molecule: What they are.
         ambiguous: "x" reads ambiguous and rare letters as unknown.
-        locate: What to add to the position of a letter, such as " (line 3)", from its 0-based index
-            in the text.
+        name_lines: Whether a wrong letter is named with its line.
 
     Returns:
         The entities and what was changed.
@@ -47,9 +60,16 @@ def entities_from_text(
         InputError: A chain is empty or holds what is not a residue.
     """
     kind = "protein" if molecule == "auto" else molecule
+    lines, changes = _letters(lines, kind)
+    starts = list(itertools.accumulate((len(part) for _, part in lines), initial=0))
+
+    def locate(index: int) -> str:
+        place = bisect.bisect_right(starts[:-1], index) - 1
+        return f" (line {lines[place][0]})" if name_lines else ""
+
+    text = "".join(part for _, part in lines)
     parts = text.split(":") if not _is_drive(text) else [text]
     sequences: list[str] = []
-    changes: list[str] = []
     start = 0
     for number, part in enumerate(parts, 1):
         chain = f"chain {number}: " if len(parts) > 1 else ""
@@ -72,6 +92,23 @@ def entities_from_text(
         for sequence, copies in itertools.groupby(sequences)
     )
     return entities, changes
+
+
+def _letters(lines: Sequence[Line], kind: str) -> tuple[list[Line], list[str]]:
+    """Return one letter for each residue, line by line, and what was changed to have it."""
+    text = " ".join(line for _, line in lines)
+    if looks_like_path(text):
+        return list(lines), []
+    if kind == "protein":
+        chains = [from_three_letters(plain(chain)) for chain in text.split(":")]
+        if all(chain is not None for chain in chains):
+            joined = ":".join(chain or "" for chain in chains)
+            return [(lines[0][0] if lines else 1, joined)], ["three-letter code read"]
+    double_spaced = refuse_blank_lines(lines)
+    laid = without_layout(lines)
+    if double_spaced:
+        laid.changes.insert(0, "blank lines inside the sequence removed")
+    return laid.lines, laid.changes
 
 
 def clean_typed_sequences(
@@ -101,12 +138,15 @@ def clean_typed_sequences(
             entities.append(entity)
             continue
         where = f"entity {number} ({kind}), sequence: "
-        text = "".join(line.strip() for line in typed.splitlines())
         try:
+            lines, laid = _letters(
+                [(at, line) for at, line in enumerate(typed.splitlines(), 1) if line.strip()], kind
+            )
+            text = "".join(line for _, line in lines)
             sequence, changed = clean_sequence(text, kind, ambiguous=ambiguous, guess=guess)
         except InputError as error:
             raise InputError(where + error.problem, hint=error.hint) from error
-        changes += [where + change for change in changed]
+        changes += [where + change for change in (*laid, *changed)]
         entities.append({kind: {**body, "sequence": sequence}})
     return {**data, "entities": entities}, changes
 

@@ -18,9 +18,11 @@ from typing import IO, BinaryIO, Literal, TextIO, cast
 from itda.errors import InputError
 from itda.inputs import STANDARD_INPUT, looks_like_sequence
 from itda.job.letters import looks_like_path
+from itda.job.plain import FLAT_FILE, looks_like_sequences
 from itda.job.problems import shown
+from itda.job.table import columns_of
 
-Format = Literal["fasta", "yaml", "json"]
+Format = Literal["fasta", "plain", "flat", "table", "yaml", "json"]
 
 _HEAD_BYTES = 65536
 _GZIP = b"\x1f\x8b"
@@ -29,14 +31,19 @@ _BINARY_FORMS = {
     b"\xfd7zXZ\x00": ("xz-compressed", "decompress it first: xz -dc FILE | itda fold -"),
     b"BZh": ("bzip2-compressed", "decompress it first: bzip2 -dc FILE | itda fold -"),
     b"PK\x03\x04": ("a zip archive", "unpack it and give the file inside"),
+    b"\xd0\xcf\x11\xe0": ("a document of Word or Excel", "save it as plain text, or as CSV"),
     b"%PDF": ("a PDF document", "copy the sequence to a FASTA file"),
 }
-_STRUCTURE_STARTS = re.compile(r"(data_|HEADER\s|ATOM\s|CRYST1\s|TITLE\s|REMARK\s)")
+_STRUCTURE_STARTS = re.compile(r"(data_|HEADER\s|SEQRES\s|ATOM\s|CRYST1\s|TITLE\s|REMARK\s)")
 _YAML_STARTS = re.compile(r"""(---|%YAML|-(\s|$)|[\w"'-]+\s*:(\s|$))""")
-_COLABFOLD_A3M = re.compile(r"#[0-9]+(,[0-9]+)*\s+[0-9]")
+_ALIGNMENT = re.compile(
+    r"#[0-9]+(,[0-9]+)*\s+[0-9]|# STOCKHOLM|CLUSTAL|MUSCLE \(|PROBCONS|T-COFFEE|#NEXUS|PileUp",
+    re.IGNORECASE,
+)
+_COMMENT = re.compile(r"[#;]|sep=.$")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f\x7f]")
 _BYTE_ORDER_MARK = "\ufeff"
-_INPUT_HINT = "give a FASTA file, or a job as YAML or JSON"
+_INPUT_HINT = "give sequences as FASTA, or a job as YAML or JSON"
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,7 @@ class Source:
     Attributes:
         label: How messages name it.
         folder: Where relative paths in it start.
+        stem: Of the file name; "record" for standard input.
         suffix: Of the file name, in lower case, without `.gz`.
         head: The beginning of the text, to tell its form.
         text: The whole text with `\\n` line ends, to be read once.
@@ -53,6 +61,7 @@ class Source:
 
     label: str
     folder: Path
+    stem: str
     suffix: str
     head: str
     text: TextIO
@@ -84,21 +93,23 @@ def open_source(source: Path | str) -> Iterator[Source]:
         InputError: The input is missing, unreadable, empty, or binary.
     """
     if str(source) == STANDARD_INPUT:
-        with _decoded(sys.stdin.buffer, "standard input", Path.cwd(), "") as opened:
+        with _decoded(sys.stdin.buffer, "standard input", Path.cwd(), "record", "") as opened:
             yield opened
         return
     path = Path(source)
     label = str(path)
-    suffix = path.with_suffix("").suffix if path.suffix.lower() == ".gz" else path.suffix
+    named = path.with_suffix("") if path.suffix.lower() == ".gz" else path
     with (
         _open_binary(source, path) as raw,
-        _decoded(raw, label, path.parent.absolute(), suffix.lower()) as opened,
+        _decoded(
+            raw, label, path.parent.absolute(), named.stem or "record", named.suffix.lower()
+        ) as opened,
     ):
         yield opened
 
 
 def guess_format(source: Source) -> Format:
-    """Tell FASTA, YAML and JSON apart by what the file holds, not by its name alone.
+    """Tell the forms apart by what the file holds, not by its name alone.
 
     Raises:
         InputError: It is none of them; the hint says what it looks like instead.
@@ -108,14 +119,27 @@ def guess_format(source: Source) -> Format:
         raise InputError(f"{source.label} holds no record", hint=_INPUT_HINT)
     if start.startswith(">"):
         return "fasta"
+    if start.startswith("{\\rtf"):
+        raise InputError(
+            f"{source.label} is a document of a word processor (RTF)", hint="save it as plain text"
+        )
     if source.suffix in (".yaml", ".yml"):
         return "yaml"
     if start[0] in "{[" or source.suffix == ".json":
         return "json"
     lines = [line.strip() for line in start.splitlines()]
-    first = next((line for line in lines if line and line[0] not in "#;"), "")
-    if _YAML_STARTS.match(first) and not _COLABFOLD_A3M.match(lines[0]):
-        return "yaml"
+    first = next((line for line in lines if line and not _COMMENT.match(line)), "")
+    if not _ALIGNMENT.match(lines[0]):
+        if first.startswith(">"):
+            return "fasta"
+        if FLAT_FILE.match(start):
+            return "flat"
+        if first and columns_of(first) is not None:
+            return "table"
+        if _YAML_STARTS.match(first):
+            return "yaml"
+        if looks_like_sequences(source.head) and not looks_like_path(first):
+            return "plain"
     problem, hint = _not_a_job(lines[0], first)
     raise InputError(f"{source.label} {problem}", hint=hint)
 
@@ -126,19 +150,21 @@ def _not_a_job(first_line: str, first: str) -> tuple[str, str]:
             "is an HTML or XML page",
             "download the file itself; an error page may be in its place",
         )
-    if _COLABFOLD_A3M.match(first_line):
-        return "is an alignment of ColabFold", "give the sequences, and the alignment with --msa"
+    if _ALIGNMENT.match(first_line):
+        which = "an alignment of ColabFold" if first_line[0] == "#" and "," in first_line else ""
+        return (
+            f"is {which or 'an alignment'}",
+            "give it as a file, itda fold NAME.a3m, or the sequence with --msa NAME.a3m",
+        )
     if not first:
         return "holds only comments", _INPUT_HINT
-    if first.startswith(">"):
-        return "has comments before the first header", "remove the lines before the first '>'"
     if _STRUCTURE_STARTS.match(first):
         return "is a structure, not sequences", "give the sequences of its chains as FASTA"
     if looks_like_path(first_line):
         return f"holds the path {shown(first_line)}", "give that file as the input"
     return (
         f"has {shown(first_line)} before the first header",
-        "put a line with '>' and a name above each sequence",
+        "put a line with '>' and a name above each sequence, or begin a table with id,sequence",
     )
 
 
@@ -166,7 +192,7 @@ def _open_binary(source: Path | str, path: Path) -> BinaryIO:
 
 
 @contextmanager
-def _decoded(raw: BinaryIO, label: str, folder: Path, suffix: str) -> Iterator[Source]:
+def _decoded(raw: BinaryIO, label: str, folder: Path, stem: str, suffix: str) -> Iterator[Source]:
     with _reading(label):
         head, stream = _peek(raw)
         if head.startswith(_GZIP):
@@ -179,12 +205,15 @@ def _decoded(raw: BinaryIO, label: str, folder: Path, suffix: str) -> Iterator[S
         head_text = codecs.getincrementaldecoder(encoding)("surrogateescape").decode(head)
     _refuse_binary(head_text, label)
     text = io.TextIOWrapper(stream, encoding=encoding, errors="surrogateescape", newline=None)
-    yield Source(label, folder, suffix, head_text, text)
+    yield Source(label, folder, stem, suffix, head_text, text)
 
 
 def _encoding(head: bytes, label: str) -> str:
     for magic, (what, hint) in _BINARY_FORMS.items():
         if head.startswith(magic):
+            for part, program in ((b"word/", "Word"), (b"xl/", "Excel"), (b"ppt/", "PowerPoint")):
+                if part in head and magic.startswith(b"PK"):
+                    what, hint = f"a document of {program}", "save it as plain text, or as CSV"
             raise InputError(f"{label} is {what}", hint=hint)
     if head.startswith(_GZIP):
         raise InputError(f"{label} is compressed twice with gzip", hint="decompress it once")

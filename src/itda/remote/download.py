@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from itda.errors import InputError, OutputError
-from itda.job.names import check_name
+from itda.job.names import check_file_name
 from itda.remote.errors import UnreachableError
 from itda.remote.transport import TRIES, Transport
 from itda.remote.wire import FileView
@@ -26,7 +26,7 @@ def save(transport: Transport, file: FileView, folder: Path, *, overwrite: bool)
     """
     try:
         # A server's word is no reason to write elsewhere.
-        path = folder / check_name(file.name)
+        path = folder / check_file_name(file.name)
         folder.mkdir(parents=True, exist_ok=True)
         if path.exists():
             if path.is_file() and file_digest(path) == file.sha256:

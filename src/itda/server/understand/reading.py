@@ -18,7 +18,7 @@ from typing import Any
 from itda.engine.attach import SUFFIXES, attach
 from itda.errors import InputError, ItdaError
 from itda.job.model import Job
-from itda.job.names import check_name, collision_key
+from itda.job.names import check_file_name, collision_key
 from itda.job.problems import shown
 from itda.job.read import JobBatch, read_jobs
 from itda.job.source import Format, guess_format, open_source
@@ -138,7 +138,7 @@ def _checked(files: Sequence[Upload]) -> dict[str, Upload]:
     taken: dict[str, Upload] = {}
     for file in files:
         try:
-            check_name(file.name)
+            check_file_name(file.name)
         except InputError as error:
             raise InputError(
                 f"file name {error.problem}", hint="send files by plain names"
