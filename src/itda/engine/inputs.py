@@ -57,7 +57,7 @@ def read_input(
         InputError: As `read_jobs`, or an alignment cannot be read.
     """
     if is_alignment(source):
-        return _of_alignment(Path(source), ambiguous, molecule, msa)
+        return read_alignment_job(Path(source), ambiguous=ambiguous, molecule=molecule, msa=msa)
     batch = read_jobs(source, ambiguous=ambiguous, molecule=molecule, name_prefix=name_prefix)
     if not _is_of_sequences(source):
         return batch
@@ -89,9 +89,14 @@ def _is_of_sequences(source: Path | str) -> bool:
         return guess_format(opened) not in ("yaml", "json")
 
 
-def _of_alignment(
-    path: Path, ambiguous: Ambiguous, molecule: MoleculeOption, msa: str | Path | None
+def read_alignment_job(
+    path: Path,
+    *,
+    ambiguous: Ambiguous = "refuse",
+    molecule: MoleculeOption = "auto",
+    msa: str | Path | None = None,
 ) -> JobBatch:
+    """Make the job of an alignment's first sequence, called after the file; see `read_input`."""
     alignment = read_alignment(path, query=None)
     name = stem_of(path)
     row = alignment.names[0].strip()

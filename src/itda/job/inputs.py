@@ -8,20 +8,20 @@ from pathlib import Path
 
 from itda.errors import ItdaError
 from itda.inputs import Kind
-from itda.job.source import open_source
+from itda.job.source import guess_format, open_source
 
 ALIGNMENTS = (".a3m", ".a2m", ".sto", ".stk", ".stockholm", ".afa", ".aln", ".clustal")
 """Endings of files that hold an alignment; `.fasta` may hold one, and is sequences here."""
 
-_FASTA = (".fasta", ".fas", ".faa", ".fa", ".fna")
-_TABLES = (".csv", ".tsv")
+_FASTA = (".fasta", ".fas", ".faa", ".fa", ".fna", ".ffn")
+_OTHERS = (".csv", ".tsv", ".txt", ".seq", ".pir", ".gb", ".gbk", ".gp", ".embl")
 _DOCUMENTS = (".yaml", ".yml", ".json")
+_DOCUMENT_FORMS = ("yaml", "json")
 
 # Of jobs in this form and in the forms of others, which are refused with a word on it.
 _JOB_KEY = re.compile(r"""(^|[\s{,"'-])(entities|sequences|modelSeeds|queries)["']?\s*:""", re.M)
 _NAME_KEY = re.compile(r"^name\s*:", re.M)
 _VERSION_KEY = re.compile(r"^version\s*:", re.M)
-_SEQUENCE_COLUMN = re.compile(r"\b(sequence|seq)\b", re.I)
 
 
 def without_companions(paths: Iterable[Path]) -> list[Path]:
@@ -71,20 +71,20 @@ def _why_no_job(path: Path) -> str:
     try:
         with open_source(path) as opened:
             head = opened.head.lstrip("\ufeff \t\r\n")
+            if head.startswith(">"):
+                return ""
+            if suffix not in _DOCUMENTS:
+                return "" if guess_format(opened) not in _DOCUMENT_FORMS else "no sequences"
     except ItdaError:
-        return ""  # it is said in its place what is wrong with it
-    if head.startswith(">"):
-        return ""
-    if suffix in _DOCUMENTS:
-        slip = _NAME_KEY.search(head) and _VERSION_KEY.search(head)
-        return "" if _JOB_KEY.search(head) or slip else "no job"
-    table = suffix in _TABLES and _SEQUENCE_COLUMN.search(head.partition("\n")[0])
-    return "" if table else "no sequences"
+        # Of a file whose ending says what it is, it is said in its place what is wrong with it.
+        return "" if suffix in _DOCUMENTS else "no sequences"
+    slip = _NAME_KEY.search(head) and _VERSION_KEY.search(head)
+    return "" if _JOB_KEY.search(head) or slip else "no job"
 
 
 JOBS = Kind(
     "FASTA, YAML or JSON",
-    (*_FASTA, *_DOCUMENTS, *_TABLES, ".txt", *ALIGNMENTS),
+    (*_FASTA, *_DOCUMENTS, *_OTHERS, *ALIGNMENTS),
     why_not=_why_no_job,
     alone=without_companions,
     belongs="an alignment that belongs to the file of its name",

@@ -50,12 +50,15 @@ def _is_sequence_line(line: str) -> bool:
     return len(set(before)) <= 1 and (not before or (before[0] >= 5 and last <= before[0]))
 
 
-def plain_records(lines: Iterable[str], prefix: str) -> Iterator[FastaRecord]:
+def plain_records(
+    lines: Iterable[str], stem: str, *, prefix: str | None = None
+) -> Iterator[FastaRecord]:
     """Read sequences that have no header; a blank line parts two of them.
 
     Args:
         lines: Of the text.
-        prefix: Records are called PREFIX, or PREFIX_1, PREFIX_2, … where there are several.
+        stem: One record is called so, several STEM_1, STEM_2, ….
+        prefix: Where it is given, records are called PREFIX_1, PREFIX_2, … in any case.
 
     Raises:
         InputError: Lines could be one sequence or several.
@@ -67,7 +70,7 @@ def plain_records(lines: Iterable[str], prefix: str) -> Iterator[FastaRecord]:
     groups = _sequences(numbered)
     for index, group in enumerate(groups, 1):
         _refuse_list(group)
-        name = prefix if len(groups) == 1 else f"{prefix}_{index}"
+        name = stem if len(groups) == 1 and prefix is None else f"{prefix or stem}_{index}"
         said = [f"a sequence without a header, called {name}"]
         if len(groups) > 1:
             said.append(

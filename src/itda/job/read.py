@@ -110,6 +110,7 @@ def read_jobs(
     ambiguous: Ambiguous = "refuse",
     molecule: MoleculeOption = "auto",
     name_prefix: str | None = None,
+    stem: str | None = None,
     files: Collection[str] | None = None,
 ) -> JobBatch:
     """Read the jobs of an input; a bad record leaves the others alone.
@@ -126,7 +127,9 @@ def read_jobs(
         molecule: What FASTA sequences are; "auto" is protein, and refuses what looks like DNA or
             RNA.
         name_prefix: Records without a name are called PREFIX_1, PREFIX_2, …, by their place in the
-            input; "record" where it is None, and the file's name for a sequence without a header.
+            input; "record" where it is None.
+        stem: What a sequence without a header is called where `name_prefix` is None; the name of
+            the file where it is None too.
         files: The only paths that a job may name; None for any.
 
     Raises:
@@ -137,7 +140,7 @@ def read_jobs(
         batch.label = opened.label
         form = guess_format(opened)
         if form not in ("yaml", "json"):
-            for record in _records(opened, form, batch, name_prefix):
+            for record in _records(opened, form, batch, stem or opened.stem, name_prefix):
                 batch.add_record(record)
             batch.note_alignment()
         else:
@@ -159,7 +162,7 @@ def read_jobs(
 
 
 def _records(
-    source: Source, form: Format, batch: _Batch, name_prefix: str | None
+    source: Source, form: Format, batch: _Batch, stem: str, name_prefix: str | None
 ) -> Iterator[FastaRecord]:
     try:
         match form:
@@ -168,7 +171,9 @@ def _records(
             case "table":
                 yield from table_records(source.lines(), batch.notes)
             case "plain":
-                yield from plain_records(source.lines(), name_prefix or source.stem)
+                yield from plain_records(
+                    source.lines(), stem, prefix=None if name_prefix == stem else name_prefix
+                )
             case _:
                 yield from fasta_records(source.lines())
     except InputError as error:

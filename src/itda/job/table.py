@@ -50,7 +50,10 @@ def columns_of(first_line: str) -> Columns | None:
     """
     line = first_line.translate(_SMART)
     for delimiter in _DELIMITERS:
-        names = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter))]
+        try:
+            names = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
+        except csv.Error:
+            return None
         if len(names) == 1 and delimiter != _DELIMITERS[-1]:
             continue
         keys = [re.sub(r"\W+", "_", name.lower()).strip("_") for name in names]
@@ -103,11 +106,17 @@ def table_records(lines: Iterable[str], notes: list[str]) -> Iterator[FastaRecor
     reader = csv.reader(stream, delimiter=columns.delimiter)
     index = 0
     line = skipped + 1
-    for row in reader:
-        if any(cell.strip() for cell in row):
-            index += 1
-            yield _record(row, columns, index, line)
-        line = skipped + reader.line_num + 1
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                index += 1
+                yield _record(row, columns, index, line)
+            line = skipped + reader.line_num + 1
+    except csv.Error as error:
+        raise InputError(
+            f"the table cannot be read at line {line}: {error}",
+            hint="close each quote, or give the sequences as FASTA",
+        ) from error
 
 
 def _record(row: Sequence[str], columns: Columns, index: int, line: int) -> FastaRecord:

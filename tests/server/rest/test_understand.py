@@ -286,6 +286,39 @@ def test_endless_yaml_is_refused_before_it_is_read():
     assert "values" in found.problems[0].problem
 
 
+def test_an_alignment_belongs_to_the_one_record_of_the_file_of_its_name(understanding):
+    kept = Kept()
+    files = [Upload("kinase.fasta", as_fasta("sp|X|Y").encode()), Upload("kinase.a3m", A3M)]
+    (job,) = understanding.prepare("", files, artefacts=kept)
+    assert job.document["name"] == "sp|X|Y"
+    assert job.document["entities"][0]["protein"]["msa"] == "kinase.a3m"
+
+
+def test_an_alignment_by_itself_is_a_job(understanding):
+    kept = Kept()
+    (job,) = understanding.prepare("", [Upload("kinase.a3m", A3M)], artefacts=kept)
+    assert job.document["name"] == "kinase"
+    assert job.document["entities"][0]["protein"]["msa"] == "kinase.a3m"
+    found = understanding.understand("", [Upload("kinase.a3m", b">q\nMK\n>r\nM\n")])
+    assert "kinase.a3m: row 2" in found.problems[0].problem
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("MKTAYIAKQR QISFVKSHFS", ["sequence_1"]),
+        ("MKTAYIAKQRQISFVKSHFS\n\nMKVLAAGIVGMKVLAAGIVG\n", ["sequence_1", "sequence_2"]),
+        ("id,sequence\na/b,MKTAYIAKQR\nc,MKVLAAGIVG\n", ["a/b", "c"]),
+        ("  1 mktayiakqr qisfvkshfs\n", ["sequence_1"]),
+        (">UBC_HUMAN/1-10\nMet Gln Ile Phe Val Lys Thr Leu Thr Gly\n", ["UBC_HUMAN/1-10"]),
+    ],
+)
+def test_sequences_are_read_as_people_paste_them(understanding, text, names):
+    found = understanding.understand(text)
+    assert [record.name for record in found.records] == names
+    assert not any(record.error for record in found.records)
+
+
 def test_html_in_a_name_stays_text(understanding):
     name = "<img/src=x>"
     found = understanding.understand(as_fasta(name))

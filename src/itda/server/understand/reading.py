@@ -9,6 +9,7 @@ import math
 import re
 import tempfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from itda.engine.attach import SUFFIXES, attach
+from itda.engine.inputs import ALIGNMENT_SUFFIXES, read_alignment_job
 from itda.errors import InputError, ItdaError
+from itda.job.inputs import stem_of
 from itda.job.model import Job
 from itda.job.names import check_file_name, collision_key
 from itda.job.problems import shown
@@ -35,11 +38,16 @@ DOCUMENT_BYTES = 2**20
 MOST_FILES = 2000
 
 _INPUT_SUFFIXES = frozenset(
-    ["", ".fasta", ".fas", ".faa", ".fa", ".fna", ".yaml", ".yml", ".json", ".txt"]
+    (
+        *("", ".fasta", ".fas", ".faa", ".fa", ".fna", ".ffn", ".seq", ".pir", ".txt"),
+        *(".csv", ".tsv", ".gb", ".gp", ".gbk", ".embl", ".yaml", ".yml", ".json"),
+    )
 )
 # A reader of YAML takes some 20 microseconds for each value, one of JSON a hundredth of that.
 _MOST_VALUES = {"yaml": 100_000, "json": 1_000_000}
-_BARE_SEQUENCE = re.compile(r"[A-Za-z*:\s]{10,}")
+_RECORD_MARKS = {"fasta": b"\n>", "plain": b"\n\n", "flat": b"\n//", "table": b"\n"}
+"""Of which a form has about one for each record."""
+
 _GZIP = b"\x1f\x8b"
 _CHUNK = 2**16
 
@@ -177,6 +185,7 @@ class _Reader:
         batches = [(file, batch) for file, batch in batches if file not in named]
         records = self._records(batches)
         records, attached = self._attached(records, named | {file for file, _ in batches})
+        records, attached = self._of_alignments(records, named | attached)
         # A file that cannot be read as an input may be what a job names.
         used = named | attached
         problems = [error for file, error in self.problems if file not in used]
@@ -202,15 +211,15 @@ class _Reader:
         label = name.removesuffix(".gz") or PASTED
         # It stands beside the files that it names, under a name that none of them can have.
         path = self.folder / f".input{_suffix(name)}"
-        bare = _is_bare(content)
-        path.write_bytes(b">\n" + content if bare else content)
+        path.write_bytes(content)
         try:
-            self._refuse_endless(path, content)
+            form = self._refuse_endless(path, content)
             batch = read_jobs(
                 path,
                 ambiguous=self.options.ambiguous,
                 molecule=self.options.molecule,
-                name_prefix="sequence" if bare else None,
+                name_prefix="sequence" if form == "plain" and not name else None,
+                stem=stem_of(Path(name)) if name else None,
                 files=self.uploads,
             )
         except ItdaError as error:
@@ -220,14 +229,15 @@ class _Reader:
         finally:
             path.unlink()
 
-    def _refuse_endless(self, path: Path, content: bytes) -> None:
-        """Refuse what would take long to read only to be refused."""
+    def _refuse_endless(self, path: Path, content: bytes) -> Format:
+        """Refuse what would take long to read only to be refused; return its form."""
         with open_source(path) as opened:
             form: Format = guess_format(opened)
-        if form == "fasta":
-            records = content.count(b"\n>") + 1
+        records = 0
+        if mark := _RECORD_MARKS.get(form):
+            # The first of FASTA has no line before it; the first line of a table is no record.
+            records = content.count(mark) + {"fasta": 1, "table": -1}.get(form, 0)
         else:
-            records = 0
             values = sum(content.count(mark) for mark in (b",", b":", b"\n", b"["))
             if values > _MOST_VALUES[form]:
                 raise TooLargeError(
@@ -240,6 +250,7 @@ class _Reader:
                 f"{path} holds {records} records; {self.limits.jobs} are taken at once",
                 hint="send them in parts",
             )
+        return form
 
     def _expanded(self, name: str, content: bytes) -> bytes:
         """Return what a file holds once decompressed, and count it against the limit."""
@@ -258,8 +269,10 @@ class _Reader:
             )
         return content
 
-    def _records(self, batches: Sequence[tuple[str, JobBatch]]) -> list[ReadJob | Unread]:
-        found: list[ReadJob | Unread] = []
+    def _records(
+        self, batches: Sequence[tuple[str, JobBatch]], before: Sequence[ReadJob | Unread] = ()
+    ) -> list[ReadJob | Unread]:
+        found = list(before)
         for file, batch in batches:
             start = len(found)
             total = len(batch.jobs) + len(batch.rejected)
@@ -268,13 +281,15 @@ class _Reader:
             for warning in batch.warnings:
                 warnings.setdefault(warning.index, []).append(warning.message)
             jobs = iter(batch.jobs)
+            notes = batch.notes
             for index in range(1, total + 1):
                 refused = rejected.get(index)
                 if refused is not None:
                     error = self._told(refused.error, file.removesuffix(".gz") or PASTED)
                     found.append(Unread(start + index, file, refused.name, error))
                 else:
-                    told = tuple(warnings.get(index, ()))
+                    told = (*notes, *warnings.get(index, ()))
+                    notes = ()
                     found.append(ReadJob(start + index, file, next(jobs), told))
         if len(found) > self.limits.jobs:
             raise TooLargeError(
@@ -282,6 +297,30 @@ class _Reader:
                 hint="send them in parts",
             )
         return found
+
+    def _of_alignments(
+        self, records: list[ReadJob | Unread], used: set[str]
+    ) -> tuple[list[ReadJob | Unread], set[str]]:
+        """Make jobs of alignments that came alone; beside records they are to belong to one."""
+        if records or self.problems:
+            return records, used
+        batches: list[tuple[str, JobBatch]] = []
+        for name in self.uploads:
+            if name in used or not name.lower().endswith(ALIGNMENT_SUFFIXES):
+                continue
+            used = used | {name}
+            try:
+                batch = read_alignment_job(
+                    self.folder / name,
+                    ambiguous=self.options.ambiguous,
+                    molecule=self.options.molecule,
+                    msa=self.options.msa,
+                )
+            except ItdaError as error:
+                self.problems.append(("", self._told(error, name)))
+            else:
+                batches.append((name, batch))
+        return self._records(batches, records), used
 
     def _attached(
         self, records: list[ReadJob | Unread], taken: set[str]
@@ -292,23 +331,30 @@ class _Reader:
         if not free:
             return records, used
         found: list[ReadJob | Unread] = []
+        alone = Counter(record.file for record in records)
         for record in records:
             if isinstance(record, ReadJob):
-                record = self._with_its_files(record, free, used)
+                own = stem_of(Path(record.file)) if alone[record.file] == 1 else ""
+                record = self._with_its_files(record, own, free, used)
             found.append(record)
         return found, used
 
     def _with_its_files(
-        self, record: ReadJob, free: Sequence[str], used: set[str]
+        self, record: ReadJob, stem: str, free: Sequence[str], used: set[str]
     ) -> ReadJob | Unread:
+        """Give a job what is called after it or, where it came alone, after its file."""
         job = record.job
         stems = {job.file_stem, *(f"{job.file_stem}_{chain}" for chain in job.chain_ids)}
         for kind, suffixes in SUFFIXES.items():
-            own = {f"{stem}{suffix}" for stem in stems for suffix in suffixes}.intersection(free)
+            own = {f"{one}{suffix}" for one in stems for suffix in suffixes}.intersection(free)
+            where = self.folder
+            if not own and stem and stem != job.file_stem:
+                own = {f"{stem}{suffix}" for suffix in suffixes}.intersection(free)
+                where = self.folder / next(iter(own), "")
             if not own:
                 continue
             used |= own
-            (attached,), errors = attach([job], kind, self.folder)
+            (attached,), errors = attach([job], kind, where)
             for error in errors.values():
                 return Unread(record.index, record.file, job.name, self._told(error, record.file))
             job = attached
@@ -402,13 +448,6 @@ def _reason(error: Exception) -> str:
 def _suffix(name: str) -> str:
     path = Path(name.lower().removesuffix(".gz"))
     return path.suffix
-
-
-def _is_bare(content: bytes) -> bool:
-    if len(content) > _CHUNK * 16:
-        return False
-    text = content.decode("utf-8-sig", "replace")
-    return _BARE_SEQUENCE.fullmatch(text) is not None
 
 
 def _decompressed(name: str, content: bytes, most: int) -> bytes:
