@@ -75,14 +75,33 @@ REFUSED = {
     "RNA": (">bad\nAUGCGUACGUUAGCCAUG\n", "looks like RNA"),
     "1 residue": (">bad\nM\n", "residues or more"),
     "5,000 residues": (">bad\n" + "MKTAYIAKQR" * 500 + "\n", "5000"),
-    "name that climbs": (">../x\nMKTAY\n", "'../x' is a path"),
-    "name that is a path": (">/etc/x\nMKTAY\n", "'/etc/x' is a path"),
-    "name that hides": (">.x\nMKTAY\n", "begins with '.'"),
-    "name like an option": (">-rf\nMKTAY\n", "begins with '-'"),
     "name of 300 letters": (">" + "x" * 300 + "\nMKTAY\n", "300 bytes long"),
     "name that cannot be printed": (">a\x07b\nMKTAY\n", "cannot be printed"),
+    "blank line inside": (">bad\nMKTAY\n\nMKVAY\n", "does one sequence go on after it"),
     "two chains": (">bad\nMKTAY:MKVAY\n", "one chain at a time"),
 }
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("../x", "_._x"),
+        ("../../../../../../../../tmp/x", "_._.._.._.._.._.._.._.._tmp_x"),
+        ("/etc/x", "_etc_x"),
+        (".x", "_x"),
+        ("-rf", "_rf"),
+        ("CON", "_CON"),
+        ("..\\x", "_._x"),
+        ("UBC_HUMAN/1-76", "UBC_HUMAN_1-76"),
+    ],
+)
+def test_a_name_that_is_no_file_name_keeps_its_name_and_has_safe_files(
+    family, tmp_path, name, file
+) -> None:
+    assert run(["fold", write(tmp_path, f">{name}\nMKTAY\n")]) == 0
+    assert record_names() == {name: "done"}
+    assert {path.name for path in Path("x_itda").iterdir()} >= {f"{file}.cif", f"{file}.html"}
+    assert {path.name for path in Path().iterdir()} <= {"x.fa", "x_itda", "cache"}
 
 
 @pytest.mark.parametrize(("content", "said"), REFUSED.values(), ids=REFUSED)
@@ -124,7 +143,7 @@ READ_AS_IT_IS = {
     "gzip": gzip.compress(b">good\nMKTAYI\n"),
     "gzip with CRLF and a byte order mark": gzip.compress(b"\xef\xbb\xbf>good\r\nMKTAYI\r\n"),
     "no last line end": b">good\nMKTAYI",
-    "blank lines": b"\n>good\n\nMKT\n\nAYI\n\n",
+    "blank lines": b"\n>good\n\nMKT\nAYI\n\n",
 }
 
 
