@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from fake_search import STEPS, FakeSource, FakeTemplates
+from forgetful import Forgetful
 
 from itda.cli.fold import default_folder
 from itda.cli.main import run
+from itda.engine.engine import Engine
 from itda.engine.searches import Searches
 from itda.inputs import expand
 from itda.job.inputs import JOBS
@@ -409,3 +411,38 @@ def test_weights_of_another_family_are_refused_by_name(family, tmp_path, capsys)
     assert "weights of the family esmfold, not mini" in shown and "--model esmfold" in shown
     assert family.models == []
     assert run(["fold", one, "--weights", "mini"]) == 0
+
+
+@pytest.mark.parametrize("how", ["by the run", "by whoever reads its events"])
+def test_a_record_that_is_lost_is_named_and_ends_the_run_with_1(
+    family, tmp_path, capsys, monkeypatch, how
+) -> None:
+    if how == "by the run":
+        monkeypatch.setattr("itda.engine.run.Ledger", Forgetful)
+    else:
+        real = Engine.run_plan
+        monkeypatch.setattr(
+            Engine, "run_plan", lambda *given: (e for e in real(*given) if e.job != "twin")
+        )
+    Path("in.fasta").write_text(">one\nMKTAYIAKQR\n>twin\nMKTAYIAKQR\n>other\nMKTWYV\n")
+    assert run(["fold", "in.fasta", "--json"]) == 1
+    captured = capsys.readouterr()
+    assert "'twin' was lost" in captured.err and "a fault of Itda" in captured.err
+    end = events(captured.out)[-1]
+    assert (end["status"], end["exit_status"], end["done"]) == ("lost", 1, 2)
+    summary = json.loads(Path("in_itda/summary.json").read_bytes())
+    assert summary["status"] == "lost"
+    assert summary["counts"] == {"done": 2, "failed": 0, "refused": 0, "waiting": 0, "lost": 1}
+    assert {r["name"]: r["status"] for r in summary["records"]}["twin"] == "lost"
+    assert "\ttwin\tlost\t" in Path("in_itda/summary.tsv").read_text()
+    assert "'twin' was lost" in Path("in_itda/itda.log").read_text()
+
+
+def test_records_of_equal_sequences_are_all_done(family, tmp_path) -> None:
+    Path("in.fasta").write_text("".join(f">r{n}\nMKTAYIAKQR\n" for n in range(30)))
+    assert run(["fold", "in.fasta"]) == 0
+    rows = Path("in_itda/summary.tsv").read_text().splitlines()[1:]
+    assert [row.split("\t")[1:3] for row in rows] == [[f"r{n}", "done"] for n in range(30)]
+    for number in range(30):
+        confidence = json.loads(Path(f"in_itda/r{number}.confidence.json").read_bytes())
+        assert confidence["name"] == f"r{number}"

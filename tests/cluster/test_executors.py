@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 
+from itda.cluster.perform import Performer
+from itda.cluster.processes import Processes
 from itda.cluster.work import Done, Failed, Lost, Stopped
+from itda.engine.engine import Engine
 
 from .helpers import CHILD, Told, outcomes, run, sequence_of, task, wait_until, work
 
@@ -245,3 +249,36 @@ def test_what_a_process_cannot_do_here_is_said_at_once(tmp_path):
 
     with pytest.raises(CapabilityError, match="no such device"):
         Processes(1, device="cuda:77", command=CHILD)
+
+
+def test_what_a_run_forgets_fails_and_is_not_given_back_to_be_forgotten_again(
+    this_process, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Engine, "run_plan", lambda *_arguments, **_named: (_ for _ in ()))
+    ended, _ = run(this_process, work(tmp_path, task(tmp_path, "a"), task(tmp_path, "b")))
+    assert all(isinstance(outcome, Failed) for outcome in ended.values())
+    assert "'a' was lost" in ended["key-a"].error["problem"]
+    assert ended["key-b"].error["kind"] == "UnexpectedError"
+
+
+def test_work_that_ends_without_a_word_of_a_job_ends_the_job(this_process, tmp_path, monkeypatch):
+    monkeypatch.setattr(Performer, "perform", lambda *_arguments: None)
+    ended, _ = run(this_process, work(tmp_path, task(tmp_path, "a")))
+    assert isinstance(ended["key-a"], Lost)
+
+
+def test_a_process_that_is_free_without_a_word_of_a_job_ends_the_job(tmp_path):
+    ready = {"device": "cpu", "device_kind": "cpu", "devices": ["cpu"], "memory_bytes": 2**30}
+    script = f"""
+import sys
+print({json.dumps(json.dumps({"ready": ready}))}, flush=True)
+for line in sys.stdin:
+    print({json.dumps(json.dumps({"idle": False}))}, flush=True)
+"""
+    executor = Processes(1, device="cpu", command=(sys.executable, "-c", script))
+    try:
+        ended, _ = run(executor, work(tmp_path, task(tmp_path, "a")))
+    finally:
+        executor.close()
+    assert isinstance(ended["key-a"], Lost)
+    assert "without a word" in ended["key-a"].log

@@ -94,21 +94,6 @@ def test_memory_that_runs_out_halves_the_batch_then_spares_memory_then_refuses(
     assert "memory" in warnings[0].message
 
 
-def test_equal_jobs_are_folded_once(family, store):
-    twins = [Job.from_sequence(name, SEQUENCE) for name in ("one", "two", "three")]
-    found = results(Engine(store, "cpu").run(twins))
-    assert len(found) == 3 and len(family.folded) == 1
-    assert sorted(result.cached for result in found.values()) == [False, True, True]
-    without = results(Engine(None, "cpu").run(twins))
-    assert len(without) == 3
-
-
-def test_a_twin_of_a_job_that_fails_fails_itself(family, store):
-    twins = [Job.from_sequence(name, SEQUENCE) for name in ("crash", "crash2")]
-    events = list(Engine(store, "cpu").run(twins))
-    assert sorted(failures(events)) == ["crash", "crash2"]
-
-
 def test_seeds_of_a_job_are_folded_together_and_ranked(family, jobs, store):
     (job,) = jobs("a")
     many = job.replace(seeds=(1, 2, 3), samples=2)
@@ -148,12 +133,3 @@ def test_a_model_is_loaded_anew_to_spare_the_memory_of_a_device():
     loaded.become_frugal()
     loaded.become_frugal()
     assert loads == [False, True]
-
-
-def test_more_twins_than_may_wait_unfinished(family, store):
-    twins = [Job.from_sequence(f"twin{number}", SEQUENCE) for number in range(12)]
-    found = results(Engine(store, "cpu").run(twins))
-    assert len(found) == 12 and len(family.folded) == 1
-    again = results(Engine(store, "cpu").run(twins))
-    assert len(again) == 12 and len(family.folded) == 1
-    assert len(results(Engine(None, "cpu").run(twins))) == 12

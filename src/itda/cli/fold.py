@@ -49,7 +49,8 @@ if TYPE_CHECKING:
     from itda.inputs import Inputs as ExpandedInputs
 
 RUN_INTERRUPTED, RUN_TERMINATED = 130, 143
-FINISHED, STOPPED, INTERRUPTED = "finished", "stopped", "interrupted"
+FINISHED, STOPPED, INTERRUPTED, LOST = "finished", "stopped", "interrupted", "lost"
+RUN_LOST = 1
 
 
 def fold(
@@ -129,7 +130,8 @@ def fold(
     it, NAME.pae.npz; and for the run summary.json and summary.tsv. The same command again goes on
     where it was stopped.
 
-    Exit status: 0 all done, 1 none done, 2 some done, 130 stopped with Ctrl-C.
+    Exit status: 0 all done, 1 none done, 2 some done, 130 stopped with Ctrl-C. It is 1 as well if a
+    fault of Itda lost a record, which summary.tsv then calls lost.
     """
     from itda.cli.asked import ask
     from itda.cli.estimate import costs_of
@@ -197,7 +199,7 @@ def fold(
             told = asked.batch.sources[place]
             view.show(JobFailed(job=name, error=error, refused=True, source=told))
         status = _run(engine, plan, folder, view)
-        code = exit_status(folder.done, plan.total)
+        code = RUN_LOST if status == LOST else exit_status(folder.done, plan.total)
         if terminated:
             code = RUN_TERMINATED
         elif status == INTERRUPTED:
@@ -230,6 +232,7 @@ def _run(engine: Engine, plan: Plan, folder: OutputFolder, view: View) -> str:
     """Fold, write each result as it comes, and return how the run ended."""
     from itda.engine.atomic import DiskFullError
     from itda.engine.events import JobFailed, JobFinished, JobWarned
+    from itda.engine.lost import lost
 
     warnings: dict[str, list[str]] = {}
     status = STOPPED
@@ -249,7 +252,10 @@ def _run(engine: Engine, plan: Plan, folder: OutputFolder, view: View) -> str:
                 _fail(event, folder, view)
             else:
                 view.show(event)
-        status = FINISHED
+        # What this loop forgot would be as lost as what the run did.
+        for name in folder.waiting:
+            _fail(lost(name), folder, view)
+        status = LOST if folder.lost else FINISHED
     except KeyboardInterrupt:
         status = INTERRUPTED
     finally:

@@ -72,6 +72,10 @@ class Outcomes:
         for task in self.open:
             self.end(task.key, outcome)
 
+    def close(self) -> None:
+        """Take note that nothing more comes: what is open though all work has ended is lost."""
+        self.end_all(Lost(log="the work ended without a word of what came of it"))
+
     def take(self) -> list[tuple[str, Outcome]]:
         """Return the outcomes that came since it was last asked."""
         with self._lock:

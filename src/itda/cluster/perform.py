@@ -25,6 +25,7 @@ from itda.engine.atomic import DiskFullError, remove_leftovers
 from itda.engine.engine import Engine
 from itda.engine.events import JobFailed, JobFinished, JobWarned, StageFinished, describe_error
 from itda.engine.files import file_names, write_result
+from itda.engine.lost import lost
 from itda.engine.plan import Settings
 from itda.engine.search_options import SearchOptions, choose_searches
 from itda.engine.store import Store
@@ -115,6 +116,10 @@ class Performer:
                 except Exception as error:
                     for key, task in list(opened.items()):
                         end_one(key, self._outcome_of(error, task))
+                if not stop() and not self.spoilt:
+                    # Given back it would only be lost again.
+                    for key in list(opened):
+                        end_one(key, _lost(opened[key], jobs[key].name))
             reason = "the device failed at another job" if self.spoilt else ""
             for key in list(opened):
                 end_one(key, Stopped(hindrance=reason))
@@ -241,6 +246,11 @@ def groups(tasks: Iterable[Task], jobs: Mapping[str, Job]) -> list[list[Task]]:
         names[named] = names.get(named, -1) + 1
         found.setdefault((*kind, names[named]), []).append(task)
     return list(found.values())
+
+
+def _lost(task: Task, name: str) -> Failed:
+    failure = lost(name)
+    return failed(failure.error, task, failure.traceback)
 
 
 def failed(error: Exception, task: Task, trace: str = "") -> Failed:

@@ -348,6 +348,7 @@ class ChildRunning:
 
     def let_go(self) -> None:
         """Note that the process is free."""
+        self._outcomes.close()
         self._let_go = True
         self._report("", [])
 

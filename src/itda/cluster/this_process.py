@@ -85,6 +85,7 @@ class ThreadRunning:
             with self._one:
                 self.began = True
                 self._performer.perform(self._work, self._report, end, self._stop)
+            self._outcomes.close()
         except BaseException:
             log.exception("work in this process broke")
             self._outcomes.end_all(Lost(log=traceback.format_exc()))

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from itda.engine.cost.predictor import Admission, Predictor
 from itda.engine.determinism import deterministic
 from itda.engine.device import resolve_device
-from itda.engine.events import Event
+from itda.engine.events import Event, JobFailed, JobFinished
 from itda.engine.loaded import Loaded
+from itda.engine.lost import lost
 from itda.engine.plan import Plan, Settings, make_plan
 from itda.engine.run import PREDICT, Run
 from itda.engine.searches import Searches
@@ -142,6 +143,9 @@ class Engine:
     def run_plan(self, plan: Plan, *, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
         """Fold the jobs of a plan and yield what happens; see `run`.
 
+        Each job ends with `JobFinished` or `JobFailed`, unless it is told to stop. One that a fault
+        of the program's own left without either fails with `LostJobError`.
+
         Args:
             plan: What to fold.
             stop: Asked several times a second; where it says so, the computation is told to stop
@@ -156,7 +160,7 @@ class Engine:
             try:
                 predictor = self.predictor(plan.settings)
                 run = Run(plan, loaded, self.store, predictor, at_once=self.at_once)
-                yield from run.events(stop)
+                yield from with_all_ended(run, plan, stop)
             finally:
                 # The next run may bring another model, and two large ones may not fit.
                 loaded.release()
@@ -175,3 +179,25 @@ class Engine:
             lambda frugal: settings.family.load(settings.weights, device, frugal=frugal),
             frugal=any(request.frugal for request in plan.requests),
         )
+
+
+def with_all_ended(run: Run, plan: Plan, stop: Callable[[], bool]) -> Iterator[Event]:
+    """Yield what a run tells, and fail what it neither finished nor failed when it was over.
+
+    What a job's end is, is read from the events alone: whatever keeps the books may be wrong.
+    """
+    stopped = False
+
+    def stops() -> bool:
+        nonlocal stopped
+        stopped = stopped or stop()
+        return stopped
+
+    ended = set()
+    for event in run.events(stops):
+        if isinstance(event, JobFinished | JobFailed):
+            ended.add(event.job)
+        yield event
+    for request in () if stopped else plan.requests:
+        if request.job.name not in ended:
+            yield lost(request.job.name)

@@ -16,9 +16,10 @@ from itda.engine import summary
 from itda.engine.atomic import DiskFullError, output_error, remove_leftovers
 from itda.engine.events import JobFailed, describe_error
 from itda.engine.files import estimated_bytes, file_names, write_result, written_digest
+from itda.engine.lost import LostJobError
 from itda.engine.plan import Plan
 from itda.engine.result import Result
-from itda.engine.summary import DONE, FAILED, REFUSED, Record
+from itda.engine.summary import DONE, FAILED, LOST, REFUSED, WAITING, Record
 from itda.errors import ItdaError, OutputError
 
 _SUMMARY_EVERY_SECONDS = 2.0
@@ -128,12 +129,22 @@ class OutputFolder:
         return files
 
     def fail(self, failure: JobFailed) -> None:
-        """Note a job as failed."""
+        """Note a job as failed, or as lost where the run forgot it."""
         record = self.records[failure.job]
-        record.status = FAILED
+        record.status = LOST if isinstance(failure.error, LostJobError) else FAILED
         record.files = []
         record.details = {"error": describe_error(failure.error)}
         self._write_summary_now_and_then()
+
+    @property
+    def waiting(self) -> list[str]:
+        """The records of which nothing has come yet."""
+        return [name for name, record in self.records.items() if record.status == WAITING]
+
+    @property
+    def lost(self) -> list[str]:
+        """The records that the run forgot."""
+        return [name for name, record in self.records.items() if record.status == LOST]
 
     def log(self, failure: JobFailed) -> Path | None:
         """Keep the traceback of an error that nobody expected; None where it cannot be kept."""

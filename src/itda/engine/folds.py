@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import json
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from itda.confidence.validity import check_validity
@@ -27,17 +27,15 @@ class Task:
 
     Attributes:
         request: What was asked for.
-        began: When its first stage began; 0 before.
-        predictions: By seed, as they are done.
+        started: Whether its first stage has begun.
         computed: Whether anything had to be computed.
-        failed: Whether it ended without a result.
+        seconds: What its stages have taken; of a batch its share, and nothing of what it waited.
     """
 
     request: Request
-    began: float = 0.0
-    predictions: dict[int, list[Prediction]] = field(default_factory=dict)
+    started: bool = False
     computed: bool = False
-    failed: bool = False
+    seconds: float = 0.0
 
     @property
     def name(self) -> str:
@@ -56,7 +54,8 @@ class Fold:
         inputs: All that the result depends on, as JSON values.
         load: What it asks of the machine.
         alone: Whether it must not share a batch, since one that it shared failed.
-        began: When the stage began; 0 before.
+        started: Whether the stage has begun.
+        seconds: What the stage has taken so far; of a batch its share.
     """
 
     job: Task
@@ -65,9 +64,10 @@ class Fold:
     inputs: Mapping[str, object]
     load: Load
     alone: bool = False
-    began: float = 0.0
+    started: bool = False
+    seconds: float = 0.0
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """Equal for folds that give the same result."""
         return json.dumps(self.inputs, sort_keys=True)
@@ -99,17 +99,25 @@ def kind_of(load: Load) -> Hashable:
     return dataclasses.replace(load, tokens=(), chains=1)
 
 
+def kernels_told() -> dict[str, object]:
+    """Return what is said of the backends of operations, for the key of a result, if anything."""
+    from itda.ops.routing import told
+
+    kernels = dict(told())
+    return {"kernels": kernels} if kernels else {}
+
+
 def codec_of(fold: Fold) -> Codec[list[Prediction]]:
     """How the predictions of a fold are kept."""
     decode = functools.partial(decode_predictions, name=fold.job.name)
     return Codec(encode_predictions, decode)
 
 
-def with_inputs(prediction: Prediction, inputs: Mapping[str, str]) -> Prediction:
-    """Say in the provenance where this run's evidence came from.
+def in_terms_of(fold: Fold, prediction: Prediction) -> Prediction:
+    """Give the prediction of a fold its job's name, and say where the job's evidence came from.
 
-    It may not be what was kept with the prediction: the same alignment can come from a file today
-    and have come from a search yesterday.
+    Neither may be what the prediction has: it can have been made for another job of the same key,
+    and the same alignment can come from a file today and have come from a search yesterday.
     """
     provenance = prediction.provenance
     own = {
@@ -117,8 +125,11 @@ def with_inputs(prediction: Prediction, inputs: Mapping[str, str]) -> Prediction
         for name, value in provenance.inputs.items()
         if name.rpartition(".")[2] not in PROVENANCE
     }
+    inputs = own | dict(fold.gathered.inputs)
     return dataclasses.replace(
-        prediction, provenance=dataclasses.replace(provenance, inputs=own | dict(inputs))
+        prediction,
+        name=fold.job.name,
+        provenance=dataclasses.replace(provenance, inputs=inputs),
     )
 
 

@@ -7,13 +7,13 @@ of a run share one set of loaded weights.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import os
-import queue
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import itda
@@ -37,16 +37,18 @@ from itda.engine.folds import (
     Task,
     Unfinished,
     codec_of,
+    in_terms_of,
+    kernels_told,
     kind_of,
     load_together,
     validity_report,
-    with_inputs,
 )
 from itda.engine.gather import Gathered, gather
+from itda.engine.ledger import Ledger
 from itda.engine.loaded import Loaded, without_frames
 from itda.engine.plan import Plan
 from itda.engine.result import Result, ranked
-from itda.engine.schedule import Schedule, Waiting
+from itda.engine.schedule import Waiting
 from itda.engine.stages import Stage, Stages
 from itda.engine.store import Store
 from itda.errors import ItdaError
@@ -93,13 +95,15 @@ class Run:
         self.crew = Crew()
         self.stages = Stages(store, self.crew.check)
         self.at_once = at_once
-        self._schedule: Schedule[Fold] = Schedule(self._most_at_once)
-        self._unfinished: queue.SimpleQueue[Unfinished | None] = queue.SimpleQueue()
+        self._tasks = [Task(request) for request in plan.requests]
+        self._ledger: Ledger[Fold, list[Prediction]] = Ledger(
+            self._tasks, waiting=self._waiting, most_at_once=self._most_at_once
+        )
+        self._unfinished: deque[Unfinished] = deque()
         self._changed = threading.Condition()
-        self._gathering = True
-        self._searching = False
-        self._open = 0
-        self._in_flight: dict[str, list[Fold]] = {}
+        """Its lock is held for whatever is asked of the ledger."""
+        self._more_comes_at_once = True
+        """Whether the model had better wait for jobs that need no search."""
 
     def events(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
         """Do all of it, unless told to stop, and yield what happens."""
@@ -109,26 +113,30 @@ class Run:
         yield from self.crew.events(stop)
 
     def _gather_all(self) -> None:
-        try:
-            for request in self.plan.requests:
-                job = Task(request)
-                self._wait(self._may_gather)
-                try:
-                    folds = self._gather(job)
-                except Exception as error:
-                    self._fail(job, error)
-                    continue
-                with self._changed:
-                    self._open += len(folds)
-                for fold in folds:
-                    self._look_up(fold)
-        finally:
+        for job in self._tasks:
+            self._wait(self._may_gather)
+            try:
+                folds = self._gather(job)
+            except Exception as error:
+                self._fail(job, error)
+                continue
             with self._changed:
-                self._gathering = False
+                leaders = self._ledger.begin(job, folds)
                 self._changed.notify_all()
+            for fold in leaders:
+                try:
+                    self._look_up(fold)
+                except Exception as error:
+                    self._give_up(fold, error)
+        self._expect_more(False)
 
     def _may_gather(self) -> bool:
-        return max(len(self._schedule), self._unfinished.qsize()) < GATHERED_MOST
+        return max(self._ledger.gathered, len(self._unfinished)) < GATHERED_MOST
+
+    def _expect_more(self, at_once: bool) -> None:
+        with self._changed:
+            self._more_comes_at_once = at_once
+            self._changed.notify_all()
 
     def _gather(self, job: Task) -> list[Fold]:
         settings, model = self.plan.settings, self.loaded.model
@@ -139,88 +147,76 @@ class Run:
         def events() -> Iterator[Event]:
             found.append((yield from gathering))
 
-        self.crew.tell_all(self._started(job, events()))
-        self._search(False)
+        try:
+            self.crew.tell_all(self._started(job, events()))
+        finally:
+            self._expect_more(True)
         (gathered,) = found
         job.computed = not gathered.cached
-        kernels = os.environ.get("ITDA_OPS_BACKEND")
         load = load_of(
             request.job,
             recycles=settings.recycles,
             templates=max((len(e.templates) for e in gathered.evidence.values()), default=0),
             frugal=request.frugal,
         )
+        inputs = {
+            "job": request.input_digest,
+            "evidence": gathered.key,
+            "samples": request.job.samples,
+            "recycles": settings.recycles,
+            "family": settings.family.name,
+            "weights": model.weights_digest,
+            "device": model.device,
+            "itda": itda.__version__,
+            **({"deterministic": True} if settings.deterministic else {}),
+            **kernels_told(),
+        }
         return [
-            Fold(
-                job,
-                gathered,
-                seed,
-                {
-                    "job": request.input_digest,
-                    "evidence": gathered.key,
-                    "seed": seed,
-                    "samples": request.job.samples,
-                    "recycles": settings.recycles,
-                    "family": settings.family.name,
-                    "weights": model.weights_digest,
-                    "device": model.device,
-                    "itda": itda.__version__,
-                    **({"deterministic": True} if settings.deterministic else {}),
-                    **({"kernels": kernels} if kernels else {}),
-                },
-                load,
-            )
-            for seed in request.job.seeds
+            Fold(job, gathered, seed, {**inputs, "seed": seed}, load) for seed in request.job.seeds
         ]
 
-    def _started(self, job: Task, events: Iterator[Event]) -> Iterator[Event]:
-        """Say that a job has begun before the first of its events."""
+    def _started(self, job: Task, events: Iterable[Event]) -> Iterator[Event]:
+        """Say that a job has begun before the first of its events, and add up its stages."""
         for event in events:
-            if not job.began:
-                self._search(True)
+            if not job.started:
+                self._expect_more(False)
                 yield self._start(job)
+            if isinstance(event, StageFinished):
+                job.seconds += event.seconds
             yield event
 
-    def _search(self, now: bool) -> None:
-        with self._changed:
-            self._searching = now
-            self._changed.notify_all()
-
     def _start(self, job: Task) -> Event:
-        job.began = time.perf_counter()
+        job.started = True
         return JobStarted(job=job.name, position=job.request.position, total=self.plan.total)
 
     def _look_up(self, fold: Fold) -> None:
         """Take a fold's result from the store; else let it wait for the model."""
+        began = time.perf_counter()
         found, problem = self.stages.find(fold.job.name, PREDICT, fold.inputs, codec_of(fold))
         if problem:
-            self.crew.tell(JobWarned(job=fold.job.name, message=problem))
+            self._tell(fold.job, JobWarned(job=fold.job.name, message=problem))
         if found is not None:
+            fold.seconds += time.perf_counter() - began
             (predictions,) = found
             self._begin_stage([fold])
-            done = Unfinished([fold], lambda _progress: [predictions], cached=True)
-            self._unfinished.put(done)
-            return
-        with self._changed:
-            twins = self._in_flight.get(fold.key)
-            if twins is not None:
-                twins.append(fold)
-                return
-            self._in_flight[fold.key] = []
-            self._add(fold)
+            self._hand_on(Unfinished([fold], lambda _progress: [predictions], cached=True))
+        else:
+            self._wait_for_model([fold])
 
-    def _add(self, fold: Fold) -> None:
+    def _wait_for_model(self, folds: Iterable[Fold]) -> None:
         with self._changed:
-            self._schedule.add(
-                Waiting(
-                    fold,
-                    tokens=fold.load.longest,
-                    seconds=self.predictor.cost(fold.load).seconds,
-                    kind=kind_of(fold.load),
-                    alone=fold.alone,
-                )
-            )
+            for fold in self._ledger.wanted(folds):
+                self._ledger.wait(fold)
             self._changed.notify_all()
+
+    def _waiting(self, fold: Fold) -> Waiting[Fold]:
+        return Waiting(
+            fold,
+            tokens=fold.load.longest,
+            seconds=self.predictor.cost(fold.load).seconds,
+            kind=kind_of(fold.load),
+            alone=fold.alone,
+        )
 
     def _most_at_once(self, folds: Sequence[Fold]) -> int:
         tokens = [fold.load.longest for fold in folds]
@@ -230,43 +226,45 @@ class Run:
         while True:
             self._wait(self._is_time_to_fold)
             with self._changed:
-                batch = self._schedule.next_batch()
+                if self._ledger.over:
+                    return
+                batch = self._ledger.next_batch()
                 self._changed.notify_all()
-            if not batch:
-                break
             self._begin_stage(batch)
             self._run_model(batch)
             # What the model gave takes memory until it is finished.
-            self._wait(lambda: self._unfinished.qsize() < UNFINISHED_MOST)
-        self._unfinished.put(None)
+            self._wait(lambda: len(self._unfinished) < UNFINISHED_MOST)
 
     def _is_time_to_fold(self) -> bool:
         """Whether there is a batch to fold, or nothing more to do.
 
         Jobs that need no search come at once, and the batch waits for them; never for a search.
         """
-        waiting = len(self._schedule)
-        more_at_once = self._gathering and not self._searching and waiting < GATHERED_MOST
-        return (waiting > 0 and not more_at_once) or not (self._gathering or self._in_flight)
+        more_at_once = self._more_comes_at_once and self._may_gather()
+        return self._ledger.over or (self._ledger.ready > 0 and not more_at_once)
 
     def _begin_stage(self, folds: Sequence[Fold]) -> None:
         for fold in folds:
-            if not fold.job.began:
-                self.crew.tell(self._start(fold.job))
-            if not fold.began:
-                fold.began = time.perf_counter()
-                self.crew.tell(StageStarted(job=fold.job.name, stage=PREDICT.name))
+            if not fold.job.started:
+                self._tell(fold.job, self._start(fold.job))
+            if not fold.started:
+                fold.started = True
+                self._tell(fold.job, StageStarted(job=fold.job.name, stage=PREDICT.name))
 
-    def _run_model(self, folds: Sequence[Fold]) -> None:
+    def _run_model(self, batch: Sequence[Fold]) -> None:
         """Run the model on a batch; on a part of it, or with less memory, where it fails."""
         from itda.nn.rows import frugally
 
+        with self._changed:
+            folds = self._ledger.wanted(batch)
+        if not folds:
+            return
         orders = [
             Order(job=fold.job.request.job, seed=fold.seed, evidence=fold.gathered.evidence)
             for fold in folds
         ]
         try:
-            with frugally(folds[0].load.frugal):
+            with self._shared(folds), frugally(folds[0].load.frugal):
                 finish = self.loaded.model.begin(
                     orders,
                     recycles=self.plan.settings.recycles,
@@ -275,7 +273,7 @@ class Run:
         except Exception as error:
             self._recover(folds, error)
             return
-        self._unfinished.put(Unfinished(folds, finish))
+        self._hand_on(Unfinished(folds, finish))
 
     def _recover(self, folds: Sequence[Fold], error: Exception) -> None:
         """Try a batch that failed in parts, and one fold that ran out of memory with less of it."""
@@ -292,7 +290,7 @@ class Run:
                 self._run_model(folds[start : start + step])
         elif exhausted and not first.load.frugal:
             message = "memory ran out; folded again with less of it, which takes longer"
-            self.crew.tell(JobWarned(job=first.job.name, message=message))
+            self._tell(first.job, JobWarned(job=first.job.name, message=message))
             first.load = dataclasses.replace(first.load, frugal=True)
             self.loaded.become_frugal()
             self._run_model([first])
@@ -301,87 +299,92 @@ class Run:
         else:
             self._give_up(first, error)
 
+    @contextlib.contextmanager
+    def _shared(self, folds: Sequence[Fold]) -> Iterator[None]:
+        """Share out the time that something takes, in the proportion that is predicted."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            seconds = time.perf_counter() - began
+            costs = [max(self.predictor.cost(fold.load).seconds, 1e-9) for fold in folds]
+            for fold, cost in zip(folds, costs, strict=True):
+                fold.seconds += seconds * cost / sum(costs)
+
     def _progress(self, folds: Sequence[Fold], first: float, last: float) -> Progress:
         def events(fraction: float, message: str) -> list[Event]:
-            return [
-                StageProgress(
-                    job=fold.job.name, stage=PREDICT.name, fraction=fraction, message=message
-                )
-                for fold in folds
-            ]
+            with self._changed:
+                return [
+                    StageProgress(
+                        job=fold.job.name, stage=PREDICT.name, fraction=fraction, message=message
+                    )
+                    for fold in folds
+                    if self._ledger.is_open(fold.job)
+                ]
 
         return part_of(self.crew.progress(events), first, last)
 
+    def _hand_on(self, unfinished: Unfinished) -> None:
+        with self._changed:
+            self._unfinished.append(unfinished)
+            self._changed.notify_all()
+
     def _finish_all(self) -> None:
-        while (unfinished := self.crew.get(self._unfinished)) is not None:
+        while True:
+            self._wait(lambda: bool(self._unfinished) or self._ledger.over)
             with self._changed:
+                if self._ledger.over:
+                    return
+                unfinished = self._unfinished.popleft()
                 self._changed.notify_all()
-            folds = unfinished.folds
-            try:
+            self._finish(unfinished)
+
+    def _finish(self, unfinished: Unfinished) -> None:
+        folds = unfinished.folds
+        try:
+            with self._shared(folds):
                 found = unfinished.finish(self._progress(folds, NETWORK_SHARE, 1.0))
-            except Exception as error:
-                if len(folds) == 1:
-                    exhausted = is_exhausted(error)
-                    self._give_up(
-                        folds[0],
-                        self.predictor.refusal(folds[0].load, name=folds[0].job.name)
-                        if exhausted
-                        else error,
-                    )
-                    continue
+            if len(found) != len(folds):
+                raise RuntimeError(f"the model gave {len(found)} results for {len(folds)} jobs")
+        except Exception as error:
+            if len(folds) > 1:
                 for fold in folds:
                     fold.alone = True
-                    self._add(fold)
-                continue
-            for fold, predictions in zip(folds, found, strict=True):
-                try:
-                    self._settle(fold, predictions, cached=unfinished.cached, of=len(folds))
-                except Exception as error:
-                    self._give_up(fold, error)
-                else:
-                    self._close(fold)
+                self._wait_for_model(folds)
+                return
+            (fold,) = folds
+            refusal = is_exhausted(error) and self.predictor.refusal(fold.load, name=fold.job.name)
+            self._give_up(fold, refusal or error)
+            return
+        for fold, predictions in zip(folds, found, strict=True):
+            try:
+                checked = self._keep(fold, predictions, cached=unfinished.cached)
+            except Exception as error:
+                self._give_up(fold, error)
+            else:
+                self._settle(fold, checked)
 
-    def _settle(self, fold: Fold, predictions: list[Prediction], *, cached: bool, of: int) -> None:
-        """Keep the predictions of one seed, and end the job where they were the last.
+    def _keep(self, fold: Fold, predictions: list[Prediction], *, cached: bool) -> list[Prediction]:
+        """Keep the predictions of one seed, one for each sample, and return them checked.
 
         Args:
             fold: Whose they are.
-            predictions: One for each sample.
+            predictions: As the model or the store gave them.
             cached: Whether they were found.
-            of: Folds of the batch, which share its time.
         """
         job, asked = fold.job, fold.job.request.job.samples
         if len(predictions) != asked:
             raise RuntimeError(f"{len(predictions)} predictions for {asked} samples")
-        seconds = (time.perf_counter() - fold.began) / of
         if not cached:
             job.computed = True
             problem = self.stages.keep(
-                job.name, PREDICT, fold.inputs, predictions, codec_of(fold), seconds=seconds
+                job.name, PREDICT, fold.inputs, predictions, codec_of(fold), seconds=fold.seconds
             )
             if problem:
-                self.crew.tell(JobWarned(job=job.name, message=problem))
-        self.crew.tell(
-            StageFinished(job=job.name, stage=PREDICT.name, cached=cached, seconds=seconds)
-        )
-        found = [with_inputs(prediction, fold.gathered.inputs) for prediction in predictions]
-        job.predictions[fold.seed] = self._validated(fold, found)
-        if len(job.predictions) < len(job.request.job.seeds) or job.failed:
-            return
-        every = [one for seed in job.request.job.seeds for one in job.predictions[seed]]
-        self.crew.tell(
-            JobFinished(
-                job=job.name,
-                result=Result(
-                    job=job.request.job,
-                    predictions=ranked(every),
-                    digest=job.request.digest,
-                    cached=not job.computed,
-                    seconds=time.perf_counter() - job.began,
-                ),
-            )
-        )
-        self.stages.release(job.name)
+                self._tell(job, JobWarned(job=job.name, message=problem))
+        job.seconds += fold.seconds
+        self._tell(job, _finished(fold, PREDICT, cached=cached, seconds=fold.seconds))
+        return self._validated(fold, predictions)
 
     def _validated(self, fold: Fold, predictions: list[Prediction]) -> list[Prediction]:
         def compute(progress: Progress) -> list[dict[str, Any]]:
@@ -403,42 +406,85 @@ class Run:
             )
             reports.append(found)
 
-        self.crew.tell_all(events())
+        for event in self._started(fold.job, events()):
+            self._tell(fold.job, event)
         return [
             dataclasses.replace(prediction, validity=report)
             for prediction, report in zip(predictions, reports[0], strict=True)
         ]
 
-    def _close(self, fold: Fold) -> None:
-        """Take note that a fold has ended, and look up what waited for the same result.
-
-        What was not kept is computed again.
-        """
+    def _settle(self, fold: Fold, predictions: list[Prediction]) -> None:
+        """Give a fold and its twins their result, and end the jobs whose last it was."""
         with self._changed:
-            twins = self._in_flight.pop(fold.key, [])
-        for twin in twins:
-            self._look_up(twin)
-        with self._changed:
-            self._open -= 1
+            settled = self._ledger.settle(fold, predictions)
+            for twin in settled.served:
+                if twin is not fold:
+                    self._tell_found(twin)
+            for done in settled.done:
+                self._end(done)
             self._changed.notify_all()
+        for job in {fold.job, *(done[0][0].job for done in settled.done)}:
+            if not self._ledger.is_open(job):
+                self.stages.release(job.name)
+
+    def _tell_found(self, twin: Fold) -> None:
+        """Tell of a fold whose result came with that of an equal one."""
+        if not twin.job.started:
+            self.crew.tell(self._start(twin.job))
+        for stage in (PREDICT, VALIDITY):
+            self.crew.tell(
+                StageStarted(job=twin.job.name, stage=stage.name),
+                _finished(twin, stage, cached=True, seconds=0.0),
+            )
+
+    def _end(self, done: Sequence[tuple[Fold, list[Prediction]]]) -> None:
+        """End a job that has the predictions of all of its folds."""
+        job = done[0][0].job
+        try:
+            result = Result(
+                job=job.request.job,
+                predictions=ranked([in_terms_of(fold, one) for fold, all in done for one in all]),
+                digest=job.request.digest,
+                cached=not job.computed,
+                seconds=job.seconds,
+            )
+        except Exception as error:
+            self._tell_failed(job, error)
+        else:
+            self.crew.tell(JobFinished(job=job.name, result=result))
 
     def _give_up(self, fold: Fold, error: Exception) -> None:
-        self._fail(fold.job, error)
-        self._close(fold)
+        with self._changed:
+            if self._ledger.give_up(fold):
+                self._tell_failed(fold.job, error)
+            self._changed.notify_all()
+        self.stages.release(fold.job.name)
 
     def _fail(self, job: Task, error: Exception) -> None:
-        """Tell that a job cannot be done, once."""
-        if job.failed:
-            return
-        job.failed = True
-        trace = "" if isinstance(error, ItdaError) else "".join(traceback.format_exception(error))
+        with self._changed:
+            if self._ledger.fail(job):
+                self._tell_failed(job, error)
+            self._changed.notify_all()
         self.stages.release(job.name)
-        if not job.began:
+
+    def _tell_failed(self, job: Task, error: Exception) -> None:
+        trace = "" if isinstance(error, ItdaError) else "".join(traceback.format_exception(error))
+        if not job.started:
             self.crew.tell(self._start(job))
         self.crew.tell(JobFailed(job=job.name, error=without_frames(error), traceback=trace))
+
+    def _tell(self, job: Task, event: Event) -> None:
+        """Tell what happens to a job, unless it has come out: its end is the last of its events."""
+        with self._changed:
+            if self._ledger.is_open(job):
+                self.crew.tell(event)
 
     def _wait(self, until: Callable[[], bool]) -> None:
         with self._changed:
             while not until():
                 self.crew.check()
                 self._changed.wait(POLL_SECONDS)
+
+
+def _finished(fold: Fold, stage: Stage, *, cached: bool, seconds: float) -> StageFinished:
+    return StageFinished(job=fold.job.name, stage=stage.name, cached=cached, seconds=seconds)

@@ -57,6 +57,10 @@ class Schedule(Generic[Work]):
         """Let a fold wait."""
         self._waiting.append(waiting)
 
+    def remove(self, work: Work) -> None:
+        """Let a fold wait no more."""
+        self._waiting = [one for one in self._waiting if one.work is not work]
+
     def next_batch(self) -> list[Work]:
         """Take the folds that go next; empty where none waits."""
         if not self._waiting:

@@ -1,11 +1,11 @@
 """The summary of a run: one record for each input, whatever became of it.
 
 `summary.json` holds `format`, `version`, `itda_version`, `started`, `updated`, `settings`, `status`
-(`running`, `finished`, `interrupted`, `stopped`), `counts` and `records`. A record has `name`,
-`position` (from 1, as in the input), `source` (the file), `status` (`done`, `failed`, `refused`,
-`waiting`), and where they apply `residues`, `mean_plddt`, `ptm`, `samples`, `cached`, `seconds`,
-`warnings`, `error` (`kind`, `problem`, `hint`), `files`, `request_digest`. `summary.tsv` is the
-same as a table.
+(`running`, `finished`, `interrupted`, `stopped`, `lost`), `counts` and `records`. A record has
+`name`, `position` (from 1, as in the input), `source` (the file), `status` (`done`, `failed`,
+`refused`, `waiting`, `lost`), and where they apply `residues`, `mean_plddt`, `ptm`, `samples`,
+`cached`, `seconds`, `warnings`, `error` (`kind`, `problem`, `hint`), `files`, `request_digest`.
+`summary.tsv` is the same as a table.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ JSON_NAME = "summary.json"
 TSV_NAME = "summary.tsv"
 
 DONE, FAILED, REFUSED, WAITING = "done", "failed", "refused", "waiting"
+LOST = "lost"
+"""A record that a run forgot by a fault of its own, and such a run; counted only where it is."""
 
 _COLUMNS = (
     "position", "name", "status", "residues", "mean_plddt", "ptm", "samples", "cached", "seconds",
@@ -39,7 +41,7 @@ class Record:
     Attributes:
         name: The record's name.
         position: Its place in the input, from 1.
-        status: `done`, `failed` while it ran, `refused` before it ran, or `waiting`.
+        status: `done`, `failed` while it ran, `refused` before it ran, `waiting`, or `lost`.
         request_digest: Hash of what was asked for; empty for what was refused.
         files: Names of its files in the folder.
         details: The other fields, as they stand in the summary.
@@ -84,7 +86,11 @@ def write_summary(
             "version": VERSION,
             **header,
             "status": status,
-            "counts": {kind: counts[kind] for kind in (DONE, FAILED, REFUSED, WAITING)},
+            "counts": {
+                kind: counts[kind]
+                for kind in (DONE, FAILED, REFUSED, WAITING, LOST)
+                if kind != LOST or counts[LOST]
+            },
             "records": rows,
         },
     )

@@ -214,6 +214,22 @@ def missing(op: str, backend: str, package: str, *, install: str = "") -> Depend
     )
 
 
+def told() -> Mapping[str, str]:
+    """Give the backend of each op that `override` or the environment names: what `auto` obeys now.
+
+    Raises:
+        InputError: The environment variable names an unknown op or backend.
+
+    Examples:
+        >>> with override(layer_norm="torch"):
+        ...     dict(told())
+        {'layer_norm': 'torch'}
+    """
+    text = os.environ.get(VARIABLE)
+    both = {**(_parsed(text) if text else {}), **_overrides}
+    return {op: both[op] for op in BACKENDS if op in both}
+
+
 def _told(op: str) -> str | None:
     """Read what `override` or the environment says of an op."""
     if op not in BACKENDS:

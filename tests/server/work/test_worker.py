@@ -312,3 +312,27 @@ def test_it_leaves_when_it_had_nothing_to_do_for_a_while(site, this_process):
 
 def test_stopped_is_what_was_asked_for():
     assert Stopped() != Stopped(hindrance="disk full")
+
+
+class Silent:
+    """Work that has ended and says nothing of its jobs."""
+
+    ended = began = True
+
+    def poll(self):
+        return []
+
+    def stop(self, _grace_seconds=0.0):
+        pass
+
+
+def test_work_that_ends_without_a_word_of_a_job_does_not_hold_it_for_ever(
+    site, this_process, monkeypatch
+):
+    (job_id,) = site.submit("mute")
+    monkeypatch.setattr(this_process, "start", lambda _work, _report: Silent())
+    with at_work(site.worker(this_process)):
+        site.wait([job_id], State.FAILED)
+    job = site.queue.job(job_id)
+    assert job.crashes == 3
+    assert "without a word" in job.error["log"]

@@ -358,6 +358,9 @@ class Worker:
                 self._settle(held, outcome)
         if run.running.ended:
             self._runs.remove(run)
+            # Held for ever otherwise, with its lease renewed.
+            for held in run.open.values():
+                self._settle(held, Lost(log="the work ended without a word of what came of it"))
         elif run.watch(self._job_seconds, ended=bool(outcomes)):
             names = ", ".join(held.claim.job.id for held in run.late.values())
             log.warning(
