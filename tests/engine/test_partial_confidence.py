@@ -140,8 +140,8 @@ def test_three_chains_are_refused_before_anything_is_loaded(pair, monkeypatch) -
 
 def test_one_model_serves_all_jobs_of_a_run(pair, monkeypatch) -> None:
     family = install(PairFamily(), monkeypatch.setattr)
-    jobs = [pair.replace(name=f"pair{number}") for number in range(3)]
-    list(Engine(None, "cpu").run(jobs, family=family, seed=4))
+    jobs = [pair.replace(name=f"pair{number}", seeds=(number,)) for number in range(3)]
+    list(Engine(None, "cpu").run(jobs, family=family))
     assert len(family.models) == 1 and family.folded == ["pair0", "pair1", "pair2"]
 
 
