@@ -3,7 +3,8 @@ import pytest
 from biotite.structure import AtomArray
 
 from itda.errors import InputError
-from itda.structure.matching import match_chain, match_chains, protein_chains
+from itda.structure.matching import match_chain, match_chains
+from itda.structure.protein_chains import protein_chains
 from itda.structure.residues import Residues
 
 

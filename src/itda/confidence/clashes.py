@@ -108,7 +108,7 @@ def _bonded(
 
 def _disulfides(residues: Residues) -> set[tuple[int, int]]:
     sulfur: Float[np.ndarray, "residue 3"] = residues.positions("SG")
-    cysteine = np.array(residues.names) == "CYS"
+    cysteine = np.array(residues.standard_names) == "CYS"
     shortest, longest = DISULFIDE_ANGSTROM
     bridges = set()
     for first, second in pairs_within(sulfur, longest, mask=cysteine):

@@ -169,7 +169,7 @@ def check_validity(atoms: AtomArray) -> ValidityReport:
     """
     everything = Residues.of(atoms[~np.isin(atoms.element, ("H", "D"))])
     residues = Residues.of(everything.atoms[everything.peptide_mask[everything.of_atom]])
-    standard = np.isin(residues.names, list(STANDARD_RESIDUES))
+    standard = np.isin(residues.standard_names, list(STANDARD_RESIDUES))
     lost = ~np.isfinite(residues.atoms.coord).all(axis=-1)
     not_finite = np.unique(residues.of_atom[lost])
     residues.atoms.coord[lost] = np.nan
@@ -241,8 +241,8 @@ class _Measures:
 
 
 def _rows_by_name(residues: Residues) -> dict[str, Int[np.ndarray, " residue"]]:
-    names = np.array(residues.names)
-    return {name: np.flatnonzero(names == name) for name in sorted(set(residues.names))}
+    names = np.array(residues.standard_names)
+    return {name: np.flatnonzero(names == name) for name in sorted(set(residues.standard_names))}
 
 
 def _numbers_continue(residues: Residues) -> Bool[np.ndarray, " residue"]:
@@ -277,7 +277,7 @@ def _check_angles(residues: Residues) -> Geometry:
             measures.add(angle, bond_angle_degrees(*points), rows)
     joints = np.flatnonzero(residues.linked_to_next)
     if len(joints):
-        prolines = np.array(residues.names)[joints + 1] == "PRO"
+        prolines = np.array(residues.standard_names)[joints + 1] == "PRO"
         cis = np.abs(_omega_degrees(residues, joints)) < TRANS_LIMIT_DEGREES
         for angle in PEPTIDE_ANGLES:
             cut = angle.atoms.index("N")
@@ -299,7 +299,7 @@ def _check_angles(residues: Residues) -> Geometry:
 
 
 def _check_chirality(residues: Residues) -> dict[str, tuple[str, ...]]:
-    names = np.array(residues.names)
+    names = np.array(residues.standard_names)
     standard = np.isin(names, list(STANDARD_RESIDUES))
     found: dict[str, set[int]] = {
         "wrong CA": set(),
@@ -338,7 +338,7 @@ def _check_peptide_bonds(residues: Residues) -> PeptideBonds:
     if len(joints) == 0:
         return PeptideBonds(0, (), (), ())
     omega = np.abs(_omega_degrees(residues, joints))
-    proline = np.array(residues.names)[joints + 1] == "PRO"
+    proline = np.array(residues.standard_names)[joints + 1] == "PRO"
     cis = omega < CIS_LIMIT_DEGREES
     trans = omega > TRANS_LIMIT_DEGREES
     twisted = np.isfinite(omega) & ~cis & ~trans
@@ -369,6 +369,6 @@ def _find_breaks(residues: Residues) -> tuple[ChainBreak, ...]:
 
 
 def _skipped(residues: Residues) -> tuple[str, ...]:
-    standard = residues.peptide_mask & np.isin(residues.names, list(STANDARD_RESIDUES))
+    standard = residues.peptide_mask & np.isin(residues.standard_names, list(STANDARD_RESIDUES))
     counts = Counter(residues.names[row] for row in np.flatnonzero(~standard).tolist())
     return tuple(f"{count} {name}" for name, count in sorted(counts.items()))

@@ -16,16 +16,15 @@ import numpy as np
 from biotite.structure import AtomArray
 from jaxtyping import Bool, Float, Int
 
+from itda.chem.force_fields import PARENTS
 from itda.structure.lddt import Lddt, lddt, lddt_all_atom
-from itda.structure.matching import ChainMatch, match_chains, protein_chains
+from itda.structure.matching import match_chains
+from itda.structure.protein_chains import ChainMatch, protein_chains
 from itda.structure.residues import Residues
 from itda.structure.superpose import rmsd
 from itda.structure.tm import gdt_ts, tm_superpose
 
 _BACKBONE = ("N", "CA", "C", "O", "CB")
-_SAME_ATOM = {("MSE", "SE"): "SD"}
-"""Atoms of modified residues that stand where one of the parent's does."""
-
 _UNCOMPARED_ATOMS = ("OXT",)
 _PLACES = 4
 
@@ -202,14 +201,14 @@ def _all_atom_scores(
     wanted = set(partner[partner >= 0].tolist())
     for atom, residue in enumerate(predicted.of_atom.tolist()):
         if residue in wanted:
-            name = _atom_name(predicted, residue, str(predicted.atoms.atom_name[atom]))
+            name = _atom_name(predicted, residue, str(predicted.atom_names[atom]))
             found.setdefault((residue, name), atom)
     odd = _different_types(true, predicted, rows, partner)
     chosen, sources, names = [], [], []
     for atom in np.flatnonzero(index_of[true.of_atom] >= 0).tolist():
         residue = int(true.of_atom[atom])
         index = int(index_of[residue])
-        name = _atom_name(true, residue, str(true.atoms.atom_name[atom]))
+        name = _atom_name(true, residue, str(true.atom_names[atom]))
         if name in _UNCOMPARED_ATOMS or (odd[index] and name not in _BACKBONE):
             continue
         chosen.append(atom)
@@ -222,7 +221,7 @@ def _all_atom_scores(
         positions,
         true.atoms.coord[chosen].astype(np.float64),
         residue_index=index_of[true.of_atom[chosen]],
-        residue_names=true.atoms.res_name[chosen],
+        residue_names=np.array(true.standard_names)[true.of_atom[chosen]],
         atom_names=names,
     )
     notes = tuple(
@@ -242,7 +241,7 @@ def _different_types(
     return np.array(
         [
             other >= 0
-            and true.names[row] != predicted.names[other]
+            and true.standard_names[row] != predicted.standard_names[other]
             and not _same_parent(true, int(row), predicted, int(other))
             for row, other in zip(rows.tolist(), partner.tolist(), strict=True)
         ]
@@ -255,7 +254,8 @@ def _same_parent(true: Residues, row: int, predicted: Residues, other: int) -> b
 
 
 def _atom_name(residues: Residues, residue: int, name: str) -> str:
-    return _SAME_ATOM.get((residues.names[residue], name), name)
+    renamed = PARENTS.get(residues.names[residue], ("", {}))[1]
+    return renamed.get(name, name)
 
 
 def _b_factors(residues: Residues) -> Float[np.ndarray, " residue"]:
@@ -292,7 +292,8 @@ def _unmatched(
 def _notes(side: str, residues: Residues, compared: set[str]) -> tuple[str, ...]:
     """Name the chains and molecules that took no part."""
     proteins = protein_chains(residues)
-    notes = [
+    notes = [f"{side}: {note}" for note in residues.understood]
+    notes += [
         f"{side}: chain {chain!r} ({len(found.rows)} residues) has no partner"
         for chain, found in proteins.items()
         if chain not in compared

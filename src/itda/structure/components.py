@@ -6,10 +6,12 @@ standard amino acids, nucleotides and water are told here, and it is asked only 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from itda.chem.force_fields import standard_residue
 from itda.chem.residues import RESTYPE_3_TO_1
 
 Kind = Literal["peptide", "rna", "dna", "water", "other"]
@@ -117,3 +119,47 @@ def component(code: str) -> Component:
     name = info.full_name(code) or code
     # A chromophore made from several residues has several letters.
     return Component(code, name, link_type, letter if len(letter) == 1 else "X")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a residue of a file is understood.
+
+    Attributes:
+        component: What it is. Its code is the name in the file.
+        standard_name: The PDB's name of the standard amino acid that it is; else its own.
+        atom_names: The PDB's name of each atom that goes by another.
+    """
+
+    component: Component
+    standard_name: str
+    atom_names: Mapping[str, str]
+
+
+@lru_cache(maxsize=4096)
+def read_residue(name: str, atoms: frozenset[str]) -> Reading:
+    """Tell what a residue is, by its name and its atoms.
+
+    Simulation programs have names of their own for the standard amino acids, and some of them are
+    codes of ligands in the dictionary; see `itda.chem.force_fields`.
+
+    Args:
+        name: As the file has it.
+        atoms: Names of its heavy atoms.
+
+    >>> read_residue("HIE", frozenset(["N", "CA", "C", "O", "CB"])).component.one_letter
+    'H'
+    """
+    if name in _COMMON:
+        found = standard_residue(name, atoms) if name in _AMINO_ACID_NAMES else None
+        return Reading(_COMMON[name], name, found[1] if found else {})
+    found = standard_residue(name, atoms)
+    if found is None:
+        own = component(name)
+        if own.kind != "peptide":
+            found = standard_residue(name, atoms, any_name=True)
+        if found is None:
+            return Reading(own, name, {})
+    standard = _COMMON[found[0]]
+    what = Component(name, standard.name, standard.link_type, standard.one_letter)
+    return Reading(what, found[0], found[1])

@@ -2,84 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import permutations
-from math import factorial
+import shlex
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from biotite.sequence import ProteinSequence
-from biotite.sequence.align import SubstitutionMatrix, align_optimal
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from itda.errors import InputError
+from itda.structure.alignment import align, align_many, numbers_decide, similarity
+from itda.structure.assignment import best_assignment
+from itda.structure.protein_chains import ChainMatch, PairedBy, ProteinChain, protein_chains
 from itda.structure.residues import Residues
-from itda.structure.superpose import present, superpose
-from itda.structure.tm import tm_distance_scale
+from itda.structure.superpose import superpose
 
 LEAST_IDENTITY = 0.3
 SHORT_CHAIN = 20
 LEAST_IDENTITY_SHORT = 0.8
-_GAP_PENALTY = (-11, -1)
-_ALIGNABLE = frozenset("ARNDCQEGHILKMFPSTWYV")
-_MOST_ASSIGNMENTS = 24
-
-
-@dataclass(frozen=True, eq=False)
-class ProteinChain:
-    """The amino acids of one author chain.
-
-    Attributes:
-        id: Author chain.
-        rows: Their places among the residues of the structure.
-        sequence: One letter each; a modified residue has that of its parent.
-        numbers: Author number and insertion code of each.
-    """
-
-    id: str
-    rows: Int[np.ndarray, " residue"]
-    sequence: str
-    numbers: tuple[tuple[int, str], ...]
-
-
-@dataclass(frozen=True, eq=False)
-class ChainMatch:
-    """Two chains and the residues that correspond.
-
-    Attributes:
-        reference: Chain of the reference.
-        model: Chain of the model.
-        reference_rows: Matched residues, as rows of the reference's residues.
-        model_rows: The residues of the model that they match.
-        identity: Fraction of the matched residues that have the same letter.
-    """
-
-    reference: ProteinChain
-    model: ProteinChain
-    reference_rows: Int[np.ndarray, " pair"]
-    model_rows: Int[np.ndarray, " pair"]
-    identity: float
-
-
-def protein_chains(residues: Residues) -> dict[str, ProteinChain]:
-    """Find the chains that have amino acids, in file order."""
-    members: dict[str, list[int]] = {}
-    for row in np.flatnonzero(residues.peptide_mask).tolist():
-        members.setdefault(residues.chain_ids[row], []).append(row)
-    return {
-        chain: ProteinChain(
-            chain,
-            np.array(rows),
-            "".join(_letter(residues, row) for row in rows),
-            tuple((residues.numbers[row], residues.insertion_codes[row]) for row in rows),
-        )
-        for chain, rows in members.items()
-    }
-
-
-def _letter(residues: Residues, row: int) -> str:
-    letter = residues.components[row].one_letter
-    return letter if letter in _ALIGNABLE else "X"
+_LEAST_SIMILARITY = 0.4
+_SHARED_NUMBERS = 0.8
 
 
 def match_chain(
@@ -91,43 +31,11 @@ def match_chain(
         reference: Chain of the reference.
         model: Chain of the model.
         by_number: Pair residues of the same number and insertion code, whatever their type,
-            instead of aligning the sequences (BLOSUM62, affine gaps, free ends).
+            instead of aligning the sequences.
     """
     if by_number:
-        place = {number: index for index, number in enumerate(model.numbers)}
-        pairs = [
-            (index, place[number])
-            for index, number in enumerate(reference.numbers)
-            if number in place
-        ]
-    else:
-        pairs = _align(reference.sequence, model.sequence)
-    table = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-    same = [reference.sequence[first] == model.sequence[second] for first, second in pairs]
-    identity = float(np.mean(same)) if same else 0.0
-    return ChainMatch(
-        reference, model, reference.rows[table[:, 0]], model.rows[table[:, 1]], identity
-    )
-
-
-def _align(reference: str, model: str) -> list[tuple[int, int]]:
-    """Align two sequences; one that lies whole in the other needs no scoring."""
-    for shorter, longer, swapped in ((reference, model, False), (model, reference, True)):
-        start = longer.find(shorter)
-        if start >= 0:
-            pairs = [(index, index + start) for index in range(len(shorter))]
-            return [(second, first) for first, second in pairs] if swapped else pairs
-    alignment = align_optimal(
-        ProteinSequence(reference),
-        ProteinSequence(model),
-        SubstitutionMatrix.std_protein_matrix(),
-        gap_penalty=_GAP_PENALTY,
-        terminal_penalty=False,
-        max_number=1,
-    )[0]
-    return [
-        (int(first), int(second)) for first, second in alignment.trace if min(first, second) >= 0
-    ]
+        return _match(reference, model, _same_numbers(reference, model), "number")
+    return _match(reference, model, align(reference.strand, model.strand), "sequence")
 
 
 def match_chains(
@@ -141,7 +49,8 @@ def match_chains(
 
     Chains may pair if 30 % of the shorter one's residues are identical (80 % below 20 residues).
     Each takes the partner with the most identical residues; where copies of a chain leave several
-    assignments, the one in which the whole complex superposes best is taken.
+    assignments, the one in which the whole complex superposes best is taken. What a user says goes
+    before that: named chains pair however unlike they are, and so do residues of one number.
 
     Args:
         reference: Residues of the reference.
@@ -156,31 +65,139 @@ def match_chains(
     for side, side_chains in found.items():
         if not side_chains:
             raise InputError(f"the {side} has no protein chain to compare")
+    firsts, seconds = found["reference"], found["model"]
     if chains:
-        pairs = _named_pairs(chains, found["reference"], found["model"])
-        matches = [match_chain(*pair, by_number=by_number) for pair in pairs]
+        matches = [
+            _match_named(*pair, by_number=by_number)
+            for pair in _named_pairs(chains, firsts, seconds)
+        ]
     else:
-        candidates = {
-            (first.id, second.id): match_chain(first, second, by_number=by_number)
-            for first in found["reference"].values()
-            for second in found["model"].values()
-        }
-        allowed = {ids: match for ids, match in candidates.items() if _alike(match)}
-        matches = _best_assignment(allowed, reference, model)
-    if not any(len(match.reference_rows) for match in matches):
-        raise InputError(
-            "the structures have no residue in common: no two chains are identical "
-            f"to {LEAST_IDENTITY:.0%} or more",
-            hint="name the chains to pair, such as --chain A:B, or pair --by-number",
-        )
+        candidates = _candidates(firsts, seconds, by_number=by_number)
+        alike = {ids: match for ids, match in candidates.items() if _alike(match)}
+        matches = best_assignment(alike, reference, model)
+        if by_number:
+            matches += _by_id_and_number(candidates, matches)
+    matches = [_settled(match, reference, model) for match in matches if len(match)]
+    if not matches:
+        raise _nothing_in_common(chains, firsts, seconds, by_number=by_number)
     return matches
+
+
+def _match(
+    reference: ProteinChain,
+    model: ProteinChain,
+    pairs: Int[np.ndarray, "pair 2"],
+    paired_by: PairedBy,
+) -> ChainMatch:
+    same = [reference.sequence[first] == model.sequence[second] for first, second in pairs]
+    return ChainMatch(
+        reference,
+        model,
+        reference.rows[pairs[:, 0]],
+        model.rows[pairs[:, 1]],
+        float(np.mean(same)) if same else 0.0,
+        paired_by,
+    )
+
+
+def _same_numbers(reference: ProteinChain, model: ProteinChain) -> Int[np.ndarray, "pair 2"]:
+    place = model.place_of_number
+    pairs = [
+        (index, place[number])
+        for number, index in reference.place_of_number.items()
+        if number in place
+    ]
+    return np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
+
+
+def _candidates(
+    firsts: Mapping[str, ProteinChain], seconds: Mapping[str, ProteinChain], *, by_number: bool
+) -> dict[tuple[str, str], ChainMatch]:
+    """Pair the residues of each chain with those of each other; equal chains are aligned once."""
+    found: dict[tuple[str, str], ChainMatch] = {}
+    aligned: dict[tuple[object, ...], list[Int[np.ndarray, "pair 2"]]] = {}
+    others = list(seconds.values())
+    for first in firsts.values():
+        if by_number:
+            matches = [match_chain(first, other, by_number=True) for other in others]
+        else:
+            if first.strand.key not in aligned:
+                strands = [other.strand for other in others]
+                aligned[first.strand.key] = align_many(first.strand, strands)
+            matches = [
+                _match(first, other, pairs, "sequence")
+                for other, pairs in zip(others, aligned[first.strand.key], strict=True)
+            ]
+        found.update({(first.id, match.model.id): match for match in matches})
+    return found
 
 
 def _alike(match: ChainMatch) -> bool:
     """Tell whether two chains may pair; short ones are alike by chance too often."""
-    shorter = min(len(match.reference.rows), len(match.model.rows))
+    shorter = min(len(match.reference), len(match.model))
     least = LEAST_IDENTITY_SHORT if shorter < SHORT_CHAIN else LEAST_IDENTITY
-    return match.identity * len(match.reference_rows) >= least * shorter
+    return match.identity * len(match) >= least * shorter
+
+
+def _match_named(first: ProteinChain, second: ProteinChain, *, by_number: bool) -> ChainMatch:
+    """Pair chains that a user named, by the best that they have in common.
+
+    Sequences that are not alike, as of a backbone that was designed anew, tell nothing; residues
+    then pair by number, or one after another where there are as many.
+    """
+    match = match_chain(first, second, by_number=by_number)
+    shorter = min(len(first), len(second))
+    if (
+        by_number
+        or _alike(match)
+        or similarity(first.strand, second.strand, match.places) >= _LEAST_SIMILARITY * shorter
+    ):
+        return match
+    numbered = match_chain(first, second, by_number=True)
+    if len(numbered) >= _SHARED_NUMBERS * shorter:
+        return numbered
+    if len(first) == len(second):
+        place = np.arange(len(first))
+        return _match(first, second, np.stack([place, place], axis=-1), "place")
+    return match
+
+
+def _by_id_and_number(
+    candidates: Mapping[tuple[str, str], ChainMatch], matches: Sequence[ChainMatch]
+) -> list[ChainMatch]:
+    """Pair by number the chains that no likeness pairs: those of one id, then the best numbered."""
+    taken = {("reference", one.reference.id) for one in matches}
+    taken |= {("model", one.model.id) for one in matches}
+    chosen = []
+    for ids, match in sorted(
+        candidates.items(), key=lambda item: (item[0][0] != item[0][1], -len(item[1]))
+    ):
+        sides = {("reference", ids[0]), ("model", ids[1])}
+        if len(match) and not sides & taken:
+            taken |= sides
+            chosen.append(ids)
+    return [match for ids, match in candidates.items() if ids in chosen]
+
+
+def _settled(match: ChainMatch, reference: Residues, model: Residues) -> ChainMatch:
+    """Align once more where a break leaves a choice that sequence and numbers do not decide.
+
+    Of alignments that are equal otherwise, the one is taken that lies closest in space.
+    """
+    first, second = match.reference, match.model
+    if (
+        match.paired_by != "sequence"
+        or not (first.strand.broken.any() or second.strand.broken.any())
+        or len(match) == len(first) == len(second)
+        or numbers_decide(first.strand, second.strand)
+    ):
+        return match
+    true, predicted = reference.positions("CA"), model.positions("CA")
+    motion = superpose(predicted[match.model_rows], true[match.reference_rows])
+    moved = motion.apply(predicted[second.rows])
+    distances = np.linalg.norm(true[first.rows][:, np.newaxis] - moved, axis=-1)
+    pairs = align(first.strand, second.strand, distances=distances)
+    return _match(first, second, pairs, "sequence")
 
 
 def _named_pairs(
@@ -195,96 +212,42 @@ def _named_pairs(
         for chain in wanted:
             if chain not in known:
                 raise InputError(
-                    f"the {side} has no protein chain {chain!r}",
-                    hint=f"it has {', '.join(repr(name) for name in known)}",
+                    f"the {side} has no protein chain {chain!r}", hint=f"it has {_listed(known)}"
                 )
         if len(set(wanted)) < len(wanted):
             raise InputError(f"a chain of the {side} is named twice", hint="pair each chain once")
     return [(reference[first], model[second]) for first, second in chains.items()]
 
 
-def _best_assignment(
-    allowed: Mapping[tuple[str, str], ChainMatch], reference: Residues, model: Residues
-) -> list[ChainMatch]:
-    best: list[ChainMatch] = []
-    best_score = -np.inf
-    for assignment in _assignments(allowed, reference, model):
-        score = _complex_score(assignment, reference, model)
-        if score > best_score:
-            best, best_score = assignment, score
-    return best
+def _listed(chains: Mapping[str, ProteinChain]) -> str:
+    named = ", ".join(repr(name) for name in chains if name)
+    if "" not in chains:
+        return named
+    nameless = "a chain without a name, which is written as nothing (--chain A: or --chain :A)"
+    return f"{named}, and {nameless}" if named else nameless
 
 
-def _assignments(
-    allowed: Mapping[tuple[str, str], ChainMatch], reference: Residues, model: Residues
-) -> Iterator[list[ChainMatch]]:
-    """Give the assignments worth scoring: by identity, and by position for copies of a chain."""
-    firsts = list(dict.fromkeys(first for first, _ in allowed))
-    seconds = list(dict.fromkeys(second for _, second in allowed))
-
-    def matching(match: ChainMatch) -> float:
-        return match.identity * len(match.reference_rows)
-
-    yield _greedy(allowed, {ids: matching(match) for ids, match in allowed.items()})
-    few = max(len(firsts), len(seconds)) <= 4 and factorial(len(seconds)) <= _MOST_ASSIGNMENTS
-    if few and len(seconds) >= len(firsts):
-        for order in permutations(seconds, len(firsts)):
-            if all(ids in allowed for ids in zip(firsts, order, strict=True)):
-                yield [allowed[ids] for ids in zip(firsts, order, strict=True)]
-        return
-    anchor = min(firsts, key=lambda name: sum(first == name for first, _ in allowed), default=None)
-    for (first, _), match in allowed.items():
-        if first == anchor:
-            positions = _positions(match, reference, model)
-            if not present(*positions).any():
-                continue
-            motion = superpose(positions[1], positions[0])
-            ranks = {}
-            for ids, other in allowed.items():
-                placed, where = _positions(other, reference, model)
-                distance = np.nanmean(np.linalg.norm(motion.apply(where) - placed, axis=-1))
-                ranks[ids] = matching(other) / (1.0 + float(distance))
-            yield _greedy(allowed, ranks)
-
-
-def _greedy(
-    allowed: Mapping[tuple[str, str], ChainMatch], ranks: Mapping[tuple[str, str], float]
-) -> list[ChainMatch]:
-    taken_first: set[str] = set()
-    taken_second: set[str] = set()
-    chosen = {}
-    for ids in sorted(allowed, key=lambda ids: -ranks[ids]):
-        if ids[0] not in taken_first and ids[1] not in taken_second:
-            taken_first.add(ids[0])
-            taken_second.add(ids[1])
-            chosen[ids] = allowed[ids]
-    return [match for ids, match in allowed.items() if ids in chosen]
-
-
-def _positions(
-    match: ChainMatch, reference: Residues, model: Residues
-) -> tuple[Float[np.ndarray, "pair 3"], Float[np.ndarray, "pair 3"]]:
-    return (
-        reference.positions("CA")[match.reference_rows],
-        model.positions("CA")[match.model_rows],
+def _nothing_in_common(
+    chains: Mapping[str, str] | None,
+    reference: Mapping[str, ProteinChain],
+    model: Mapping[str, ProteinChain],
+    *,
+    by_number: bool,
+) -> InputError:
+    if by_number:
+        return InputError(
+            "the structures have no residue in common: no number stands in both",
+            hint="leave out --by-number, or give both the same numbers",
+        )
+    if chains:
+        return InputError(
+            "the structures have no residue in common: the chains that were named are alike "
+            "neither in sequence, nor in their numbers, nor in length",
+            hint="give corresponding residues the same numbers",
+        )
+    pair = shlex.quote(f"{next(iter(reference))}:{next(iter(model))}")
+    return InputError(
+        "the structures have no residue in common: no two chains are identical "
+        f"to {LEAST_IDENTITY:.0%} or more",
+        hint=f"name the chains to pair, such as --chain {pair}, or pair residues --by-number",
     )
-
-
-def _complex_score(matches: Sequence[ChainMatch], reference: Residues, model: Residues) -> float:
-    """Score an assignment: residues matched, and between equals how well the chains stand.
-
-    Standing is the TM-score's sum in the best of the frames of each chain and of all together.
-    """
-    placed = [_positions(match, reference, model) for match in matches]
-    if not placed:
-        return 0.0
-    true = np.concatenate([one for one, _ in placed])
-    predicted = np.concatenate([other for _, other in placed])
-    scale = tm_distance_scale(len(true))
-    standing = 0.0
-    for fixed, moving in [*placed, (true, predicted)]:
-        if present(fixed, moving).any():
-            moved = superpose(moving, fixed).apply(predicted)
-            squared = np.square(moved - true).sum(axis=-1)
-            standing = max(standing, float(np.nanmean(1.0 / (1.0 + squared / scale**2))))
-    return len(true) + standing

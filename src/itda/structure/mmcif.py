@@ -14,7 +14,7 @@ import numpy as np
 from biotite.structure import AtomArray, unitcell_from_vectors
 from jaxtyping import Float, Int
 
-from itda.structure.components import component
+from itda.structure.components import Component
 from itda.structure.labels import Entity, Layout, lay_out
 from itda.structure.residues import Residues
 
@@ -77,7 +77,9 @@ def structure_tables(layout: Layout) -> Tables:
         },
     }
     if polymers:
-        tables["entity_poly"] = _entity_poly_table(polymers, strands)
+        tables["entity_poly"] = _entity_poly_table(
+            polymers, strands, layout.residues.component_of_name
+        )
     if known:
         places = [
             (one.id, str(n), code) for one in known for n, code in enumerate(one.components, 1)
@@ -203,7 +205,8 @@ def _binary_column(column: Column) -> object:
 
 
 def _chem_comp_table(layout: Layout) -> Table:
-    found = {code: component(code) for code in sorted(set(layout.residues.names))}
+    known = layout.residues.component_of_name
+    found = {code: known[code] for code in sorted(known)}
     return {
         "id": list(found),
         "type": [what.link_type or "other" for what in found.values()],
@@ -217,13 +220,15 @@ def _author_chains(layout: Layout) -> dict[str, str]:
     return dict(zip(layout.asym_ids, layout.residues.chain_ids, strict=True))
 
 
-def _entity_poly_table(polymers: Sequence[Entity], strands: Mapping[str, str]) -> Table:
+def _entity_poly_table(
+    polymers: Sequence[Entity], strands: Mapping[str, str], known: Mapping[str, Component]
+) -> Table:
     def sequence(entity: Entity, *, canonical: bool) -> str | None:
         if not entity.complete:
             return None
         letters = [
             what.one_letter if canonical or what.is_standard else f"({what.code})"
-            for what in map(component, entity.components)
+            for what in map(known.__getitem__, entity.components)
         ]
         if not canonical and entity.polymer_type == "polydeoxyribonucleotide":
             letters = [f"({code})" for code in entity.components]
@@ -236,7 +241,7 @@ def _entity_poly_table(polymers: Sequence[Entity], strands: Mapping[str, str]) -
         "type": [entity.polymer_type for entity in polymers],
         "nstd_linkage": ["no"] * len(polymers),
         "nstd_monomer": [
-            "no" if all(component(code).is_standard for code in entity.components) else "yes"
+            "no" if all(known[code].is_standard for code in entity.components) else "yes"
             for entity in polymers
         ],
         "pdbx_seq_one_letter_code": [sequence(one, canonical=False) for one in polymers],

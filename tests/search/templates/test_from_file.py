@@ -10,6 +10,7 @@ from itda.job.entities import TemplateFile
 from itda.search.templates.from_file import read_template
 
 SEQUENCE = "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEV"
+STRANGER = "GDSGKPLISGHWAQCTDRWLDPSTQAFNG"
 UNSEEN = (0, 1, 12, 13, 14)
 """Residues of the polymer that the files give no coordinates for."""
 
@@ -51,7 +52,10 @@ def structure(chains: dict[str, str]) -> gemmi.Structure:
 
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, Path]:
-    one, two = structure({"A": SEQUENCE}), structure({"A": "GGSGGSGGSGGSGGSGGSGG", "B": SEQUENCE})
+    one, two = (
+        structure({"A": SEQUENCE}),
+        structure({"A": STRANGER, "B": SEQUENCE}),
+    )
     paths = {name: tmp_path / f"{name}.cif" for name in ("one", "two")}
     one.make_mmcif_document().write_file(str(paths["one"]))
     two.make_mmcif_document().write_file(str(paths["two"]))

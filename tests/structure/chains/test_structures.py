@@ -1,12 +1,14 @@
 import gzip
 from importlib import resources
 
+import numpy as np
 import pytest
 
 from itda.errors import DataError
 from itda.structure.chains.chain import Chain
 from itda.structure.chains.rejection import Rejection
 from itda.structure.chains.structures import StructureFilters, read_structures, structure_files
+from itda.structure.files import read_structure, write_structure
 
 EXAMPLE = resources.files("itda").joinpath("data/examples/1ubq.cif")
 UBIQUITIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"
@@ -75,3 +77,27 @@ def test_a_folder_without_structures_is_refused(tmp_path):
         structure_files(tmp_path)
     with pytest.raises(DataError, match="not a folder"):
         structure_files(tmp_path / "none")
+
+
+def test_names_of_simulation_programs_are_read(tmp_path, caplog):
+    atoms = read_structure(EXAMPLE)
+    atoms = atoms[~atoms.hetero]
+    for name, other in (("HIS", "HIE"), ("ASP", "ASH"), ("LYS", "LYN")):
+        atoms.res_name[atoms.res_name == name] = other
+    atoms.atom_name[(atoms.res_name == "ILE") & (atoms.atom_name == "CD1")] = "CD"
+    write_structure(tmp_path / "amber.pdb", atoms)
+    with caplog.at_level("INFO"):
+        (chain,) = read(tmp_path)
+    assert chain.sequence == UBIQUITIN
+    assert chain.atom_mask.sum() == 602
+    assert "5 ASH read as ASP" in caplog.text
+
+
+def test_residues_are_numbered_by_their_place_in_the_polymer(tmp_path):
+    atoms = read_structure(EXAMPLE)
+    atoms = atoms[~atoms.hetero & ~np.isin(atoms.label_seq_id, (10, 11, 12))]
+    atoms.res_id = np.unique(atoms.res_id, return_inverse=True)[1] + 1
+    write_structure(tmp_path / "gap.cif", atoms)
+    (chain,) = read(tmp_path)
+    assert np.flatnonzero(np.diff(chain.residue_index) == 4).tolist() == [8]
+    assert chain.residue_index[-1] == 75

@@ -30,7 +30,7 @@ from itda.structure.chains.dataset import ChainDataset
 HITS_UNDER_LIMITS = 10_000
 """Hits that are aligned where a limit may refuse the nearest ones, such as all antibodies."""
 
-VERSION = 1
+VERSION = 2
 """Raised when the same search with the same settings gives other templates."""
 
 Program = Literal["mmseqs", "hmmer"]

@@ -33,7 +33,8 @@ _log = logging.getLogger(__name__)
 def read_template(file: TemplateFile, query: str) -> Template:
     """Read the template of a job and lay it along the query.
 
-    Where the job gives no positions the sequences are aligned (BLOSUM62, free ends). Positions
+    Where the job gives no positions the sequences are aligned (BLOSUM62, free ends, gaps where the
+    template is broken). Positions
     count along the polymer's whole sequence where the file numbers it (`label_seq_id` of mmCIF), as
     AlphaFold 3 does, and along the residues that have coordinates where it does not (PDB).
 
@@ -49,7 +50,7 @@ def read_template(file: TemplateFile, query: str) -> Template:
     name, chain = _choose_chain(path, file.chain)
     where = f"template {path}, chain {name}"
     if file.query_positions_1based is None or file.template_positions_1based is None:
-        pairs = align_sequences(query, chain.sequence)
+        pairs = align_sequences(query, chain.sequence, chain.residue_index)
         if pairs.identity < UNLIKELY_IDENTITY:
             _log.warning(
                 "%s has %.0f %% of its residues in common with the query: is it the right chain?",
@@ -144,10 +145,10 @@ def _positions(path: Path, name: str, length: int) -> Int32[np.ndarray, " residu
     """Give the 1-based place of each residue of a chain in its polymer."""
     atoms = open_structure(path, hydrogens=False).atoms
     residues = Residues.of(atoms[atoms.chain_id == name])
-    if "label_seq_id" in atoms.get_annotation_categories():
-        places = residues.atoms.label_seq_id[residues.starts][residues.peptide_mask]
-        if len(places) == length and (places > 0).all() and (np.diff(places) > 0).all():
-            return np.asarray(places, np.int32)
+    rows = np.flatnonzero(residues.peptide_mask)
+    places = residues.polymer_numbers(rows)
+    if places is not None and len(rows) == length:
+        return np.asarray(places, np.int32)
     return np.arange(1, length + 1, dtype=np.int32)
 
 

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 
 import numpy as np
 
 from itda.errors import InputError
 from itda.search.templates.hits import TemplateHit
-from itda.search.templates.pairing import align_sequences
+from itda.search.templates.pairing import align_sequences, settle_gaps
 from itda.structure.chains.chain import CA_INDEX
 from itda.structure.chains.dataset import ChainDataset
 
@@ -130,10 +130,18 @@ def select_hits(
             reason = "the same letters along the query as a better one"
         if reason is None:
             laid.add(along_query)
-            taken.append(hit)
+            taken.append(_settled(query, hit, chains))
         else:
             refused[reason] += 1
     return Selection(tuple(taken), dict(refused), seen)
+
+
+def _settled(query: str, hit: TemplateHit, chains: ChainDataset) -> TemplateHit:
+    chain = chains[hit.chain]
+    pairs = settle_gaps(
+        query, chain.sequence, hit.query_index, hit.template_index, chain.residue_index
+    )
+    return replace(hit, query_index=pairs.query_index, identity=pairs.identity)
 
 
 def _reason_to_refuse(
@@ -178,7 +186,8 @@ def _is_too_alike(
         return False
     if hit.identity > limits.max_identity:
         return True
-    template = chains.sequence(hit.chain)
-    pairs = align_sequences(query, template)
+    chain = chains[hit.chain]
+    template = chain.sequence
+    pairs = align_sequences(query, template, chain.residue_index)
     identical = pairs.identity * len(pairs.query_index)
     return identical > limits.max_identity * min(len(query), len(template))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from biotite.structure import AtomArray
 
+from itda.chem.force_fields import PARENTS
 from itda.chem.residues import ATOM37_INDEX, RESTYPE_3_TO_1
 from itda.errors import DataError, ItdaError
 from itda.structure.chains.chain import ATOM_COUNT, BACKBONE_INDICES, Chain, index_residues
@@ -16,9 +18,9 @@ from itda.structure.chains.rejection import Rejection
 from itda.structure.files import open_structure
 from itda.structure.residues import Residues
 
+_log = logging.getLogger(__name__)
+
 SUFFIXES = (".cif", ".mmcif", ".bcif", ".pdb", ".ent")
-PARENTS = {"MSE": ("MET", {"SE": "SD"})}
-"""Modified residues that stand for a standard one, with the atoms that change their names."""
 
 
 @dataclass(frozen=True)
@@ -144,12 +146,12 @@ def _chain(
     row_of[keep] = np.arange(len(keep))
     letters = []
     for index in keep:
-        name = residues.names[index]
+        name = residues.standard_names[index]
         letters.append(RESTYPE_3_TO_1.get(PARENTS.get(name, (name, {}))[0], "X"))
     for place, residue in enumerate(residues.of_atom):
         row = row_of[residue]
         renamed = PARENTS.get(residues.names[residue], ("", {}))[1]
-        atom = str(atoms.atom_name[place])
+        atom = str(residues.atom_names[place])
         column = ATOM37_INDEX.get(renamed.get(atom, atom))
         if row >= 0 and column is not None:
             coordinates[row, column] = atoms.coord[place]
@@ -163,7 +165,9 @@ def _chain(
             f"{filters.min_completeness:.0%}",
             kind="completeness",
         )
-    numbers = np.array([residues.numbers[index] for index in keep], np.int32)
+    for note in residues.understood:
+        _log.info("%s, chain %s: %s", path, chain_id, note)
+    numbers = residues.sequence_numbers(keep)
     return Chain(
         id=chain_id,
         sequence="".join(letters),
