@@ -53,6 +53,13 @@ def test_what_the_user_asks_for_comes_first(folder):
         assert f"ubq.a3m beside the input is not used: --msa {msa}" in said(batch)
 
 
+def test_nothing_is_said_where_the_user_names_what_stands_beside(folder, monkeypatch):
+    (folder / "ubq.a3m").write_text(A3M)
+    monkeypatch.chdir(folder)
+    for msa in ("ubq.a3m", folder / "ubq.a3m", "./ubq.a3m", folder):
+        assert not said(read_input("ubq.fasta", msa=msa))
+
+
 def test_a_family_without_alignments_leaves_it_and_says_so(folder):
     (folder / "ubq.a3m").write_text(A3M)
     batch = read_input(folder / "ubq.fasta", family=get_family("esmfold"))

@@ -64,13 +64,12 @@ def info(
 
     Exit status: 0 all read, 1 none, 2 some.
     """
-    from itda.search.alignments.formats import read_alignment
 
     found: dict[str, dict[str, Any]] = {}
     sources = _expanded(files)
     for source in sources:
         try:
-            alignment = read_alignment(_path_of(source), query=None)
+            alignment = _read(_path_of(source))
         except ItdaError as error:
             print_error(error)
             continue
@@ -209,12 +208,11 @@ def pair_chains(
     Writes for each chain NAME.paired.a3m, all with the same rows, and NAME.unpaired.a3m; and
     pairs.tsv, which says what stands in each paired row.
     """
-    from itda.search.alignments.formats import read_alignment
     from itda.search.alignments.pairing import pair
     from itda.storage import atomic_folder
 
     paths = _chains(files)
-    alignments = {name: read_alignment(path, query=None) for name, path in paths.items()}
+    alignments = {name: _read(path) for name, path in paths.items()}
     paired = pair(alignments, limit=limit, order=order.value, collective=collective)
     with atomic_folder(out, overwrite=overwrite) as folder:
         for name in alignments:
@@ -231,6 +229,16 @@ def pair_chains(
         typer.echo(f"{name}: {len(paired.unpaired[name]) - 1:,} unpaired rows beside the query")
     if not len(paired):
         print_warning("no species has rows in two chains; nothing is paired")
+
+
+def _read(path: Path) -> Alignment:
+    """Read an alignment, and say what was changed in it."""
+    from itda.search.alignments.formats import read_alignment
+
+    alignment = read_alignment(path, query=None)
+    for note in alignment.notes:
+        print_warning(f"{path}: {note}")
+    return alignment
 
 
 def _expanded(files: list[str]) -> tuple[str | Refused, ...]:
@@ -260,7 +268,6 @@ def _write_each(
 ) -> None:
     """Write what is made of each alignment: to OUT, or of several to NAME in the folder OUT."""
     from itda.job.inputs import stem_of
-    from itda.search.alignments.formats import read_alignment
 
     sources = _expanded(files)
     several = len(sources) > 1 or out.is_dir() or any(Path(file).is_dir() for file in files)
@@ -274,7 +281,7 @@ def _write_each(
                     f"{path}: {target} is of {written[target]} already",
                     hint="give them to different folders",
                 )
-            text, told = make(read_alignment(path, query=None), path)
+            text, told = make(_read(path), path)
             _write(target, text, overwrite)
         except ItdaError as error:
             if not several:

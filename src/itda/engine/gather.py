@@ -15,7 +15,7 @@ from itda.engine.codec_evidence import (
     describe_found,
     templates_key,
 )
-from itda.engine.events import Event
+from itda.engine.events import Event, JobWarned
 from itda.engine.searches import FoundTemplates, Searches, TemplateSource
 from itda.engine.stages import Stage, Stages
 from itda.engine.worker import Progress
@@ -29,7 +29,7 @@ from itda.search.sources.source import Source
 from itda.search.templates.codec import templates_digest
 from itda.search.templates.from_file import read_template
 
-ALIGNMENT = Stage("alignment", 1)
+ALIGNMENT = Stage("alignment", 2)
 TEMPLATES = Stage("templates", 1)
 
 PROVENANCE = (
@@ -140,7 +140,10 @@ def _read_alignment(
         progress(0.0, f"reading {path.name}")
         return read_alignment(path, query=query)
 
-    return (yield from stages.compute(job, ALIGNMENT, read, describe_alignment))
+    alignment = yield from stages.compute(job, ALIGNMENT, read, describe_alignment)
+    for note in alignment.notes:
+        yield JobWarned(job=job, message=f"{path.name}: {note}")
+    return alignment
 
 
 def _read_templates(

@@ -115,7 +115,8 @@ def read_alignment_job(
         said += " is folded with it"
     else:
         said += f" is folded without it (--msa {msa})"
-    changes = [*alignment.notes, *changes, said]
+    # Of an alignment that is used, the run says what was changed.
+    changes = [*(alignment.notes if msa is not None else ()), *changes, said]
     return JobBatch((job,), (), tuple(RecordWarning(name, 1, 0, change) for change in changes))
 
 
@@ -167,11 +168,18 @@ def _alignments(folder: Path, stems: Collection[str]) -> list[Path]:
     return [path for path in named if path.is_file()]
 
 
+def _is_one_of(found: dict[str, list[Path]], msa: str | Path | None) -> bool:
+    """Whether what the user asks for is what stands beside the input, or its folder."""
+    asked = None if msa is None else Path(msa).absolute()
+    every = [path.absolute() for paths in found.values() for path in paths]
+    return any(asked in (path, path.parent) for path in every)
+
+
 def _given(
     job: Job, found: dict[str, list[Path]], msa: str | Path | None, family: Family | None
 ) -> tuple[Job, str]:
     names = ", ".join(path.name for paths in found.values() for path in paths)
-    if not names or msa == NONE:
+    if not names or msa == NONE or _is_one_of(found, msa):
         return job, ""
     if msa is not None:
         return job, f"{names} beside the input is not used: --msa {msa}"

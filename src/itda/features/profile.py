@@ -12,6 +12,7 @@ from torch import Tensor
 
 from itda.chem.residues import RESTYPES
 from itda.errors import InputError
+from itda.job.letters import stands_for
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,18 @@ class ProfileFeatures:
         return ProfileFeatures(self.frequency.to(device), self.present.to(device))
 
 
+def _is(written: str, letter: str) -> bool:
+    """Whether a residue of a table is that of the sequence, as for alignments."""
+    return len(written) == 1 and stands_for(written.upper(), letter)
+
+
 def read_profile(path: Path, *, query: str) -> Float[np.ndarray, "token 20"]:
     """Read a profile table: a header that names the twenty residues, then one row a residue.
 
     Columns are parted by tabs, commas or blanks and may come in any order; a first column called
-    `residue` must spell the query. Rows may be frequencies, percentages or counts and are brought
-    to a sum of 1; a row of zeros means that nothing is known there.
+    `residue` must spell the query, rare letters as in alignments. Rows may be frequencies,
+    percentages or counts and are brought to a sum of 1; a row of zeros means that nothing is known
+    there.
 
     Args:
         path: The table.
@@ -85,7 +92,7 @@ def read_profile(path: Path, *, query: str) -> Float[np.ndarray, "token 20"]:
         where = f"{path}: row {number}"
         if len(row) != len(header):
             raise InputError(f"{where} has {len(row)} columns, the header {len(header)}")
-        if "residue" in header and row[header.index("residue")] != letter:
+        if "residue" in header and not _is(row[header.index("residue")], letter):
             raise InputError(
                 f"{where} is for {row[header.index('residue')]}, the sequence has {letter}",
                 hint="give the profile of this sequence",

@@ -39,11 +39,11 @@ def test_gzip_comments_and_windows_lines(tmp_path):
         ("MKTAY\n", "line 1 stands before"),
         (">q\nMKTAY\n>bad\nMKT\n", r"row 2 \(bad\) has 3 columns"),
         (">q\nMKTAW\n", "position 5 is W, not Y"),
-        (">q\nMKTAY\0\n", "line 2 holds a null byte"),
+        (">q\nMKTAY\n\0>q\nMKTAY\n", "line 3 holds a null byte"),
         (">q\nMKTAY\n>odd\nMK1AY\n", "'1' in column 3"),
-        (b">q\n\xff\xfe\n", "cannot be read"),
+        (b">q\n\xff\xfe\n", "is not the query: it has 2 residues"),
         (b"\x1f\x8bjunk", "cannot be read"),
-        (">q\nmktay\n", "is not the query"),
+        (">q\nMKtay\n", "is not the query"),
     ],
 )
 def test_what_is_wrong_is_named_with_file_and_row(tmp_path, content, said):

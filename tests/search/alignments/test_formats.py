@@ -91,12 +91,23 @@ def test_without_a_query_the_first_row_is_taken():
         ("\n\n", "holds no sequence"),
         ("# STOCKHOLM 1.0\n//\n", "holds no sequence"),
         (">q\n\n", "row 1 .q. has no residues"),
-        ("CLUSTAL W\n\nq MKTAYW\n", "line 1 stands before the first '>'"),
+        ("q MKTAYW\n", "line 1 stands before the first '>'"),
+        ("CLUSTAL W\n\nq MKT AYW\n", "line 3 is no row of an alignment"),
+        ("CLUSTAL W\n\nq MKTAYW\nq MKTAYW\n", "line 4 has the name q a second time"),
+        ("CLUSTAL W\n\n", "holds no sequence"),
+        (" 2 6\nq MKTAYW\nr MKTAYW\n", "is an alignment in PHYLIP"),
+        ("#NEXUS\nbegin data;\n", "is an alignment in NEXUS"),
+        ("PileUp\n\n MSF: 6 Type: P\n", "is an alignment in MSF"),
+        ("HMMER3/f [3.4]\nNAME x\n", "is a profile of HMMER"),
+        ("HHsearch 1.5\nNAME x\n", "is a profile of HH-suite"),
+        ("BLASTP 2.14.0+\n", "is a result of BLAST"),
+        ('{"version": 1}', "is JSON"),
+        ("<html>", "is an HTML or XML page"),
         (">q\nMKTAYW\n\0>r\nMKTAYW\n", "line 3 holds a null byte"),
         (">q\nMKTAYW\n>r\nMKTAY\n", "row 2 .r. has 5 columns, the query 6"),
         (">q\nMKTAYW\n>r\nMKtaYW\n", "row 2 .r. has 4 columns, the query 6 .and 2 lower-case"),
         (">q\nMKTAYW\n>r\n\n", "row 2 .r. has 0 columns"),
-        (">q\nMKTAYW\n>r\nMKT YW\n", "row 2 .r. has ' ' in column 4"),
+        (">q\nMKTAYW\n>r\nMKT YW\n", "row 2 .r. has 5 columns, the query 6"),
         (">q\nMKTAYW\n>r\nMKTÄYW\n", "row 2 .r. has 'Ä' in column 4"),
         (">q\nMK-TAYW\n>r\nMKTAYW\n", "row 1 .q. is not the query: it has gaps"),
         (">r\nMKTAYV\n>q\nMKTAYW\n", "row 1 .r. is not the query, which stands in row 2 .q."),
@@ -126,7 +137,7 @@ def test_what_is_wrong_is_named(text, said):
         (b"\x28\xb5\x2f\xfdrest", "packed with zstd"),
         (b"\x1f\x8bjunk", "cannot be read"),
         (gzip.compress(b">q\nMKTAYW\n")[:-9], "cannot be read"),
-        (b">q\n\xff\xfe\n", "cannot be read"),
+        (b">q\n\xff\xfd\n", "row 1 .q. has"),
         (None, "No such file"),
     ],
 )
@@ -137,6 +148,102 @@ def test_files_that_cannot_be_read(tmp_path, content, said):
     with pytest.raises(InputError, match=said) as caught:
         read_alignment(path, query=None)
     assert "my.a3m" in caught.value.problem
+
+
+ODD = {
+    "dots as gaps": (">q\nMKTAYW\n>r\nMKT..W\n", "MKT--W", "dots were read as gaps"),
+    "dots as gaps beside insertions": (
+        ">q\nMKTAYW\n>r\nMKT..W\n>s\nMKaTAYW\n",
+        "MKT--W",
+        "dots were read as gaps",
+    ),
+    "comments": ("; made on a Monday\n>q\nMKTAYW\n;between\n>r\nMKT--W\n# end\n", "MKT--W", ""),
+    "lower case throughout": (">q\nmktayw\n>r\nmkt--w\n", "MKT--W", "lower case"),
+    "lower case throughout, aligned": (">q\nmk-tayw\n>r\nmkat--w\n", "MKaT--W", "lower case"),
+    "stops": (">q\nMKTAYW*\n>r\nMKT--W*\n", "MKT--W", "(stop)"),
+    "a stop of the query": (">q\nMKTAYW*\n>r\nMKT--WA\n", "MKT--Wa", "(stop)"),
+    "a stop of the query, a gap below": (">q\nMKTAYW*\n>r\nMKT--W-\n", "MKT--W", "(stop)"),
+    "a stop of a relative": (">q\nMKTAYW\n>r\nMKT--W*\n", "MKT--W", "(stop)"),
+    "two stops": (">q\nMKTAYW**\n>r\nMKT--W--\n", "MKT--W", "(stop)"),
+    "a stop, aligned": (">q\nMK-TAYW*\n>r\nMKAT--W*\n", "MKaT--W", "(stop)"),
+    "rare letters": (">q\nMUTAYW\n>r\nMKT--W\n", "MKT--W", "U at 2 read as X"),
+    "a tab after the name": (
+        ">ss_pred\tby hand\nCCCCCC\n>aa_dssp\nMKTAYW\n>q\nMKTAYW\n>r\nMKT--W\n",
+        "MKT--W",
+        "left out: ss_pred, aa_dssp",
+    ),
+    "a consensus": (
+        ">Consensus\nMKxxYW\n>q_consensus\nMKxxYW\n>q\nMKTAYW\n>r\nMKT--W\n".replace("x", "A"),
+        "MKT--W",
+        "left out: Consensus, q_consensus",
+    ),
+    "a null byte at the end": (">q\nMKTAYW\n>r\nMKT--W\n\0", "MKT--W", "null bytes"),
+    "null bytes and blank lines": (">q\nMKTAYW\n>r\nMKT--W\n\0\n\0\n", "MKT--W", "null bytes"),
+    "blank lines": ("\n>q\n\nMKT\n\nAYW\n\n>r\nMKT--W\n\n", "MKT--W", ""),
+    "old Macintosh lines": (">q\rMKTAYW\r>r\rMKT--W\r", "MKT--W", ""),
+    "blocks": (">q\nMKT AYW\n>r\nMKT --W\n", "MKT--W", "blanks"),
+    "numbers": (">q\n1 MKT 3\n4 AYW 6\n>r\n1 MKT--W 4\n", "MKT--W", "numbers"),
+    "no-break spaces and dashes": (
+        ">q\nMKT\u00a0AYW\n>r\nMKT\u2013\u2212W\n",
+        "MKT--W",
+        "typographic",
+    ),
+    "other marks of gaps": (">q\nMKTAYW\n>r\nMKT~_W\n", "MKT--W", ""),
+    "a byte order mark": ("\ufeff>q\nMKTAYW\n>r\nMKT--W\n", "MKT--W", ""),
+    "CLUSTAL": (
+        "CLUSTAL W (1.83) multiple sequence alignment\n\n\nq   MK-TA 4\nr   MKAT- 4\n    **:* \n\n"
+        "q   YW 6\nr   -W 5\n     *\n",
+        "MKaT--W",
+        "",
+    ),
+    "MUSCLE": ("MUSCLE (3.8) multiple sequence alignment\n\nq MKTAYW\nr MKT--W\n", "MKT--W", ""),
+    "Stockholm": ("# STOCKHOLM 1.0\n#=GF ID x\nq MKTAYW\nr MKT..W\n//\n", "MKT--W", ""),
+    "Stockholm, a stop": ("# STOCKHOLM 1.0\nq MKTAYW*\nr MKT..W*\n//\n", "MKT--W", "(stop)"),
+}
+
+
+@pytest.mark.parametrize(("text", "second", "said"), ODD.values(), ids=ODD)
+def test_alignments_as_people_have_them(text, second, said):
+    query = "MXTAYW" if "MUTAYW" in text else QUERY
+    alignment = parse(text, query)
+    assert alignment.query == query
+    assert alignment.texts[1] == second
+    assert said in "; ".join(alignment.notes)
+    assert bool(said) == bool(alignment.notes)
+    for number in range(len(alignment)):
+        assert len(alignment.rows[number]) == len(query)
+
+
+@pytest.mark.parametrize(
+    ("row", "query"),
+    [("MUT", "MXT"), ("MUT", "MCT"), ("MOT", "MKT"), ("MBT", "MDT"), ("MBT", "MNT"), ("MZT", "MQT"),
+     ("MJT", "MIT"), ("MXT", "MKT"), ("MKT", "MXT"), ("MUT*", "MXT")],
+)  # fmt: skip
+def test_rare_letters_are_the_residues_that_they_stand_for(row, query):
+    alignment = parse(f">q\n{row}\n>r\nMKT\n", query)
+    assert alignment.query == query
+    assert f"at 2 read as {query[1]}" in "; ".join(alignment.notes)
+
+
+@pytest.mark.parametrize(("row", "query"), [("MUT", "MKT"), ("MBT", "MET"), ("MRT", "MKT")])
+def test_other_letters_are_no_query(row, query):
+    with pytest.raises(InputError, match=r"is not the query: .*position 2 is"):
+        parse(f">q\n{row}\n", query)
+
+
+def test_names_in_latin1_and_files_in_utf16_are_read(tmp_path):
+    path = tmp_path / "x.a3m"
+    path.write_bytes(">q\nMKTAYW\n>r from Orléans\nMKT--W\n".encode("latin-1"))
+    alignment = read_alignment(path, query=QUERY)
+    assert alignment.names[1] == "r from Orléans"
+    assert "Latin-1" in alignment.notes[0]
+    path.write_bytes(">q\nMKTAYW\n>r from Orléans\nMKT--W\n".encode("utf-16"))
+    assert read_alignment(path, query=QUERY).names == alignment.names
+
+
+def test_a_consensus_that_is_folded_is_no_annotation():
+    alignment = parse(">my_consensus\nMKTAYW\n>r\nMKT--W\n")
+    assert alignment.names[0] == "my_consensus" and not alignment.notes
 
 
 def test_biotite_reads_the_same_rows(tmp_path):

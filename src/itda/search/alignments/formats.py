@@ -1,19 +1,31 @@
-"""Alignment files: A3M, Stockholm and aligned FASTA, plain or gzip, told apart by their content."""
+"""Alignment files in every form that is read, plain or gzip, told apart by their content."""
 
 from __future__ import annotations
 
+import codecs
+import dataclasses
 import gzip
-import itertools
 import re
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from itda.errors import InputError
-from itda.search.alignments.alignment import LOWER_CASE, Alignment, encode_rows, first_difference
+from itda.search.alignments.alignment import Alignment, encode_rows, first_difference
+from itda.search.alignments.clustal import is_clustal, read_clustal
+from itda.search.alignments.rows import (
+    NO_INSERTIONS,
+    agree,
+    as_query,
+    by_first_row,
+    from_a3m,
+    letters_of,
+    to_upper,
+    without_stops,
+)
 from itda.search.alignments.stockholm import is_stockholm, read_stockholm
 
-_FORMATS = "give A3M, Stockholm or aligned FASTA"
+_FORMATS = "give A3M, Stockholm, CLUSTAL or aligned FASTA"
 _PACKED = {
     b"\xfd7zXZ\x00": "xz",
     b"\x28\xb5\x2f\xfd": "zstd",
@@ -23,21 +35,37 @@ _PACKED = {
 _GZIP_MAGIC = b"\x1f\x8b"
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _COLABFOLD = re.compile(r"#\d+(?:,\d+)*\s+\d+(?:,\d+)*\s*$")
-_COMPLEX = re.compile(r"#(\d+(?:,\d+)+)\t(\d+(?:,\d+)*)\s*")
+_COMPLEX = re.compile(r"#(\d+(?:,\d+)+)\s+(\d+(?:,\d+)*)\s*")
 _PATH = re.compile(r"[^\s>]+\.(a3m|a2m|sto|stk|stockholm|fa|fas|fasta|afa|aln)(\.gz)?", re.I)
-# Rows of HH-suite that describe the query: secondary structure, its confidence, accessibility.
-_ANNOTATIONS = {"ss_pred", "ss_conf", "ss_dssp", "sa_dssp", "sa_pred", "aa_pred"}
-_NO_INSERTIONS = str.maketrans("", "", LOWER_CASE)
+# Rows of HH-suite that describe the query: secondary structure, its confidence, accessibility,
+# sequences of DSSP and of the consensus.
+_ANNOTATIONS = {"ss_pred", "ss_conf", "ss_dssp", "sa_dssp", "sa_pred", "aa_pred", "aa_dssp"}
+_CONSENSUS = re.compile(r"Consensus|\S*_consensus")
+_OTHER_FORMS = {
+    "a profile of HMMER": re.compile(r"HMMER\d/"),
+    "a profile of HH-suite": re.compile(r"HHsearch \d|HHblits|HHM\b"),
+    "an alignment in NEXUS": re.compile(r"#NEXUS", re.I),
+    "an alignment in MSF": re.compile(r"!!\w\w_MULTIPLE|PileUp|.*\bMSF:", re.I),
+    "an alignment in PHYLIP": re.compile(r"\s*\d+\s+\d+\s*([is]\s*)?$", re.I),
+    "a result of BLAST": re.compile(r"T?BLAST[NPX]\b", re.I),
+    "JSON": re.compile(r"\s*[{\[]"),
+    "an HTML or XML page": re.compile(r"\s*<"),
+}
 
 
 def read_alignment(path: Path, *, query: str | None) -> Alignment:
     """Read an alignment file.
 
-    Its content tells the format: Stockholm begins with `# STOCKHOLM`; of files with `>` headers,
-    rows of one length without lower case are aligned FASTA, all others A3M (A2M's dots are left
-    out). In Stockholm and aligned FASTA the residues of row 1 make the columns; what stands where
-    row 1 has a gap becomes an insertion. Lines of A3M that begin with `#`, and rows in which
-    HH-suite keeps secondary structure (`ss_pred` and the like), are no sequences and are left out.
+    Its content tells the format: Stockholm begins with `# STOCKHOLM`, CLUSTAL with the name of a
+    program; of files with `>` headers, rows of one length without lower case are aligned FASTA
+    where the first has gaps, all others A3M (A2M's dots are left out). In all but A3M the residues
+    of row 1 make the columns; what stands where row 1 has a gap becomes an insertion. Lines of A3M
+    that begin with `#` or `;`, and rows in which HH-suite keeps secondary structure or a consensus
+    (`ss_pred` and the like), are no sequences and are left out.
+
+    Letters are cleaned as those of the sequence that is folded: a stop at the end goes, lower case
+    throughout is upper case, and row 1 may have a rare letter (U, O, B, Z, J, X) where the query
+    has what it stands for.
 
     Args:
         path: The file, plain or gzip.
@@ -45,7 +73,8 @@ def read_alignment(path: Path, *, query: str | None) -> Alignment:
 
     Returns:
         The alignment with one row a sequence, in the order of the file; `species` is read from the
-        headers, in Stockholm together with the descriptions (`#=GS … DE`).
+        headers, in Stockholm together with the descriptions (`#=GS … DE`); `notes` say what was
+        changed or left out.
 
     Raises:
         InputError: The file cannot be read, holds no sequence, a null byte or another character
@@ -59,25 +88,38 @@ def read_alignment(path: Path, *, query: str | None) -> Alignment:
             raise InputError(f"{path}: is packed with {packed}", hint="unpack it, or use gzip")
         if content.startswith(_GZIP_MAGIC):
             content = gzip.decompress(content)
-        text = content.decode("utf-8-sig")
+        text, notes = _decoded(content)
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise InputError(
             f"{path}: cannot be read as an alignment: {error}", hint=_FORMATS
         ) from error
-    return parse_alignment(text, query=query, where=str(path))
+    alignment = parse_alignment(text, query=query, where=str(path))
+    return dataclasses.replace(alignment, notes=(*notes, *alignment.notes)) if notes else alignment
+
+
+def _decoded(content: bytes) -> tuple[str, list[str]]:
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16"), []
+    try:
+        return content.decode("utf-8-sig"), []
+    except UnicodeDecodeError:
+        # Rows are ASCII; only names can hold such bytes.
+        return content.decode("latin-1"), ["names are no UTF-8 and were read as Latin-1"]
 
 
 def is_alignment_text(head: str) -> bool:
     """Tell by its first lines whether a text can only be an alignment.
 
-    So do Stockholm and ColabFold's A3M begin; A3M and aligned FASTA otherwise look like FASTA.
+    So do Stockholm, CLUSTAL and ColabFold's A3M begin; A3M and aligned FASTA look like FASTA.
 
     Example:
         >>> is_alignment_text("# STOCKHOLM 1.0\\n"), is_alignment_text(">ubiquitin\\nMQIFVK\\n")
         (True, False)
     """
     lines = [line for line in _LINE_END.split(head.lstrip("\ufeff")) if line.strip()]
-    return is_stockholm(lines) or (bool(lines) and _COLABFOLD.match(lines[0]) is not None)
+    if is_stockholm(lines) or is_clustal(lines):
+        return True
+    return bool(lines) and _COLABFOLD.match(lines[0]) is not None
 
 
 def parse_alignment(text: str, *, query: str | None, where: str) -> Alignment:
@@ -96,57 +138,99 @@ def parse_alignment(text: str, *, query: str | None, where: str) -> Alignment:
         >>> alignment.deletions[1].tolist()
         [0, 0, 0, 2, 0]
     """
-    if "\0" in text:
-        number = text[: text.index("\0")].count("\n") + 1
-        raise InputError(
-            f"{where}: line {number} holds a null byte",
-            hint="some servers end each alignment with one; make a file of each part",
-        )
-    lines = _LINE_END.split(text)
+    notes: list[str] = []
+    if text.startswith("\ufeff"):
+        text = text[1:]
+    lines = _LINE_END.split(_without_nulls(text, where, notes))
     if _PATH.fullmatch(text.strip()):
         raise InputError(
             f"{where}: holds the path {text.strip()}, not an alignment",
             hint="give the file itself",
         )
-    if is_stockholm(lines):
-        names, rows = read_stockholm(lines, where)
-        texts = _by_first_row(names, rows, where)
+    blocks = is_stockholm(lines) or is_clustal(lines)
+    if blocks:
+        names, rows = (read_stockholm if is_stockholm(lines) else read_clustal)(lines, where)
     else:
-        names, rows = _records(lines, where)
-        texts = _as_a3m(names, rows, where)
-    columns = texts[0].translate(_NO_INSERTIONS)
+        names, rows = _records(lines, query, where, notes)
+    rows = to_upper(rows, notes)
+    texts = by_first_row(names, rows, where) if blocks else from_a3m(names, rows, where, notes)
+    texts = without_stops(texts, notes)
+    columns = texts[0].translate(NO_INSERTIONS)
     if query is not None and columns != query:
-        raise _not_the_query(names, texts, query, where)
+        if not agree(columns, query):
+            raise _not_the_query(names, texts, query, where)
+        texts[0] = as_query(texts[0], query, notes)
     if not columns:
         raise InputError(f"{where}: row 1 ({names[0][:40]}) has no residues", hint=_FORMATS)
-    return Alignment(
-        tuple(names), encode_rows(texts, names, length=len(columns), where=where), tuple(texts)
-    )
+    encoded = encode_rows(texts, names, length=len(columns), where=where)
+    return Alignment(tuple(names), encoded, tuple(texts), notes=tuple(notes))
 
 
-def _records(lines: Sequence[str], where: str) -> tuple[list[str], list[str]]:
+def _without_nulls(text: str, where: str, notes: list[str]) -> str:
+    """Take out the null byte with which servers end an alignment."""
+    if "\0" not in text:
+        return text
+    parts = [part for part in text.split("\0") if part.strip()]
+    if len(parts) > 1:
+        number = text[: text.index("\0")].count("\n") + 1
+        raise InputError(
+            f"{where}: line {number} holds a null byte, and {len(parts)} parts stand around such",
+            hint="some servers end each alignment with one; make a file of each part",
+        )
+    notes.append("null bytes at the end removed")
+    return "".join(parts)
+
+
+def _records(
+    lines: Sequence[str], query: str | None, where: str, notes: list[str]
+) -> tuple[list[str], list[str]]:
     names: list[str] = []
     parts: list[list[str]] = []
+    blanks = False
     for number, line in enumerate(lines, start=1):
         if line.startswith(">"):
             names.append(line[1:].strip())
             parts.append([])
         elif line.startswith("#"):
             _refuse_complex(line, where)
-        elif line.strip():
+            _refuse_other_form(line, where)
+        elif line.strip() and not line.startswith(";"):
             if not names:
+                _refuse_other_form(line, where)
                 raise InputError(
                     f"{where}: line {number} stands before the first '>'", hint=_FORMATS
                 )
-            parts[-1].append(line.strip())
-    records = [
-        (name, "".join(part))
-        for name, part in zip(names, parts, strict=True)
-        if name.partition(" ")[0] not in _ANNOTATIONS
-    ]
-    if not records:
+            letters = letters_of(line)
+            blanks = blanks or letters != line.strip()
+            parts[-1].append(letters)
+    if blanks:
+        notes.append("blanks, residue numbers or typographic characters in rows removed")
+    records = [(name, "".join(part)) for name, part in zip(names, parts, strict=True)]
+    kept: list[tuple[str, str]] = []
+    left: list[str] = []
+    for name, row in records:
+        if _is_annotation(name, row, query):
+            left.append(name.split()[0])
+        else:
+            kept.append((name, row))
+    if left:
+        notes.append(f"rows that are no sequences left out: {', '.join(left)}")
+    if not kept:
         raise InputError(f"{where}: holds no sequence", hint=_FORMATS)
-    return [name for name, _ in records], [row for _, row in records]
+    return [name for name, _ in kept], [row for _, row in kept]
+
+
+def _is_annotation(name: str, row: str, query: str | None) -> bool:
+    first = name.split(maxsplit=1)[0] if name else ""
+    if first in _ANNOTATIONS:
+        return True
+    return _CONSENSUS.fullmatch(first) is not None and row != query
+
+
+def _refuse_other_form(line: str, where: str) -> None:
+    for form, start in _OTHER_FORMS.items():
+        if start.match(line):
+            raise InputError(f"{where}: is {form}", hint=_FORMATS)
 
 
 def _refuse_complex(line: str, where: str) -> None:
@@ -158,55 +242,15 @@ def _refuse_complex(line: str, where: str) -> None:
         )
 
 
-def _as_a3m(names: list[str], rows: list[str], where: str) -> list[str]:
-    aligned = (
-        len({len(row) for row in rows}) == 1
-        and any(mark in rows[0] for mark in "-.")
-        and not any(letter in row for row in rows for letter in LOWER_CASE)
-    )
-    if aligned:
-        return _by_first_row(names, rows, where)
-    return [row.replace(".", "") for row in rows]
-
-
-def _by_first_row(names: list[str], rows: list[str], where: str) -> list[str]:
-    """Turn rows of one length into A3M whose columns are the residues of the first."""
-    gaps = "-._~"
-    for number, (name, row) in enumerate(zip(names, rows, strict=True), start=1):
-        if len(row) != len(rows[0]):
-            raise InputError(
-                f"{where}: row {number} ({name[:40]}) has {len(row)} columns, row 1 {len(rows[0])}",
-                hint="rows of Stockholm and aligned FASTA have one length",
-            )
-    runs = _runs([letter in gaps for letter in rows[0]])
-    to_gap = str.maketrans(dict.fromkeys(gaps, "-"))
-    to_nothing = str.maketrans(dict.fromkeys(gaps, ""))
-    return [
-        "".join(
-            row[start:end].translate(to_nothing).lower()
-            if is_inserted
-            else row[start:end].translate(to_gap).upper()
-            for start, end, is_inserted in runs
-        )
-        for row in rows
-    ]
-
-
-def _runs(flags: Sequence[bool]) -> list[tuple[int, int, bool]]:
-    """Return the stretches of equal flags: start, end after the last, and the flag."""
-    runs, start = [], 0
-    for flag, group in itertools.groupby(flags):
-        end = start + sum(1 for _ in group)
-        runs.append((start, end, flag))
-        start = end
-    return runs
-
-
 def _not_the_query(names: list[str], texts: list[str], query: str, where: str) -> InputError:
-    found = texts[0].translate(_NO_INSERTIONS)
+    found = texts[0].translate(NO_INSERTIONS)
     row = f"{where}: row 1 ({names[0][:40]})"
     elsewhere = next(
-        (number for number, text in enumerate(texts, 1) if text.replace("-", "").upper() == query),
+        (
+            number
+            for number, text in enumerate(texts, 1)
+            if agree(text.replace("-", "").upper(), query)
+        ),
         None,
     )
     if elsewhere == 1 and found.replace("-", "") != query:

@@ -19,7 +19,7 @@ from jaxtyping import Int32
 
 from itda.errors import DataError, InputError
 from itda.search.alignments.alignment import GAP_INDEX, Alignment
-from itda.search.alignments.taxonomy import is_collective, is_taxonomy_id
+from itda.search.alignments.taxonomy import is_collective, kind_of
 
 MAX_PAIRED_ROWS = 8191
 MAX_ROWS = 16384
@@ -142,17 +142,18 @@ def _check_taxonomy(
                 hint="pair what was searched in UniProt or UniRef with full headers (OX=, TaxID=, "
                 "P53_HUMAN), or fold without pairing",
             )
-    kinds = {
-        chain: {is_taxonomy_id(species) for species in found} for chain, found in groups.items()
-    }
+    kinds = {chain: {kind_of(species) for species in found} for chain, found in groups.items()}
     for one, other in zip(list(kinds)[:-1], list(kinds)[1:], strict=True):
         if kinds[one].isdisjoint(kinds[other]):
-            ids, mnemonics = (one, other) if True in kinds[one] else (other, one)
+            first, second = sorted((one, other), key=lambda chain: min(map(_RANK, kinds[chain])))
             raise DataError(
-                f"chain {ids} has taxonomy ids and chain {mnemonics} UniProt mnemonics; they "
-                "cannot be matched",
+                f"chain {first} has {min(kinds[first], key=_RANK)} and chain {second} "
+                f"{min(kinds[second], key=_RANK)}; they cannot be matched",
                 hint="search both chains in the same database",
             )
+
+
+_RANK = ("taxonomy ids", "UniProt mnemonics", "names of species").index
 
 
 def _matched(

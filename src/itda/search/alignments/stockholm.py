@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from itda.errors import InputError
+from itda.search.alignments.blocks import Blocks
 
 _FIRST_LINE = "# STOCKHOLM"
 _DESCRIPTION = re.compile(r"#=GS\s+(\S+)\s+DE\s+(.*\S)")
@@ -35,13 +36,12 @@ def read_stockholm(lines: Sequence[str], where: str) -> tuple[list[str], list[st
             name stands twice in a block, or blocks have different names.
     """
     descriptions: dict[str, str] = {}
-    rows: dict[str, list[str]] = {}
-    block: set[str] = set()
-    blocks, ended = 0, False
+    blocks = Blocks("Stockholm")
+    ended = False
     for number, line in enumerate(lines, start=1):
         place = f"{where}: line {number}"
         if not line.strip():
-            block = set()
+            blocks.end_block()
         elif line.startswith("#"):
             if ended and line.upper().startswith(_FIRST_LINE):
                 raise InputError(
@@ -58,23 +58,7 @@ def read_stockholm(lines: Sequence[str], where: str) -> tuple[list[str], list[st
                     f"{place} is no row of an alignment: {line[:40]!r}",
                     hint="a row is a name, blanks, and residues; // ends the alignment",
                 )
-            name, residues = fields
-            if name in block:
-                raise InputError(
-                    f"{place} has the name {name} a second time in one block",
-                    hint="names are unique in Stockholm; write A3M, where they may repeat",
-                )
-            blocks += not block
-            block.add(name)
-            parts = rows.setdefault(name, [])
-            if len(parts) != blocks - 1:
-                raise InputError(
-                    f"{place}: the row {name} stands in {len(parts)} of the {blocks - 1} blocks "
-                    "before",
-                    hint="each block holds a part of every row",
-                )
-            parts.append(residues)
-    if not rows:
-        raise InputError(f"{where}: holds no sequence", hint="the Stockholm file has no rows")
+            blocks.add(place, *fields)
+    rows = blocks.joined(where)
     headers = [f"{name} {descriptions[name]}" if name in descriptions else name for name in rows]
-    return headers, ["".join(parts) for parts in rows.values()]
+    return headers, list(rows.values())

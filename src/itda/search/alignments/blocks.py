@@ -1,0 +1,57 @@
+"""Rows that stand in blocks, as Stockholm and CLUSTAL write long ones."""
+
+from __future__ import annotations
+
+from itda.errors import InputError
+
+
+class Blocks:
+    """Puts the parts of rows together.
+
+    Args:
+        form: Name of the format, for the errors.
+    """
+
+    def __init__(self, form: str) -> None:
+        self.rows: dict[str, list[str]] = {}
+        self._form = form
+        self._block: set[str] = set()
+        self._count = 0
+
+    def end_block(self) -> None:
+        """Begin a new block with the next row."""
+        self._block = set()
+
+    def add(self, place: str, name: str, residues: str) -> None:
+        """Take a row's part.
+
+        Raises:
+            InputError: The name stands twice in a block, or not in each block before.
+        """
+        if name in self._block:
+            raise InputError(
+                f"{place} has the name {name} a second time in one block",
+                hint=f"names are unique in {self._form}; write A3M, where they may repeat",
+            )
+        self._count += not self._block
+        self._block.add(name)
+        parts = self.rows.setdefault(name, [])
+        if len(parts) != self._count - 1:
+            raise InputError(
+                f"{place}: the row {name} stands in {len(parts)} of the {self._count - 1} blocks "
+                "before",
+                hint="each block holds a part of every row",
+            )
+        parts.append(residues)
+
+    def joined(self, where: str) -> dict[str, str]:
+        """Return the rows by name.
+
+        Raises:
+            InputError: There is none.
+        """
+        if not self.rows:
+            raise InputError(
+                f"{where}: holds no sequence", hint=f"the {self._form} file has no rows"
+            )
+        return {name: "".join(parts) for name, parts in self.rows.items()}
