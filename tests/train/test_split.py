@@ -163,7 +163,9 @@ def test_chains_unfit_for_evaluation_are_not_drawn(unrelated: ChainDataset) -> N
 
 
 def test_too_few_clusters_are_refused(unrelated: ChainDataset) -> None:
-    with pytest.raises(DataError, match="12 clusters have a chain fit for evaluation, but 12"):
+    with pytest.raises(
+        DataError, match="12 clusters have a chain fit for evaluation, but 10 for the test and 2"
+    ):
         split_datasets([unrelated], settings=replace(SETTINGS, test=10, validation=2))
 
 
@@ -225,3 +227,42 @@ def test_other_manifest_is_refused(
 def test_clusters_that_share_a_chain_become_one() -> None:
     ids = ["a", "b", "c", "b", "d", "e"]
     assert cluster_names(ids, [0, 0, 2, 3, 3, 2]) == ["a", "a", "c", "a", "a", "c"]
+
+
+@needs_mmseqs
+def test_what_is_not_fit_is_counted_and_what_would_take_it_is_named(tmp_path: Path) -> None:
+    random = np.random.default_rng(5)
+    chains = []
+    for number, (length, resolution) in enumerate([(80, 0.0)] * 3 + [(80, 3.5), (30, 1.0)]):
+        sequence = "".join(random.choice(list(RESTYPES), length))
+        chain = make_chain(f"{number}abc_A", length, number)
+        chains.append(replace(chain, sequence=sequence, resolution=resolution))
+    dataset = ChainDataset.write(tmp_path / "mine", chains, source={"name": "mine"})
+    with pytest.raises(DataError) as refused:
+        split_datasets([dataset], settings=SplitSettings())
+    for said in (
+        "0 clusters have a chain fit",
+        "3 chains are without a resolution",
+        "1 chains are worse than 2.8 Å",
+        "1 chains are not of 40 to 400 residues",
+    ):
+        assert said in refused.value.problem
+    for option in ("--any-resolution", "--max-resolution", "--test"):
+        assert option in refused.value.hint
+    made = split_datasets([dataset], settings=SplitSettings(any_resolution=True))
+    made.write(tmp_path / "split")
+    counts = {part: found["chains"] for part, found in made.counts().items()}
+    assert (counts["test"], counts["validation"], counts["train"]) == (1, 1, 3)
+    assert Split.read(tmp_path / "split").datasets == ["mine"]
+
+
+def test_few_clusters_give_few_to_the_test() -> None:
+    drawn = [assign._count(None, fit, assign.MOST_TEST, assign.TEST_SHARE) for fit in (3, 40, 9000)]
+    assert drawn == [1, 4, 250]
+    assert assign._count(7, 3, assign.MOST_TEST, assign.TEST_SHARE) == 7
+
+
+def test_a_split_that_does_not_say_its_datasets_asks_for_them() -> None:
+    with pytest.raises(DataError) as refused:
+        _ = Split({}).datasets
+    assert "--datasets" in refused.value.hint

@@ -132,11 +132,25 @@ def split(
     identity: Annotated[
         float, typer.Option(min=0, max=1, help="Chains of two parts are less alike than this.")
     ] = 0.3,
-    test: Annotated[int, typer.Option(min=1, help="Test clusters.")] = 250,
+    test: Annotated[
+        int | None,
+        typer.Option(min=1, help="Test clusters. (default: 250, or one in ten of few)"),
+    ] = None,
     test_side_chains: Annotated[
         int, typer.Option(min=0, help="How many of them have side chains.")
     ] = 50,
-    validation: Annotated[int, typer.Option(min=0, help="Validation clusters.")] = 100,
+    validation: Annotated[
+        int | None,
+        typer.Option(min=0, help="Validation clusters. (default: 100, or one in twenty of few)"),
+    ] = None,
+    min_length: Annotated[
+        int, typer.Option(min=1, help="Fewest residues of a chain that is evaluated.")
+    ] = 40,
+    max_length: Annotated[int, typer.Option(min=1, help="Most residues of one.")] = 400,
+    max_resolution: Annotated[float, typer.Option(help="Worst resolution of one, Å.")] = 2.8,
+    any_resolution: Annotated[
+        bool, typer.Option("--any-resolution", help="Evaluate chains that say no resolution, too.")
+    ] = False,
     hold_out: Annotated[
         Path | None, typer.Option(metavar="FASTA", help="Their homologues never enter training.")
     ] = None,
@@ -156,6 +170,10 @@ def split(
             test=test,
             test_side_chains=test_side_chains,
             validation=validation,
+            minimum_length=min_length,
+            maximum_length=max_length,
+            maximum_resolution_angstrom=max_resolution,
+            any_resolution=any_resolution,
             seed=seed,
         ),
         hold_out=list(read_fasta(hold_out).values()) if hold_out else [],
@@ -281,7 +299,8 @@ def find_templates(
     data: Annotated[
         Path, typer.Option(metavar="DIR", help="Holds the datasets whose chains are searched.")
     ] = Path("data"),
-    datasets: Datasets = "promod3,allatom",
+    datasets: Datasets = None,
+    split: Annotated[str, typer.Option(help="Name of the split below DIR.")] = "split",
     most: Annotated[int, typer.Option(min=1, help="Templates of one chain, the best first.")] = 100,
     threads: Threads = 2,
     overwrite: Overwrite = False,
@@ -295,9 +314,12 @@ def find_templates(
     from itda.search.templates.mmseqs import align_many
     from itda.search.templates.settings import SearchSettings
     from itda.structure.chains.dataset import ChainDataset
+    from itda.train.split import Split
     from itda.train.template_table import TemplateTable, distinct_queries
 
     found = Databases().get(database)
+    if datasets is None:
+        datasets = ",".join(Split.read(data / split).datasets)
     queries = distinct_queries(
         ChainDataset.open(data / name.strip()) for name in datasets.split(",")
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from itda.cli.options import Datasets, TrainingDevice
+from itda.cli.options import Datasets, TrainingDevice, named_datasets
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,7 +33,7 @@ def evaluate(
     data: Annotated[
         Path, typer.Option(metavar="DIR", help="Holds the datasets and the split.")
     ] = Path("data"),
-    datasets: Datasets = "promod3,allatom",
+    datasets: Datasets = None,
     split: Annotated[str, typer.Option(help="Name of the split below DIR.")] = "split",
     part: Annotated[str, typer.Option(help="test or validation.")] = "test",
     weights: Annotated[
@@ -88,8 +89,8 @@ def evaluate(
     if part not in ("test", "validation"):
         raise typer.BadParameter("choose test or validation", param_hint="--part")
     model = FAMILY.load(weights, resolve_device(device))
-    opened = [ChainDataset.open(data / name.strip()) for name in datasets.split(",")]
     read = Split.read(data / split)
+    opened = [ChainDataset.open(data / name) for name in named_datasets(datasets, read)]
     chains = held_out_chains(opened, read, part, longest=longest)[:limit]  # type: ignore[arg-type]
     training = ChainPool.collect(opened, read, "train", min_length=20, side_chains=False)
     offered = None
@@ -156,7 +157,11 @@ def _print_table(summary: dict[str, dict[str, float]]) -> None:
     for title, _, _ in COLUMNS:
         table.add_column(title, justify="right")
     for method, row in summary.items():
-        cells = [shape.format(row[key]) if key in row else "–" for _, key, shape in COLUMNS]
+        # A correlation of a single chain is no number.
+        cells = [
+            "–" if math.isnan(row.get(key, math.nan)) else shape.format(row[key])
+            for _, key, shape in COLUMNS
+        ]
         table.add_row(method, *cells)
     _console().print(table)
 

@@ -34,6 +34,7 @@ COMMANDS = {
     "weights": "itda.cli.weights:app",
     "cache": "itda.cli.cache:app",
     "doctor": "itda.cli.doctor:doctor",
+    "examples": "itda.cli.examples:examples",
     "search": "itda.cli.search:app",
     "msa": "itda.cli.msa:app",
     "db": "itda.cli.db:app",

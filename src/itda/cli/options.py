@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from itda.train.split import Split
 
 
 class MoleculeChoice(StrEnum):
@@ -100,10 +103,24 @@ Memory = Annotated[
         metavar="AMOUNT", help="Take no more memory than this, such as 8G. (default: all)"
     ),
 ]
-Datasets = Annotated[str, typer.Option(help="Names of datasets below DIR, parted by commas.")]
+Datasets = Annotated[
+    str | None,
+    typer.Option(
+        help="Names of datasets below DIR, parted by commas. (default: those of the split)"
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands there.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON in place of text.")]
 Host = Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 for the whole network.")]
 Database = Annotated[
     str | None, typer.Option(metavar="URL", help="The server's database; or ITDA_DATABASE.")
 ]
+
+
+def named_datasets(named: str | None, split: Split) -> list[str]:
+    """Return the names of the datasets that are asked for.
+
+    Raises:
+        DataError: None are named, and the split does not say.
+    """
+    return split.datasets if named is None else [name.strip() for name in named.split(",")]

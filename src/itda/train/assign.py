@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -24,6 +26,10 @@ from itda.train.split import Part, Split, cluster_names
 HOLD_OUT_ITERATIONS = 3
 EXCLUSION_E_VALUE = 100 * E_VALUE
 
+MOST_TEST, TEST_SHARE = 250, 10
+MOST_VALIDATION, VALIDATION_SHARE = 100, 20
+"""Of few clusters, one in so many is held out."""
+
 Search = Callable[..., list[Hit]]
 
 
@@ -33,12 +39,14 @@ class SplitSettings:
 
     Attributes:
         identity: Chains of different parts resemble each other less than this, 0..1.
-        test: Test clusters to draw, beside those of the held-out sequences.
+        test: Test clusters to draw, beside those of the held-out sequences; None for 250, or one in
+            ten where few are fit.
         test_side_chains: How many of them, at least, have an evaluation chain with side chains.
-        validation: Validation clusters to draw.
+        validation: Validation clusters to draw; None for 100, or one in twenty.
         minimum_length: Fewest residues of an evaluation chain.
         maximum_length: Most residues of an evaluation chain.
         maximum_resolution_angstrom: Worst resolution of an evaluation chain.
+        any_resolution: Whether a chain whose resolution nobody says may be one too.
         coverage: Part of both sequences that must align for a cluster.
         sensitivity: MMseqs2's -s.
         e_value: Largest E-value at which two chains count as alike. A hundred times what
@@ -48,12 +56,13 @@ class SplitSettings:
     """
 
     identity: float = 0.3
-    test: int = 250
+    test: int | None = None
     test_side_chains: int = 50
-    validation: int = 100
+    validation: int | None = None
     minimum_length: int = 40
     maximum_length: int = 400
     maximum_resolution_angstrom: float = 2.8
+    any_resolution: bool = False
     coverage: float = COVERAGE
     sensitivity: float = SENSITIVITY
     e_value: float = EXCLUSION_E_VALUE
@@ -68,7 +77,7 @@ class _Record:
     sequence: str
     resolution: float
     side_chains: bool
-    eligible: bool
+    unfit: str
 
 
 def split_datasets(
@@ -145,20 +154,27 @@ def _records(dataset: ChainDataset, settings: SplitSettings) -> list[_Record]:
     result = []
     for index, chain_id in enumerate(dataset.ids):
         resolution = float(dataset.resolutions[index]) or limit
-        eligible = (
-            settings.minimum_length <= dataset.lengths[index] <= settings.maximum_length
-            and 0 < resolution <= settings.maximum_resolution_angstrom
-        )
         result.append(
             _Record(
                 id=chain_id,
                 sequence=dataset.sequence(index),
                 resolution=resolution,
                 side_chains=bool(dataset.has_side_chains[index]),
-                eligible=bool(eligible),
+                unfit=_unfit(int(dataset.lengths[index]), resolution, settings),
             )
         )
     return result
+
+
+def _unfit(length: int, resolution: float, settings: SplitSettings) -> str:
+    """Say why a chain is not fit for evaluation; "" where it is."""
+    if not settings.minimum_length <= length <= settings.maximum_length:
+        return f"not of {settings.minimum_length} to {settings.maximum_length} residues"
+    if not resolution and not settings.any_resolution:
+        return "without a resolution"
+    if resolution > settings.maximum_resolution_angstrom:
+        return f"worse than {settings.maximum_resolution_angstrom:g} Å"
+    return ""
 
 
 def _draw(
@@ -166,23 +182,42 @@ def _draw(
 ) -> tuple[set[str], set[str]]:
     fit: dict[str, bool] = {}
     for record, name in zip(records, names, strict=True):
-        if record.eligible and name not in held:
+        if not record.unfit and name not in held:
             fit[name] = fit.get(name, False) or record.side_chains
-    wanted = settings.test + settings.validation
-    if len(fit) <= wanted:
-        raise DataError(
-            f"{len(fit)} clusters have a chain fit for evaluation, but {wanted} are to be held out "
-            "and some must be left to train on",
-            hint="lower --test and --validation, or widen --min-length, --max-length and "
-            "--max-resolution",
-        )
+    test = _count(settings.test, len(fit), MOST_TEST, TEST_SHARE)
+    validation = _count(settings.validation, len(fit), MOST_VALIDATION, VALIDATION_SHARE)
+    if len(fit) <= test + validation:
+        raise _too_few(records, len(fit), test, validation)
     random = np.random.default_rng(settings.seed)
     order = [sorted(fit)[index] for index in random.permutation(len(fit))]
     with_side_chains = [name for name in order if fit[name]][: settings.test_side_chains]
-    test = set(with_side_chains[: settings.test])
-    rest = [name for name in order if name not in test]
-    missing = settings.test - len(test)
-    return test | set(rest[:missing]), set(rest[missing : missing + settings.validation])
+    drawn = set(with_side_chains[:test])
+    rest = [name for name in order if name not in drawn]
+    missing = test - len(drawn)
+    return drawn | set(rest[:missing]), set(rest[missing : missing + validation])
+
+
+def _count(asked: int | None, fit: int, most: int, share: int) -> int:
+    return min(most, max(1, fit // share)) if asked is None else asked
+
+
+def _too_few(records: Sequence[_Record], fit: int, test: int, validation: int) -> DataError:
+    reasons = Counter(record.unfit for record in records if record.unfit)
+    told = "; ".join(f"{count} chains are {reason}" for reason, count in reasons.most_common())
+    ways = [
+        way
+        for way, reason in (
+            ("--any-resolution takes chains without a resolution", "without a resolution"),
+            ("--max-resolution, --min-length and --max-length say which are fit", ""),
+        )
+        if reason in reasons or (not reason and set(reasons) - {"without a resolution"})
+    ]
+    return DataError(
+        f"{fit} clusters have a chain fit for evaluation, but {test} for the test and {validation} "
+        "for validation are to be held out and some must be left to train on"
+        + (f"; {told}" if told else ""),
+        hint="; ".join([*ways, "--test and --validation say how many are held out"]),
+    )
 
 
 def _first_parts(
@@ -223,9 +258,9 @@ def _representatives(
     best: dict[str, tuple[tuple[bool, float, str], str]] = {}
     for record in records:
         name, part = members[record.id]
-        if not record.eligible or part not in ("test", "validation"):
+        if record.unfit or part not in ("test", "validation"):
             continue
-        rank = (not record.side_chains, record.resolution, record.id)
+        rank = (not record.side_chains, record.resolution or math.inf, record.id)
         if name not in best or rank < best[name][0]:
             best[name] = (rank, record.id)
     return frozenset(chain_id for _, chain_id in best.values())
@@ -233,6 +268,7 @@ def _representatives(
 
 def _identity(dataset: ChainDataset) -> dict[str, Any]:
     return {
+        "folder": dataset.folder.name,
         "source": dataset.manifest["source"].get("name", ""),
         "chains": len(dataset),
         "sequence_sha256": dataset.manifest["files"]["sequence.npy"]["sha256"],

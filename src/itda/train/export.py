@@ -20,6 +20,7 @@ def export_weights(trainer: Trainer, path: Path) -> hub_weights.WeightsCard:
         path: The `.safetensors` file to write.
     """
     recipe = trainer.recipe
+    assert recipe.model is not None
     network = trainer.averaged_network()
     return hub_weights.save(
         path,

@@ -30,7 +30,7 @@ from itda.train.sampler import ChainPool, StepDataset, draw_recycles
 from itda.train.split import Split
 from itda.train.template_table import TemplateTable
 from itda.train.validate import validation_scores
-from itda.train.warm_start import start_from
+from itda.train.warm_start import initial_weights, start_from, with_sizes
 
 LOG_EVERY_SECONDS = 5.0
 
@@ -69,6 +69,7 @@ class Trainer:
 
     Raises:
         DataError: The data is missing, or the run folder belongs to another recipe.
+        WeightsError: The weights to go on from are missing or of other sizes.
     """
 
     def __init__(
@@ -81,7 +82,8 @@ class Trainer:
         devices: int | str = 1,
         checkpoint_minutes: float = 2.0,
     ) -> None:
-        self.recipe = recipe
+        weights = initial_weights(recipe, data)
+        self.recipe = recipe = with_sizes(recipe, weights)
         self.run_folder = run
         self.checkpoint_seconds = 60 * checkpoint_minutes
         self.fabric = fabric_package.Fabric(
@@ -110,10 +112,11 @@ class Trainer:
             side_chains=False,
         )
         self.fabric.seed_everything(recipe.seed, verbose=False)
+        assert recipe.model is not None
         self.network = Mini(recipe.model)
         self.started_from: dict[str, Any] = {}
-        if recipe.initial_weights is not None:
-            self.started_from = start_from(self.network, data / recipe.initial_weights)
+        if weights is not None:
+            self.started_from = start_from(self.network, weights)
         self.average = AveragedModel(
             self.network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay)
         ).to(self.fabric.device)

@@ -24,6 +24,12 @@ from itda.train.losses.total import LOSS_NAMES
 
 RECIPE_VERSION = 1
 
+LOSSES = {
+    **{"backbone": 1.0, "all_atom": 0.5, "distogram": 0.5, "torsion": 0.3},
+    **{"backbone_torsion": 0.5, "plddt": 0.05, "pae": 0.02, "profile": 0.2, "dssp": 0.2},
+}
+"""Weights of losses, as `mini.yaml` and `mini-cpu.yaml` have them in their first stage."""
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,7 +78,7 @@ class Stage(_Strict):
         batch: Examples a step, over all processes.
         recycles: Most recycling passes; each step draws from 0 to this.
         clamp_probability: Share of examples whose backbone error is cut at 10 angstrom.
-        losses: Weights by name.
+        losses: Weights by name; those of the recipes that come with Itda unless told.
     """
 
     steps: int = Field(gt=0)
@@ -80,7 +86,7 @@ class Stage(_Strict):
     batch: int = Field(gt=0)
     recycles: int = Field(0, ge=0)
     clamp_probability: float = Field(0.9, ge=0, le=1)
-    losses: dict[str, float]
+    losses: dict[str, float] = Field(default_factory=lambda: dict(LOSSES))
 
     @field_validator("losses")
     @classmethod
@@ -116,9 +122,9 @@ class Recipe(_Strict):
         version: Of this format.
         name: Of the model that comes out.
         seed: Of every random draw.
-        initial_weights: Weights to go on from, below the data folder; tensors that they lack start
-            anew. None starts everything anew.
-        model: Sizes of the network.
+        initial_weights: Weights to go on from: `mini` for those that come with Itda, or a file
+            below the data folder; tensors that they lack start anew. None starts all anew.
+        model: Sizes of the network; those of `initial_weights` where it is left out.
         data: Which chains.
         schedule: Learning rate.
         stages: One after another.
@@ -134,7 +140,7 @@ class Recipe(_Strict):
     name: str
     seed: int = 0
     initial_weights: str | None = None
-    model: MiniConfig
+    model: MiniConfig | None = None
     data: DataRecipe
     schedule: Schedule
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]

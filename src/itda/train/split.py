@@ -103,6 +103,21 @@ class Split:
             text = json.dumps(manifest, indent=1, ensure_ascii=False)
             (work / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
+    @property
+    def datasets(self) -> list[str]:
+        """Names of the folders that were split.
+
+        Raises:
+            DataError: The split is of an older Itda and does not say.
+        """
+        told = self.manifest.get("datasets", ())
+        if not told or any("folder" not in dataset for dataset in told):
+            raise DataError(
+                "the split does not say which datasets it was made of",
+                hint="name them with --datasets, or split them again",
+            )
+        return [dataset["folder"] for dataset in told]
+
     def part(self, chain_id: str) -> Part:
         """Return the part of a chain.
 
