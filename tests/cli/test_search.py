@@ -115,10 +115,13 @@ def test_some_done_is_2_and_none_is_1(source, place, capsys):
     assert cli.run(["search", "run", "some.fasta", "--msa", "none"]) == 2
     assert "1 of 2 done" in capsys.readouterr().out
     source.error = ZeroDivisionError("a fault")
-    assert cli.run(["search", "run", "p.fasta", "--msa", "none", "--out", "new"]) == 1
+    again = ["search", "run", "p.fasta", "--msa", "none", "--out", "new"]
+    assert cli.run([*again, "--cache", "empty"]) == 1
     said = capsys.readouterr().err
     assert "ZeroDivisionError" in said
     assert not list(Path("new").glob("*.a3m"))
+    # One of them was searched before.
+    assert cli.run(again) == 2
 
 
 def test_a_stopped_run_goes_on(source, place, capsys):

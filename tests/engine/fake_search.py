@@ -79,6 +79,24 @@ class FakeSource:
                 file.write(f"{os.getpid()} {line}\n")
 
 
+class FakeManySource(FakeSource):
+    """Searches many queries at once; those in `failing` fail, each for itself."""
+
+    def __init__(self, most_at_once: int = 1000, **told: object) -> None:
+        super().__init__(**told)
+        self.most_at_once = most_at_once
+        self.calls: list[list[str]] = []
+        self.failing: set[str] = set()
+
+    def search_many(self, queries, *, works, progress):
+        self.calls.append(list(queries))
+        for number, (query, work) in enumerate(zip(queries, works, strict=True)):
+            if query in self.failing:
+                yield number, DataError(f"cannot search {query}")
+                continue
+            yield number, self.search(query, work=work, progress=progress)
+
+
 class FakeTemplates:
     """Finds a helix along the whole query, or nothing where `count` is 0."""
 

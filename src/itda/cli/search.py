@@ -28,6 +28,7 @@ from itda.machine import usable_cores
 from itda.network import LOOPBACK_HOSTS
 
 if TYPE_CHECKING:
+    from itda.engine.stored_alignments import StoredAlignments
     from itda.job.model import Job
     from itda.search.folder import AlignmentFolder
     from itda.search.sources.source import Source
@@ -66,15 +67,26 @@ def run(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace alignments of another search in DIR.")
     ] = False,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where searches are kept for later runs. (default: your cache)"
+        ),
+    ] = None,
 ) -> None:
     """Search the relatives of proteins; writes NAME.a3m for each record.
 
-    `itda fold --msa DIR` folds with them. The same command again goes on where it was stopped.
+    `itda fold --msa DIR` folds with them; with the same --msa and --db it finds them again, and
+    this command finds what a fold searched. The same command again goes on where it was stopped.
 
     Exit status: 0 all done, 1 none done, 2 some done, 130 stopped with Ctrl-C.
     """
+    from itda.engine.ahead import Wanted
     from itda.engine.many_inputs import read_inputs
+    from itda.engine.paths import stage_folder
     from itda.engine.search_options import NONE
+    from itda.engine.store import Store
+    from itda.engine.stored_alignments import StoredAlignments
     from itda.inputs import expand
     from itda.job.inputs import JOBS
     from itda.search.folder import AlignmentFolder
@@ -87,14 +99,21 @@ def run(
     for note in (*inputs.notes, *batch.warnings):
         print_warning(str(note))
     folder = out or Path(f"{inputs.name}_msa")
-    alignments = AlignmentFolder(folder, searcher, overwrite=overwrite)
+    stored = StoredAlignments(searcher, Store(cache or stage_folder()), print_warning)
+    alignments = AlignmentFolder(folder, stored, overwrite=overwrite)
+    stored.expect(
+        Wanted(job.name, query)
+        for job in batch.jobs
+        for name, query in _queries(job)
+        if alignments.lacks(name, query)
+    )
     typer.echo(f"searching with {searcher.title}", err=True)
     total, done = batch.total, 0
     with stopped_by_signals() as terminated:
         try:
             for number, job in enumerate(batch.jobs, start=1):
                 place = f"[{number}/{len(batch.jobs)}]"
-                done += _search_job(job, alignments, place)
+                done += _search_job(job, alignments, stored, place)
         except KeyboardInterrupt:
             print_problem(
                 f"stopped: {done} of {total} done and saved in {folder}",
@@ -183,12 +202,23 @@ def serve(
         os._exit(0)
 
 
-def _search_job(job: Job, alignments: AlignmentFolder, place: str) -> bool:
-    """Search each protein of a job; say and return whether all went well."""
+def _queries(job: Job) -> list[tuple[str, str]]:
+    """Give the name of the file and the sequence of each protein of a job."""
     from itda.job.entities import Protein
 
     proteins = [entity for entity in job.entities if isinstance(entity, Protein)]
-    if not proteins:
+    stem, one = job.file_stem, len(proteins) == 1
+    return [(stem if one else f"{stem}_{each.ids[0]}", each.sequence) for each in proteins]
+
+
+def _search_job(
+    job: Job, alignments: AlignmentFolder, stored: StoredAlignments, place: str
+) -> bool:
+    """Search each protein of a job; say and return whether all went well."""
+    from itda.job.entities import Protein
+
+    queries = _queries(job)
+    if not queries:
         print_error(InputError(f"{job.name}: has no protein", hint="only proteins are searched"))
         return False
     others = [entity for entity in job.entities if not isinstance(entity, Protein)]
@@ -196,12 +226,10 @@ def _search_job(job: Job, alignments: AlignmentFolder, place: str) -> bool:
         names = ", ".join(chain for entity in others for chain in entity.ids)
         print_warning(f"{job.name}: chains {names} are no proteins and are not searched")
     good = True
-    for protein in proteins:
-        name = job.file_stem if len(proteins) == 1 else f"{job.file_stem}_{protein.ids[0]}"
+    for name, query in queries:
         try:
             with step_progress(f"{place} {name}") as progress:
-                began = time.monotonic()
-                written = alignments.write(name, protein.sequence, progress)
+                written = alignments.write(name, query, progress)
         except ItdaError as error:
             print_error(error, name=name)
             good = False
@@ -209,7 +237,9 @@ def _search_job(job: Job, alignments: AlignmentFolder, place: str) -> bool:
             print_unexpected(error)
             good = False
         else:
-            how = "found again" if written.found_again else seconds_shown(time.monotonic() - began)
+            searched = None if written.found_again else stored.finished.pop(query, None)
+            again = searched is None or searched.cached
+            how = "found again" if again or searched is None else seconds_shown(searched.seconds)
             typer.echo(f"{place} {name}: {len(written.alignment):,} rows, {how}", err=True)
     return good
 

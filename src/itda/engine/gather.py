@@ -108,7 +108,7 @@ def _of_protein(
         provenance |= {"alignment_source": entity.msa.name}
     elif searches.alignments is not None:
         source, key = searches.alignments, keys["alignments"]
-        alignment, cached = yield from _search_alignment(job, entity.sequence, source, key, stages)
+        alignment, cached = yield from search_alignment(job, entity.sequence, source, key, stages)
         provenance |= {"alignment_source": source.title, "alignment_search": _canonical(key)}
     if alignment is not None:
         provenance |= {"alignment": alignment.digest, "alignment_rows": str(len(alignment))}
@@ -159,18 +159,20 @@ def _read_templates(
     return (yield from stages.compute(job, TEMPLATES, read, describe_found))
 
 
-def _search_alignment(
+def search_alignment(
     job: str, query: str, source: Source, key: Mapping[str, object], stages: Stages
 ) -> Generator[Event, None, tuple[Alignment, bool]]:
+    """Search an alignment unless the store has it; returns it, and whether it was found there."""
+
     def search(work: Path, progress: Progress) -> Alignment:
-        _refuse_changed(source, key)
+        refuse_changed(source, key)
         alignment = source.search(query, work=work, progress=progress)
-        _refuse_changed(source, key)
+        refuse_changed(source, key)
         if alignment.query != query:
             raise RuntimeError(f"{source.title} gave an alignment of another sequence")
         return alignment
 
-    inputs = {"query": query, "search": key}
+    inputs = alignment_inputs(query, key)
     return (
         yield from stages.find_or_search(job, ALIGNMENT, inputs, search, codec_evidence.ALIGNMENT)
     )
@@ -185,9 +187,9 @@ def _search_templates(
     stages: Stages,
 ) -> Generator[Event, None, tuple[FoundTemplates, bool]]:
     def search(work: Path, progress: Progress) -> FoundTemplates:
-        _refuse_changed(finder, key)
+        refuse_changed(finder, key)
         found = finder.search(query, alignment=alignment, work=work, progress=progress)
-        _refuse_changed(finder, key)
+        refuse_changed(finder, key)
         return found
 
     inputs = {"query": query, "alignment": alignment_key(alignment), "search": key}
@@ -196,7 +198,12 @@ def _search_templates(
     )
 
 
-def _refuse_changed(source: Source | TemplateSource, key: Mapping[str, object]) -> None:
+def alignment_inputs(query: str, key: Mapping[str, object]) -> dict[str, object]:
+    """Return all that an alignment depends on, as JSON values."""
+    return {"query": query, "search": key}
+
+
+def refuse_changed(source: Source | TemplateSource, key: Mapping[str, object]) -> None:
     """Refuse a result of which nobody could say what it was searched in."""
     if dict(source.key()) != dict(key):
         raise DataError(

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import itda
+from itda.engine.ahead import ahead
 from itda.engine.cost.loads import load_of
 from itda.engine.crew import POLL_SECONDS, Crew
 from itda.engine.device import release_memory
@@ -100,6 +101,12 @@ class Run:
             self._tasks, waiting=self._waiting, most_at_once=self._most_at_once
         )
         self._unfinished: deque[Unfinished] = deque()
+        self._searches = ahead(
+            [request.job for request in plan.requests],
+            plan.settings.searches,
+            plan.settings.searches_key,
+            self.stages,
+        )
         self._changed = threading.Condition()
         """Its lock is held for whatever is asked of the ledger."""
         self._more_comes_at_once = True
@@ -141,7 +148,7 @@ class Run:
     def _gather(self, job: Task) -> list[Fold]:
         settings, model = self.plan.settings, self.loaded.model
         request = job.request
-        gathering = gather(request.job, settings.searches, settings.searches_key, self.stages)
+        gathering = gather(request.job, self._searches, settings.searches_key, self.stages)
         found: list[Gathered] = []
 
         def events() -> Iterator[Event]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
@@ -12,7 +13,7 @@ from typing import Generic, NamedTuple, TypeVar
 from itda.engine.events import Event, JobWarned, StageFinished, StageProgress, StageStarted
 from itda.engine.store import Store
 from itda.engine.worker import Progress, with_progress
-from itda.engine.workplace import workplace
+from itda.engine.workplace import Workplace, workplace
 
 Value = TypeVar("Value")
 
@@ -59,6 +60,7 @@ class Stages:
         self.store = store
         self._check = check
         self._used: dict[str, set[str]] = {}
+        self._seconds: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def release(self, job: str) -> None:
@@ -82,7 +84,8 @@ class Stages:
         began = time.perf_counter()
         yield StageStarted(job=job, stage=stage.name)
         value = yield from self._work(job, stage, compute)
-        yield _finished(job, stage, describe(value), cached=False, began=began)
+        seconds = time.perf_counter() - began
+        yield _finished(job, stage, describe(value), cached=False, seconds=seconds)
         return value
 
     def find_or_compute(
@@ -127,7 +130,7 @@ class Stages:
         `search` gets a folder that is empty or as the killed run left it; one process at a time has
         it, and others that want the same result wait and take it.
         """
-        key = Store.key(stage.name, stage.version, inputs)
+        key = self._key(stage, inputs)
 
         def work(progress: Progress) -> tuple[Value, str]:
             with workplace(self.store, key, progress) as place:
@@ -144,6 +147,29 @@ class Stages:
 
         return (yield from self._find_or(job, stage, inputs, work, codec))
 
+    def has(self, stage: Stage, inputs: Mapping[str, object]) -> bool:
+        """Whether the store has a result, without reading it."""
+        return self.store is not None and self.store.has(self._key(stage, inputs))
+
+    def place(
+        self, stage: Stage, inputs: Mapping[str, object], progress: Progress
+    ) -> AbstractContextManager[Workplace]:
+        """Give the folder in which `find_or_search` computes a result; see `workplace`."""
+        return workplace(self.store, self._key(stage, inputs), progress)
+
+    def note_computed(self, stage: Stage, inputs: Mapping[str, object], seconds: float) -> None:
+        """Say that a result was computed in this run, together with those of other jobs.
+
+        The job that finds it next does not say that it was there before.
+
+        Args:
+            stage: What was run.
+            inputs: As for `find_or_search`.
+            seconds: Its share of the time.
+        """
+        with self._lock:
+            self._seconds[self._key(stage, inputs)] = seconds
+
     def find(
         self, job: str, stage: Stage, inputs: Mapping[str, object], codec: Codec[Value]
     ) -> tuple[tuple[Value] | None, str]:
@@ -155,7 +181,7 @@ class Stages:
         """
         if self.store is None:
             return None, ""
-        key = self._key(job, stage, inputs)
+        key = self._use(job, stage, inputs)
         try:
             files = self.store.get(key)
             return (None if files is None else (codec.decode(files),)), ""
@@ -187,7 +213,7 @@ class Stages:
         files = codec.encode(value)
         try:
             self.store.put(
-                self._key(job, stage, inputs),
+                self._use(job, stage, inputs),
                 files,
                 stage=stage.name,
                 version=stage.version,
@@ -200,8 +226,12 @@ class Stages:
             )
         return ""
 
-    def _key(self, job: str, stage: Stage, inputs: Mapping[str, object]) -> str:
-        key = Store.key(stage.name, stage.version, inputs)
+    @staticmethod
+    def _key(stage: Stage, inputs: Mapping[str, object]) -> str:
+        return Store.key(stage.name, stage.version, inputs)
+
+    def _use(self, job: str, stage: Stage, inputs: Mapping[str, object]) -> str:
+        key = self._key(stage, inputs)
         with self._lock:
             self._used.setdefault(job, set()).add(key)
         return key
@@ -225,8 +255,11 @@ class Stages:
             value, problem = yield from self._work(job, stage, work)
             if problem:
                 yield JobWarned(job=job, message=problem)
-        cached = found is not None
-        yield _finished(job, stage, codec.describe(value), cached=cached, began=began)
+        with self._lock:
+            share = self._seconds.pop(self._key(stage, inputs), None)
+        cached = found is not None and share is None
+        seconds = time.perf_counter() - began if share is None else share
+        yield _finished(job, stage, codec.describe(value), cached=cached, seconds=seconds)
         return value, cached
 
     def _work(
@@ -244,11 +277,13 @@ class Stages:
             work.close()
 
 
-def _finished(job: str, stage: Stage, message: str, *, cached: bool, began: float) -> StageFinished:
+def _finished(
+    job: str, stage: Stage, message: str, *, cached: bool, seconds: float
+) -> StageFinished:
     return StageFinished(
         job=job,
         stage=stage.name,
         cached=cached,
-        seconds=time.perf_counter() - began,
+        seconds=seconds,
         message=message,
     )

@@ -125,6 +125,10 @@ class Store:
                 return None
             raise
 
+    def has(self, key: str) -> bool:
+        """Whether there is an entry, sound or damaged."""
+        return place_of(self.folder, key).exists()
+
     def put(
         self,
         key: str,

@@ -124,16 +124,17 @@ def _sweep(root: Path) -> None:
 def _remove(folder: Path) -> bool:
     """Remove a folder unless a process has it; returns whether it went."""
     try:
-        with _alone(folder.with_name(f"{folder.name}{_LOCK_SUFFIX}"), _refuse):
+        with _alone(folder.with_name(f"{folder.name}{_LOCK_SUFFIX}"), refuse_to_wait):
             shutil.rmtree(folder, ignore_errors=True)
-    except _BusyError:
+    except BusyError:
         return False
     return True
 
 
-class _BusyError(Exception):
+class BusyError(Exception):
     """Another process has the folder."""
 
 
-def _refuse(_fraction: float, _message: str) -> None:
-    raise _BusyError
+def refuse_to_wait(_fraction: float, _message: str) -> None:
+    """Raise BusyError; as the progress of `workplace`, in place of waiting."""
+    raise BusyError

@@ -102,6 +102,13 @@ class AlignmentFolder:
             work.parent.rmdir()
         return Written(path, alignment, found_again=False)
 
+    def lacks(self, name: str, query: str) -> bool:
+        """Whether `write` would search: nothing stands there, or what may be replaced."""
+        path = self.folder / f"{name}.a3m"
+        if not path.exists():
+            return True
+        return self._overwrite and not self._stands(path, digest_of([self._key, query]))
+
     def _stands(self, path: Path, identity: str) -> bool:
         entry = self._files.get(path.name)
         return (

@@ -101,7 +101,7 @@ def test_a_second_search_takes_the_finished_one(searched, whole, query, monkeypa
     alignment, _, work = searched
     source = MmseqsSource((whole,))
     assert not list(work.glob("scratch-*"))
-    monkeypatch.setattr("itda.search.sources.mmseqs.run_mmseqs", None)
+    monkeypatch.setattr("itda.search.sources.mmseqs_shard.run_mmseqs", None)
     assert source.search(query, work=work, progress=silent) == alignment
 
 
@@ -130,7 +130,7 @@ def test_shards_find_the_family_and_are_searched_again_where_truncated(cut, quer
     }
     # What is truncated is searched again, with the profile from before, and nothing else is; the
     # first shard also where only the profile is lost.
-    for name, number in (("cut-2", 2), ("profile", 1)):
+    for name, number in (("cut-2", 2), ("start", 1)):
         step = work / f"{name}.step"
         content = step.read_bytes()
         step.write_bytes(content[: len(content) // 2])
@@ -140,7 +140,7 @@ def test_shards_find_the_family_and_are_searched_again_where_truncated(cut, quer
         )
         assert again == alignment
         assert said == {f"mmseqs in cut shard {number} of 3", "found"}
-        assert step.read_bytes() == content or name == "profile"
+        assert step.read_bytes() == content or name == "start"
 
 
 def test_a_stop_ends_the_program_at_once(whole, query, work):

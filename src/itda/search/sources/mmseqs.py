@@ -6,17 +6,17 @@ Reference: Mirdita et al. 2022, Nat. Methods 19, 679; colabfold/mmseqs/search.py
 
 from __future__ import annotations
 
-import io
-import tarfile
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from itda.errors import DataError, InputError
+from itda.errors import DataError, InputError, ItdaError
 from itda.search.alignments.alignment import Alignment
 from itda.search.databases.database import Database, Shard
-from itda.search.mmseqs import gpu_is_usable, is_padded, mmseqs_version, run_mmseqs
+from itda.search.mmseqs import gpu_is_usable, is_padded, mmseqs_version
+from itda.search.sources.mmseqs_shard import ShardSearch, ShardSettings, Told
 from itda.search.sources.rows import (
     FoundRow,
     check_databases,
@@ -33,23 +33,13 @@ SENSITIVITY = 8.0
 ITERATIONS = 3
 E_VALUE = 0.1
 MAXIMUM_TARGETS = 10_000
-# Of the alignment with the final profile, before the filters.
-ALIGN_E_VALUE = 10.0
 
-_FILTER_HITS = ("--qid", "0", "--qsc", "0.8", "--diff", "0", "--max-seq-id", "1.0")
-_FILTER_ROWS = (
-    *("--filter-msa", "1", "--filter-min-enable", "1000", "--diff", "3000"),
-    *("--qid", "0.0,0.2,0.4,0.6,0.8,1.0", "--qsc", "0", "--max-seq-id", "0.95"),
-)
-_EXPAND = ("--expansion-mode", "0", "-e", "inf", "--expand-filter-clusters", "1")
-# The step that holds the profile which the first shard's search ended with.
-_PROFILE_STEP = "profile"
-# Parts of the time that a shard takes.
-_SEARCH_PART, _ALIGN_PART = 0.9, 0.05
-_FIRST_ROUND = ("prefilter", "align")
-_ROUND = ("result2profile", "prefilter", "subtractdbs", "align", "mergedbs")
+MOST_AT_ONCE = 128
+"""Queries of one call. Tables of the database are built once a call and round; with so many queries
+they are a few hundredths of the time, and what a kill costs is still bounded."""
 
-_Told = Callable[[float, float, str], Callable[[float, str], None]]
+PROFILE_STEP = "start"
+"""The step that holds the profile which the first shard's search ended with."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +49,8 @@ class MmseqsSource:
     Each shard of each database is searched `iterations` times, each time with the profile of what
     the last search of it found. As ColabFold goes from UniRef30 to the environmental sequences, the
     first shard is searched with the sequence, every further one with the profile that the first one
-    ended with. E-value limits are those of the whole database: a shard with a tenth of its residues
+    ended with. Several queries go through each program together, which gives each what it gets
+    alone. E-value limits are those of the whole database: a shard with a tenth of its residues
     is searched with a tenth of the limit.
 
     Attributes:
@@ -133,6 +124,23 @@ class MmseqsSource:
             "databases": database_keys(self.databases),
         }
 
+    @property
+    def settings(self) -> ShardSettings:
+        """How each shard is searched."""
+        return ShardSettings(
+            self.threads,
+            self.sensitivity,
+            self.iterations,
+            self.e_value,
+            self.maximum_targets,
+            self.gpu,
+        )
+
+    @property
+    def most_at_once(self) -> int:
+        """Most queries of one call; see `ManySource`."""
+        return MOST_AT_ONCE
+
     def search(self, query: str, *, work: Path, progress: Progress) -> Alignment:
         """Search; see `Source.search`.
 
@@ -141,136 +149,145 @@ class MmseqsSource:
             work: Holds the finished shards; each is a step.
             progress: Called at least twice a second.
         """
-        steps = Steps(work, query=query, key=self.key())
-        total = sum(database.residues for database in self.databases) or 1
-        with steps.held(progress):
-            done = 0
-            found = []
-            for database in self.databases:
-                rows: list[FoundRow] = []
-                for number, shard in enumerate(database.shards, start=1):
-                    name = database.name
-                    if len(database.shards) > 1:
-                        name += f" shard {number} of {len(database.shards)}"
-                    told = _span(progress, done / total, (done + shard.residues) / total, name)
-                    step = f"{database.name}-{number}"
-                    rows += self._shard_rows(query, shard, database.residues, steps, step, told)
-                    done += shard.residues
-                if len(database.shards) > 1:
-                    rows.sort(key=lambda row: row.e_value)
-                found.append((database.name, rows))
-        progress(1.0, "found")
-        return gather(query, found)
+        ((_, found),) = self.search_many([query], works=[work], progress=progress)
+        if isinstance(found, ItdaError):
+            raise found
+        return found
 
-    def _shard_rows(
-        self, query: str, shard: Shard, residues: int, steps: Steps, step: str, told: _Told
-    ) -> list[FoundRow]:
-        is_first = shard is self.databases[0].shards[0]
-        profile = steps.read(_PROFILE_STEP)
-        kept = steps.read(step)
-        if kept is not None and not (is_first and profile is None):
-            return decode_rows(kept)
-        with steps.scratch() as scratch:
-            run = _ShardSearch(self, shard, shard.residues / residues, scratch, told)
-            rows = run.rows(query, None if is_first else profile)
-            if is_first:
-                steps.write(_PROFILE_STEP, _pack(scratch))
-        steps.write(step, encode_rows(rows))
-        return rows
+    def search_many(
+        self, queries: Sequence[str], *, works: Sequence[Path], progress: Progress
+    ) -> Iterator[tuple[int, Alignment | ItdaError]]:
+        """Search with several queries in one call of each program; see `ManySource.search_many`.
+
+        Args:
+            queries: One-letter protein sequences.
+            works: Of each query, as for `search`.
+            progress: Called at least twice a second.
+        """
+        key = self.key()
+        steps = [
+            Steps(work, query=query, key=key) for query, work in zip(queries, works, strict=True)
+        ]
+        failed: dict[int, ItdaError] = {}
+        with contextlib.ExitStack() as held:
+            for own in steps:
+                held.enter_context(own.held(progress))
+            self._search_shards(queries, steps, failed, progress)
+            progress(1.0, "found")
+            for number, query in enumerate(queries):
+                if number in failed:
+                    yield number, failed[number]
+                    continue
+                try:
+                    yield number, self._alignment(query, steps[number])
+                except ItdaError as error:
+                    yield number, error
+
+    def _search_shards(
+        self,
+        queries: Sequence[str],
+        steps: Sequence[Steps],
+        failed: dict[int, ItdaError],
+        progress: Progress,
+    ) -> None:
+        """Leave the step of every shard behind for every query, or an error in `failed`."""
+        total = sum(database.residues for database in self.databases) or 1
+        done = 0
+        for database in self.databases:
+            for number, shard in enumerate(database.shards, start=1):
+                name = database.name
+                if len(database.shards) > 1:
+                    name += f" shard {number} of {len(database.shards)}"
+                step = f"{database.name}-{number}"
+                is_first = shard is self.databases[0].shards[0]
+                search = _OneShard(self, shard, shard.residues / database.residues, step, is_first)
+                waiting = [
+                    place
+                    for place, own in enumerate(steps)
+                    if place not in failed and not search.is_done(own)
+                ]
+                if len(queries) > 1:
+                    name += f", {len(waiting)} queries" if len(waiting) > 1 else ", 1 query"
+                told = _span(progress, done / total, (done + shard.residues) / total, name)
+                search.run(waiting, queries, steps, failed, told)
+                done += shard.residues
+
+    def _alignment(self, query: str, steps: Steps) -> Alignment:
+        """Make the alignment of the steps of all shards."""
+        found = []
+        for database in self.databases:
+            rows: list[FoundRow] = []
+            for number in range(1, len(database.shards) + 1):
+                rows += decode_rows(steps.read(f"{database.name}-{number}") or b"")
+            if len(database.shards) > 1:
+                rows.sort(key=lambda row: row.e_value)
+            found.append((database.name, rows))
+        return gather(query, found)
 
 
 @dataclass(frozen=True)
-class _ShardSearch:
+class _OneShard:
+    """The search of one shard, for queries that each keep steps of their own.
+
+    Attributes:
+        source: How to search.
+        shard: What is searched.
+        share: Its part of the whole database.
+        step: What its rows are kept as.
+        is_first: Whether it is searched with the sequences, and leaves profiles behind.
+    """
+
     source: MmseqsSource
     shard: Shard
     share: float
-    scratch: Path
-    told: _Told
+    step: str
+    is_first: bool
 
-    def rows(self, query: str, profile: bytes | None) -> list[FoundRow]:
-        """Search the shard with the query, or with a packed profile of it."""
-        told, target = self.told, self.shard.mmseqs.resolve()
-        (self.scratch / "query.fasta").write_text(f">query\n{query}\n", encoding="ascii")
-        self._run("createdb", "query.fasta", "query")
-        start = "query"
-        if profile is not None:
-            _unpack(profile, self.scratch)
-            self._run("lndb", "query_h", "start_h")
-            start = "start"
-        self._run(
-            *("search", start, target, "found", "temporary", *self._search_options()),
-            progress=told(0.0, _SEARCH_PART, "profile search"),
-            modules=(*_FIRST_ROUND, *_ROUND * (self.source.iterations - 1)),
-        )
-        # The profile that the last iteration searched with.
-        last = f"temporary/latest/profile_{self.source.iterations - 2}"
-        self._run("mvdb", last, "profile")
-        self._run("lndb", "query_h", "profile_h")
-        hits = "found"
-        clustered, members = Path(f"{target}_seq"), Path(f"{target}_aln")
-        if Path(f"{clustered}.dbtype").exists() and Path(f"{members}.dbtype").exists():
-            self._run(
-                *("expandaln", "query", clustered, hits, members, "expanded", *_EXPAND),
-                *("--max-seq-id", "0.95", *self._threads),
-            )
-            target, hits = clustered, "expanded"
-        self._run(
-            *("align", "profile", target, hits, "aligned", "-e", self._limit(ALIGN_E_VALUE)),
-            *("--max-accept", "100000", "--alt-ali", "10", "-a", *self._threads),
-            progress=told(_SEARCH_PART, _ALIGN_PART, "alignment"),
-        )
-        self._run(
-            *("filterresult", "query", target, "aligned", "filtered", *_FILTER_HITS),
-            *("--filter-min-enable", "100", *self._threads),
-        )
-        self._run(
-            *("result2msa", "query", target, "filtered", "rows", "--msa-format-mode", "6"),
-            *(*_FILTER_ROWS, *self._threads),
-            progress=told(_SEARCH_PART + _ALIGN_PART, _ALIGN_PART, "rows"),
-        )
-        self._run(
-            *("convertalis", "query", target, "filtered", "headers.tsv"),
-            *("--format-output", "target,theader", *self._threads),
-        )
-        return _read_rows(self.scratch, self.share)
+    def is_done(self, steps: Steps) -> bool:
+        """Whether a query needs this shard no more."""
+        lacks_profile = self.is_first and steps.read(PROFILE_STEP) is None
+        return steps.read(self.step) is not None and not lacks_profile
 
-    def _run(
+    def run(
         self,
-        *arguments: object,
-        progress: Callable[[float, str], None] | None = None,
-        modules: Sequence[str] = (),
+        waiting: Sequence[int],
+        queries: Sequence[str],
+        steps: Sequence[Steps],
+        failed: dict[int, ItdaError],
+        told: Told,
     ) -> None:
-        run_mmseqs(
-            [str(argument) for argument in arguments],
-            progress=progress or self.told(0.0, 0.0, str(arguments[0])),
-            modules=modules,
-            folder=self.scratch,
-        )
+        """Search with some of the queries; where that fails, in halves, so that one fails alone."""
+        if not waiting:
+            return
+        try:
+            self._call(waiting, queries, steps, told)
+        except DataError as error:
+            if len(waiting) == 1:
+                failed[waiting[0]] = error
+                return
+            half = (len(waiting) + 1) // 2
+            for part in (waiting[:half], waiting[half:]):
+                left = [number for number in part if not self.is_done(steps[number])]
+                self.run(left, queries, steps, failed, told)
 
-    def _search_options(self) -> tuple[str, ...]:
-        source = self.source
-        index = Path(f"{self.shard.mmseqs}.idx.dbtype").exists()
-        limit = self._limit(source.e_value)
-        return (
-            *("--num-iterations", str(source.iterations), "-a", "-e", limit, "--e-profile", limit),
-            *("--max-seqs", str(source.maximum_targets), "--db-load-mode", "2" if index else "0"),
-            *(
-                ("--gpu", "1", "--prefilter-mode", "1")
-                if source.gpu
-                else ("--prefilter-mode", "0", "-s", f"{source.sensitivity:.1f}")
-            ),
-            *self._threads,
-        )
-
-    @property
-    def _threads(self) -> tuple[str, ...]:
-        return ("--threads", str(self.source.threads))
-
-    def _limit(self, e_value: float) -> str:
-        return f"{e_value * self.share:.6g}"
+    def _call(
+        self, waiting: Sequence[int], queries: Sequence[str], steps: Sequence[Steps], told: Told
+    ) -> None:
+        with steps[waiting[0]].scratch() as scratch:
+            search = ShardSearch(
+                self.shard.mmseqs.resolve(), self.source.settings, self.share, scratch, told
+            )
+            profiles = None
+            if not self.is_first:
+                profiles = [steps[number].read(PROFILE_STEP) or b"" for number in waiting]
+            found = search.run([queries[number] for number in waiting], profiles)
+            for number, (rows, profile) in zip(waiting, found, strict=True):
+                if self.is_first:
+                    steps[number].write(PROFILE_STEP, profile)
+                steps[number].write(self.step, encode_rows(rows))
 
 
-def _span(progress: Progress, start: float, end: float, name: str) -> _Told:
+def _span(progress: Progress, start: float, end: float, name: str) -> Told:
     """Give the parts of one shard's share of the progress."""
     state = {"reached": start}
 
@@ -283,30 +300,3 @@ def _span(progress: Progress, start: float, end: float, name: str) -> _Told:
         return report
 
     return told
-
-
-def _read_rows(scratch: Path, share: float) -> list[FoundRow]:
-    """Read A3M whose headers are identifier, bits, identity, E-value and six places."""
-    lines = (scratch / "headers.tsv").read_text("utf-8", "replace").split("\n")[:-1]
-    headers = dict(line.split("\t", 1) for line in lines)
-    records = (scratch / "rows").read_text("utf-8", "replace").rstrip("\0").split("\n>")
-    rows = []
-    for record in records[1:]:
-        head, text = record.split("\n", 1)
-        identifier, _, _, e_value, *_ = head.split("\t")
-        name = headers.get(identifier, identifier).strip()
-        rows.append(FoundRow(float(e_value) / share, text.strip().replace("\n", ""), name))
-    return rows
-
-
-def _pack(folder: Path) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        for suffix in ("", ".index", ".dbtype"):
-            archive.add(folder / f"profile{suffix}", arcname=f"start{suffix}")
-    return packed.getvalue()
-
-
-def _unpack(content: bytes, folder: Path) -> None:
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        archive.extractall(folder, filter="data")

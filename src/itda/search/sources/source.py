@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from itda.errors import ItdaError
 from itda.search.alignments.alignment import Alignment
 
 Progress = Callable[[float, str], None]
@@ -45,5 +46,34 @@ class Source(Protocol):
 
         Raises:
             ItdaError: The search failed; the message says whose fault it is and what would work.
+        """
+        ...
+
+
+@runtime_checkable
+class ManySource(Source, Protocol):
+    """A source that searches with many queries for little more than the cost of one."""
+
+    @property
+    def most_at_once(self) -> int:
+        """Queries beyond which more at once save nothing."""
+        ...
+
+    def search_many(
+        self, queries: Sequence[str], *, works: Sequence[Path], progress: Progress
+    ) -> Iterator[tuple[int, Alignment | ItdaError]]:
+        """Search with several queries; each gets what `search` would give it.
+
+        Args:
+            queries: One-letter protein sequences, all different.
+            works: Of each query, as for `search`: either may go on where the other was killed.
+            progress: Called as the search goes on.
+
+        Yields:
+            Place of each query, in order and without exception, and its alignment, or why it has
+            none; that of one says nothing of the others. Nothing is searched after the first.
+
+        Raises:
+            ItdaError: No query can be searched.
         """
         ...
