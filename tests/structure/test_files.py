@@ -227,6 +227,24 @@ def test_line_ends_and_a_byte_order_mark_do_not_matter(end: str, tmp_path: Path)
         assert (read_structure(write(tmp_path / name, marked)).coord == plain.coord).all()
 
 
+def test_utf_16_is_read(tmp_path: Path) -> None:
+    for name, text in (("a.cif", MMCIF), ("a.pdb", PDB)):
+        plain = read_structure(write(tmp_path / name, text))
+        again = read_structure(write(tmp_path / name, text.encode("utf-16")))
+        assert (again.coord == plain.coord).all()
+
+
+def test_latin_1_in_what_is_no_atom_is_read(tmp_path: Path) -> None:
+    for name, text in (
+        ("a.cif", MMCIF.replace("An odd one", "Un caf\u00e9")),
+        ("a.pdb", "AUTHOR    M\u00dcLLER\n" + PDB),
+    ):
+        plain = open_structure(write(tmp_path / name, text))
+        again = open_structure(write(tmp_path / name, text.encode("latin-1")))
+        assert (again.atoms.coord == plain.atoms.coord).all()
+        assert again.metadata == plain.metadata
+
+
 def test_the_content_tells_the_format(tmp_path: Path, with_water: AtomArray) -> None:
     write_structure(tmp_path / "a.bcif.gz", with_water)
     for source, name in ((PDB, "wrong.cif"), (MMCIF, "wrong.pdb"), (MMCIF, "none")):
@@ -261,13 +279,14 @@ def test_a_file_with_label_numbers_only_is_read(tmp_path: Path) -> None:
         (b"<!DOCTYPE html><html></html>", "no known format"),
         (b"HEADER    NOTHING\nEND\n", "no ATOM or HETATM"),
         (b"data_x\n_entry.id x\n", "no atom_site"),
-        (MMCIF.replace("1.460 0.000", "none 0.000").encode(), "atom_site row 2: Cartn_x is 'none'"),
-        (MMCIF.replace("1.460 0.000", "? 0.000").encode(), "no finite coordinates"),
+        (MMCIF.replace("1.460 0.000", "none 0.000").encode(), "line 32, column 36: atom_site.Cart"),
+        (MMCIF.replace("1.460 0.000", "? 0.000").encode(), "Cartn_x is null, not a number"),
         (MMCIF.replace("_atom_site.Cartn_y", "_atom_site.other").encode(), "no Cartn_y"),
-        (PDB.replace("   1.460", "   x.460").encode(), "line 6: x is 'x.460'"),
-        (PDB.replace("   1.460", "     nan").encode(), "no finite coordinates"),
+        (PDB.replace("   1.460", "   x.460").encode(), "line 6, columns 31 to 38: x is"),
+        (PDB.replace("   1.460", "     nan").encode(), "x is 'nan', not a number"),
+        (PDB.encode()[:300] + b"\x00" * 40, "line 6 has a NUL byte"),
+        (b"\x1f\x9d\x90", "packed with compress"),
         (b"\x81\xaadataBlocks\x91", "broken bcif"),
-        (MMCIF.replace("odd one", "odd one" * 3000).encode(), "line 3: has 21019 characters"),
     ],
 )
 def test_a_broken_file_is_refused_by_name(content: bytes, problem: str, tmp_path: Path) -> None:
@@ -286,7 +305,13 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 
 
 def test_fasta_and_web_pages_get_a_hint_of_their_own(tmp_path: Path) -> None:
-    for content, hint in ((">a\nMK\n", "FASTA"), ("<html>", "web page")):
+    for content, hint in (
+        (">a\nMK\n", "FASTA"),
+        ("<html>", "web page"),
+        ('<?xml version="1.0"?>\n<PDBx:datablock/>', "PDBML"),
+        ('{"data_1UBQ": {}}', "mmJSON"),
+        ("@<TRIPOS>MOLECULE", "MOL2"),
+    ):
         with pytest.raises(InputError) as caught:
             read_structure(write(tmp_path / "x", content))
         assert hint in caught.value.hint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from pathlib import Path
 from typing import Literal
@@ -28,13 +29,24 @@ _OTHER_ARCHIVES = {
     b"\xfd7zXZ": "xz",
     b"PK\x03\x04": "zip",
     b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x1f\x9d": "compress (.Z)",
 }
-_PDB_RECORDS = (
-    "HEADER", "OBSLTE", "TITLE ", "SPLIT ", "CAVEAT", "COMPND", "SOURCE", "KEYWDS", "EXPDTA",
-    "NUMMDL", "MDLTYP", "AUTHOR", "REVDAT", "SPRSDE", "JRNL  ", "REMARK", "DBREF ", "SEQRES",
-    "HET   ", "HETNAM", "HELIX ", "SHEET ", "SSBOND", "LINK  ", "CRYST1", "ORIGX1", "SCALE1",
-    "MODEL ", "ATOM  ", "HETATM", "ANISOU", "PARENT", "USER  ",
-)  # fmt: skip
+_PDB_LINE = re.compile(
+    r"^(HEADER|OBSLTE|TITLE |SPLIT |CAVEAT|COMPND|SOURCE|KEYWDS|EXPDTA|NUMMDL|MDLTYP|AUTHOR|REVDAT"
+    r"|SPRSDE|JRNL  |REMARK|DBREF |SEQRES|HET   |HETNAM|HELIX |SHEET |SSBOND|LINK  |CRYST1|ORIGX1"
+    r"|SCALE1|MODEL |ANISOU|PARENT|USER  |(?i:ATOM[ \d]|HETATM))",
+    re.MULTILINE,
+)
+_FIRST_WORDS = re.compile(r"^[^\S\n]*(?![\s#])(.+)$", re.MULTILINE)
+_OTHER_CONTENTS = {
+    ">": "this looks like FASTA, which holds no coordinates",
+    "<!doctype": "this is a web page; download the structure file itself",
+    "<html": "this is a web page; download the structure file itself",
+    "<": "this looks like XML (PDBML); download mmCIF instead, or turn it into mmCIF",
+    "{": "this looks like JSON; turn mmJSON into mmCIF, as with `gemmi convert`",
+    "@<tripos>": "this looks like MOL2, which holds small molecules",
+}
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _LONGEST_QUOTE = 40
 
 
@@ -85,19 +97,23 @@ def find_format(content: bytes, path: Path) -> tuple[Format, str]:
     if _is_binary_cif(content):
         return "bcif", ""
     text = _as_text(content, path)
-    words = (line.strip() for line in text.split("\n"))
-    first = next((line for line in words if line and not line.startswith("#")), "")
+    words = _FIRST_WORDS.search(text)
+    first = "" if words is None else words[1].strip()
     if first.lower().startswith("data_"):
         return "mmcif", text
-    if any(line.startswith(_PDB_RECORDS) for line in text.split("\n")):
+    if first.lower().startswith(("loop_", "_")):
+        # The name of the block is lost, as where a table was cut out; the lines keep their numbers.
+        return "mmcif", f"data_ {text}"
+    if _PDB_LINE.search(text):
         return "pdb", text
-    shown = first[:_LONGEST_QUOTE]
     hint = f"a structure file is {_READABLE}"
-    if first.startswith(">"):
-        hint = f"this looks like FASTA, which holds no coordinates; {hint}"
-    elif first.lower().startswith(("<!doctype", "<html")):
-        hint = "this is a web page; download the structure file itself"
-    raise InputError(f"{path}: is of no known format; it begins with {shown!r}", hint=hint)
+    for begin, told in _OTHER_CONTENTS.items():
+        if first.lower().startswith(begin):
+            hint = f"{told}; {hint}"
+            break
+    raise InputError(
+        f"{path}: is of no known format; it begins with {first[:_LONGEST_QUOTE]!r}", hint=hint
+    )
 
 
 def format_of_name(path: Path) -> tuple[Format, bool]:
@@ -136,7 +152,16 @@ def _is_binary_cif(content: bytes) -> bool:
 
 
 def _as_text(content: bytes, path: Path) -> str:
+    if content.startswith(_UTF_16):
+        text = content.decode("utf-16", errors="replace")
+        return _with_line_feeds(text)
     if b"\x00" in content:
+        if content[:_LONGEST_QUOTE].isascii() and content[:_LONGEST_QUOTE].decode().isprintable():
+            line = content.count(b"\n", 0, content.index(b"\x00")) + 1
+            raise InputError(
+                f"{path}: line {line} has a NUL byte, so the file is damaged",
+                hint="copy it again, whole",
+            )
         raise InputError(
             f"{path}: is binary data of no known format", hint=f"a structure file is {_READABLE}"
         )
@@ -145,4 +170,8 @@ def _as_text(content: bytes, path: Path) -> str:
     except UnicodeDecodeError:
         # Old PDB files hold author names in Latin-1; coordinates are ASCII in either.
         text = content.decode("latin-1")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return _with_line_feeds(text)
+
+
+def _with_line_feeds(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text

@@ -91,7 +91,7 @@ def lay_out(residues: Residues) -> Layout:
 
 def _new_asym_ids(residues: Residues) -> tuple[tuple[str, ...], Int[np.ndarray, " residue"]]:
     """Make label chains: the author's name for its first molecule, unused letters for others."""
-    names = _unused_names(set(residues.chain_ids))
+    names = unused_names(set(residues.chain_ids))
     taken: dict[tuple[str, str], str] = {}
     next_place: dict[str, int] = {}
     asym_ids: list[str] = []
@@ -119,7 +119,8 @@ def _new_asym_ids(residues: Residues) -> tuple[tuple[str, ...], Int[np.ndarray, 
     return tuple(asym_ids), places
 
 
-def _unused_names(used: set[str]) -> Iterator[str]:
+def unused_names(used: set[str]) -> Iterator[str]:
+    """Give names of chains that are not used, the shortest first."""
     for length in count(1):
         for letters in product(ascii_uppercase, repeat=length):
             name = "".join(letters)

@@ -291,6 +291,15 @@ def _cell_table(atoms: AtomArray) -> Table:
     return {item: [f"{value:.3f}"] for item, value in zip(items, values, strict=True)}
 
 
+def _atom_ids(atoms: AtomArray) -> np.ndarray:
+    """Give the atoms' own numbers, or new ones where two have the same, as after `cat`."""
+    if "atom_id" in atoms.get_annotation_categories():
+        found = np.asarray(atoms.atom_id)
+        if len(np.unique(found)) == len(found):
+            return found
+    return np.arange(1, atoms.array_length() + 1)
+
+
 def _atom_site_table(layout: Layout) -> Table:
     residues = layout.residues
     atoms, of_atom = residues.atoms, residues.of_atom
@@ -300,7 +309,7 @@ def _atom_site_table(layout: Layout) -> Table:
     ones, zeros = np.ones(len(of_atom)), np.zeros(len(of_atom))
     table: dict[str, Column] = {
         "group_PDB": ["HETATM" if hetero else "ATOM" for hetero in atoms.hetero],
-        "id": atoms.atom_id if "atom_id" in categories else np.arange(1, len(of_atom) + 1),
+        "id": _atom_ids(atoms),
         "type_symbol": atoms.element.tolist(),
         "label_atom_id": atoms.atom_name.tolist(),
         "label_alt_id": ["."] * len(of_atom),
