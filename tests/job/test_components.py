@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from biotite.structure.io.pdbx import CIFFile
 
 from itda.errors import InputError
 from itda.job import components
@@ -154,25 +153,42 @@ def test_a_components_file_that_holds_none_is_refused(
         check_job(job)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        "data_x\n" + "".join(f"loop_\n_a{number}.b\n1\n" for number in range(100_000)),
-        "data_x\nloop_\n_a.b\n" + "'1' " * 2000,  # takes the square of its length to read
-        OWN + "#" * 2**22,
-        OWN + "#\n" * 2**20,
-        OWN + "#\f" * 2**20,
-    ],
-)
-def test_components_that_take_long_to_read_are_refused(
-    job_dict: JobDict, tmp_path: Path, content: str, monkeypatch: pytest.MonkeyPatch
+def test_a_components_file_that_is_too_large_is_not_read(
+    job_dict: JobDict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "own.cif"
-    path.write_text(content)
-    monkeypatch.setattr(CIFFile, "read", None)  # it is not even begun
+    path.write_text(OWN + "#" * 2**22)
+    monkeypatch.setattr(Path, "read_bytes", None)  # it is not even begun
     job = Job.from_dict(job_dict({"ligand": {"ccd": "MYLIG"}}, components=str(path)))
     with pytest.raises(InputError, match="holds too much"):
         check_job(job)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        OWN.replace("loop_", "  loop_").replace("_chem", "\t_chem"),
+        OWN.replace("_chem_comp.name", "_CHEM_COMP.Name").replace("_atom.atom_id", "_Atom.Atom_ID"),
+        OWN.replace("'a ligand of my own'", "'the 5'-end, a \"ligand\"'"),
+        OWN.replace("'a ligand of my own'", "\n;a\n_ligand\n;"),
+        "data_x\n" + "".join(f"loop_\n_a{number}.b\n1\n" for number in range(100_000)) + OWN,
+        "data_x\nloop_\n_a.b\n" + "'1' " * 200_000 + "\n" + OWN,
+        OWN.replace(" MYLIG\n", " MYLIG\n", 1).replace("data_MYLIG", "data_comp_list"),
+        OWN.replace("_chem_comp_atom.comp_id\n", "")
+        .replace("MYLIG C1", "C1")
+        .replace("MYLIG O1", "O1"),
+    ],
+)
+def test_components_are_read_as_cif_is_written(
+    job_dict: JobDict, tmp_path: Path, content: str
+) -> None:
+    path = tmp_path / "own.cif"
+    path.write_text(content)
+    ligand = {"ligand": {"id": "L", "ccd": "MYLIG"}}
+    bonds = [[["A", 4, "SG"], ["L", 1, "O1"]]]
+    protein = {"protein": {"id": "A", "sequence": "MKTC"}}
+    own = Job.from_dict(job_dict(protein, ligand, bonds=bonds, components=str(path)))
+    assert check_job(own) == []
 
 
 @pytest.mark.parametrize("content", [OWN, "not a cif"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +25,6 @@ _STANDARD_CODES = {
 
 _MOST_BYTES = 4 * 2**20
 """Of a file of one's own definitions; one of the dictionary takes 9 kB."""
-
-_MOST_MARKS = 125_000
-"""Underscores of such a file, and ends of lines; a definition has some 250 and 150."""
-
-_LINE_ENDS = (b"\n", b"\r", b"\v", b"\f", b"\x1c", b"\x1d", b"\x1e", b"\xc2\x85", b"\xe2\x80")
-
-_LONGEST_LINE = 4096
-"""In bytes, with quotes in it; the format itself allows 2048."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +215,7 @@ def _own_definitions(path: Path) -> Mapping[str, _Definition]:
     if definitions is None:
         raise InputError(
             f"components: {path} holds too much: {_MOST_BYTES >> 20} MiB of definitions are read, "
-            "some 450, in lines of the usual length",
+            "some 450",
             hint="leave those in that the job names",
         )
     if not definitions:
@@ -239,41 +230,38 @@ def _own_definitions(path: Path) -> Mapping[str, _Definition]:
 @lru_cache(maxsize=4)
 def _definitions(path: Path, _changed: int, size: int) -> Mapping[str, _Definition] | None:
     """Return the definitions of a file: none where it cannot be read, None where it is too much."""
-    from biotite.structure.io.pdbx import CIFFile
+    from itda.structure.cif_text import CifSyntaxError, read_document
 
-    if size > _MOST_BYTES or _is_endless(content := path.read_bytes()):
+    if size > _MOST_BYTES:
         return None
     try:
-        return {
-            str(block["chem_comp"]["id"].as_item()): _Definition(
-                _read_component(block["chem_comp"]), _read_atoms(block["chem_comp_atom"])
-            )
-            for block in CIFFile.read(StringIO(content.decode())).values()
-        }
-    except Exception:
+        document = read_document(path.read_bytes().decode())
+    except (CifSyntaxError, UnicodeDecodeError):
         return {}
+    found: dict[str, _Definition] = {}
+    for block in document:
+        found.update(_block_definitions(block))
+    return found
 
 
-def _is_endless(content: bytes) -> bool:
-    """Whether it would take long to read: hours, where it is made for that."""
-    # Each name of an item and each loop has an underscore.
-    return (
-        content.count(b"_") > _MOST_MARKS
-        or sum(map(content.count, _LINE_ENDS)) > _MOST_MARKS
-        or any(
-            # The reader copies the rest of such a line at each word.
-            len(line) > _LONGEST_LINE and (b"'" in line or b'"' in line)
-            for line in content.splitlines()
-        )
-    )
+def _block_definitions(block: Any) -> dict[str, _Definition]:
+    """Read the components of a block that have atoms; one of the CCD has one."""
+    from itda.structure.cif_text import values
 
-
-def _read_component(entry: Any) -> Component:
-    def item(key: str) -> str:
-        return _told(str(entry[key].as_item())) if key in entry else ""
-
-    return Component(item("type").upper(), item("one_letter_code"), item("pdbx_replaced_by"))
-
-
-def _read_atoms(table: Any) -> tuple[str, ...]:
-    return tuple(map(str, table["atom_id"].as_array(str)))
+    codes = values(block, "_chem_comp.id")
+    columns = []
+    for item in ("type", "one_letter_code", "pdbx_replaced_by"):
+        told = values(block, f"_chem_comp.{item}")
+        columns.append(told if len(told) == len(codes) else [""] * len(codes))
+    names = values(block, "_chem_comp_atom.atom_id")
+    owners = values(block, "_chem_comp_atom.comp_id")
+    if len(owners) != len(names):
+        owners = codes[:1] * len(names)
+    atoms: dict[str, list[str]] = {}
+    for owner, name in zip(owners, names, strict=False):  # without a code, no owner
+        atoms.setdefault(owner, []).append(name)
+    return {
+        code: _Definition(Component(kind.upper(), letter, newer), tuple(atoms[code]))
+        for code, kind, letter, newer in zip(codes, *columns, strict=True)
+        if code in atoms
+    }
