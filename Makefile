@@ -41,8 +41,8 @@ serve: $(SERVER_DONE) ## set up and serve the web page on this machine
 
 web: $(WEB_DONE) ## fetch the viewer of the web page with npm, which needs Node 20
 
-test: $(DEV_DONE) ## set up and run the tests
-	$(BIN)/python -m pytest
+test: $(DEV_DONE) ## set up and run the tests, side by side
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: $(DEV_DONE) ## lint, formatting, types, spelling, import order
 	$(BIN)/ruff check $(SOURCES)

@@ -1,14 +1,22 @@
 """What holds for all tests: nothing of the user's is read or written."""
 
 import os
+import signal
 import sys
 import tempfile
+import threading
 
 import pytest
 
 # Where there is no GPU, Triton's interpreter runs the kernels; it has to be told before import.
 if sys.platform == "linux" and not os.path.exists("/dev/nvidiactl"):  # noqa: PTH110
     os.environ.setdefault("TRITON_INTERPRET", "1")
+# Processes that test side by side share the cores.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A shell that runs tests in the background lets them ignore Ctrl-C, which some of them press.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
