@@ -141,7 +141,9 @@ def test_options_reach_the_sequences_of_jobs(read: Read) -> None:
 def test_files_of_a_job_are_found_beside_it_and_missing_ones_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "jobs").mkdir()
+    # A path that is longer than other values are shown.
+    tmp_path = tmp_path / ("long" * 30)
+    (tmp_path / "jobs").mkdir(parents=True)
     (tmp_path / "jobs" / "a.a3m").write_text(">q\nMKTC\n")
     path = tmp_path / "jobs" / "x.yaml"
     path.write_text(
@@ -153,9 +155,8 @@ def test_files_of_a_job_are_found_beside_it_and_missing_ones_named(
     batch = read_jobs("jobs/x.yaml")
     assert batch.jobs[0].entities[0].msa == tmp_path / "jobs" / "a.a3m"
     missing, folder = map(str, batch.rejected)
-    # A long path is cut.
-    beginning = f"{tmp_path}/jobs/b.a3m"[:60]
-    assert f"job 2 'b' (line 5): entity 1 (protein), msa: '{beginning}" in missing
+    path = tmp_path / "jobs" / "b.a3m"
+    assert f"job 2 'b' (line 5): entity 1 (protein), msa: '{path}' does not exist" in missing
     assert "profile" in folder
     assert "is a folder" in folder
 

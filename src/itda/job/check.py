@@ -9,7 +9,7 @@ from pathlib import Path
 from itda.errors import InputError
 from itda.job.components import check_components
 from itda.job.model import Job
-from itda.job.problems import shown
+from itda.job.problems import shown, shown_path
 
 
 def check_job(job: Job) -> list[str]:
@@ -28,7 +28,7 @@ def check_job(job: Job) -> list[str]:
         for field, path in job.files():
             if problem := _unreadable(path):
                 raise InputError(
-                    f"{field}: {shown(str(path))} {problem}",
+                    f"{field}: {shown_path(path)} {problem}",
                     hint="give the path of a file, relative to the folder of the job file",
                 )
         needs_dictionary = bool(job.bonds or job.constraints) or any(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
@@ -59,6 +60,11 @@ def shown(value: object) -> str:
     if len(text) > _SHOWN_LENGTH:
         text = f"{text[:_SHOWN_LENGTH]}…"
     return f"'{text}'" if isinstance(value, str) else text
+
+
+def shown_path(path: Path) -> str:
+    """A path as it stands in a message: printable, in quotes, and whole, since its end tells most."""
+    return f"'{''.join(map(_printable, str(path)))}'"
 
 
 def _printable(character: str) -> str:
