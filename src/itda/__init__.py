@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from itda.api import fold
     from itda.remote.client import Client
+    from itda.structure.compare_files import compare
 
     __version__: str
 
-__all__ = ["Client", "__version__", "fold"]
+__all__ = ["Client", "__version__", "compare", "fold"]
 
 
 def __getattr__(name: str) -> object:
@@ -31,6 +32,10 @@ def __getattr__(name: str) -> object:
         from itda.api import fold
 
         return fold
+    if name == "compare":
+        from itda.structure.compare_files import compare
+
+        return compare
     if name == "Client":
         from itda.remote.client import Client
 

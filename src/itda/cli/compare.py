@@ -1,28 +1,36 @@
-"""`itda compare`: how like a reference structure a model is."""
+"""`itda compare`: how like a reference structure models are."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from itda.errors import InputError
+from itda.cli.compare_text import print_comparison, print_overview
+from itda.cli.options import Overwrite
+from itda.cli.output import exit_status, print_error, print_unexpected
+from itda.errors import InputError, ItdaError, OutputError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from itda.structure.compare import Comparison
+    from itda.structure.reading import StructureFile
 
-_RESIDUES_TO_NAME = 12
+_GLOB_LETTERS = frozenset("*?[")
 
 
 def compare(
     reference: Annotated[Path, typer.Argument(help="The structure taken as true.")],
-    model: Annotated[Path, typer.Argument(help="The structure to score.")],
+    models: Annotated[
+        list[Path],
+        typer.Argument(metavar="MODEL...", help="Structures to score: files, or folders of files."),
+    ],
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print everything, each residue too, as JSON.")
+        bool,
+        typer.Option(
+            "--json", help="Print everything, each residue too, as JSON; of several, a list."
+        ),
     ] = False,
     residues: Annotated[
         bool, typer.Option("--residues", help="Print the scores of each residue.")
@@ -32,19 +40,29 @@ def compare(
         typer.Option(
             "--chain",
             metavar="REFERENCE:MODEL",
-            help="Pair these chains instead of finding pairs by sequence; may be given again.",
+            help="Pair these chains instead of finding pairs by sequence; may be given again. A "
+            "chain without a name is written as nothing, as in A: or :A.",
         ),
     ] = None,
     by_number: Annotated[
         bool,
         typer.Option("--by-number", help="Match residues by number instead of aligning sequences."),
     ] = False,
+    superposed: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the model, moved onto the reference, as .cif, .bcif or .pdb; of several, "
+            "into a folder of this name.",
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
     reference_model: Annotated[
         int, typer.Option(min=1, help="Which model of the reference file.")
     ] = 1,
     model_model: Annotated[int, typer.Option(min=1, help="Which model of the file to score.")] = 1,
-) -> None:
-    """Compare two structures: lDDT, TM-score, GDT-TS and RMSD.
+) -> int:
+    """Compare structures with a reference: lDDT, TM-score, GDT-TS and RMSD.
 
     Files may be mmCIF, BinaryCIF or PDB, gzipped or not. Proteins are compared; other molecules and
     unmatched residues are named.
@@ -52,34 +70,137 @@ def compare(
     from itda.structure.compare import compare as compare_structures
     from itda.structure.files import open_structure
 
-    opened = [
-        open_structure(reference, model=reference_model, hydrogens=False),
-        open_structure(model, model=model_model, hydrogens=False),
-    ]
-    comparison = compare_structures(
-        opened[0].atoms,
-        opened[1].atoms,
-        chains=_chain_pairs(chain) if chain else None,
-        by_number=by_number,
-    )
-    notes = [f"{one.path.name}: {note}" for one in opened for note in one.notes]
+    chains = _chain_pairs(chain) if chain else None
+    paths = _files_of(models)
+    alone = len(paths) == 1 and paths == models
+    targets = dict.fromkeys(paths)
+    if superposed is not None:
+        inputs = [reference, *paths]
+        targets = _targets(superposed, paths, inputs, alone=alone, overwrite=overwrite)
+    true = open_structure(reference, model=reference_model, hydrogens=False)
+
+    def compared(path: Path) -> tuple[Comparison, list[str]]:
+        target = targets[path]
+        model = open_structure(path, model=model_model, hydrogens=target is not None)
+        found = compare_structures(true.atoms, model.atoms, chains=chains, by_number=by_number)
+        notes = [f"{one.path.name}: {note}" for one in (true, model) for note in one.notes]
+        if target is not None:
+            _write_superposed(target, model, found)
+            notes.append(f"{model.path.name}: moved onto the reference in {target}")
+        return found, notes
+
+    if alone:
+        found, notes = compared(paths[0])
+        if as_json:
+            typer.echo(json.dumps(_plain(reference, paths[0], found, notes), indent=2))
+        else:
+            print_comparison(found, notes, residues=residues)
+        return 0
+    done: list[tuple[Path, Comparison, list[str]]] = []
+    listed: list[dict[str, Any]] = []
+    for path in paths:
+        try:
+            found, notes = compared(path)
+        except ItdaError as error:
+            print_error(error, name=str(path))
+            listed.append(_failed(reference, path, error.problem, error.hint))
+        except Exception as error:
+            print_unexpected(error)
+            listed.append(_failed(reference, path, f"unexpected {type(error).__name__}", ""))
+        else:
+            done.append((path, found, notes))
+            listed.append(_plain(reference, path, found, notes))
     if as_json:
-        found = comparison.to_dict()
-        found["notes"] = [*notes, *found["notes"]]
-        typer.echo(
-            json.dumps({"reference": str(reference), "model": str(model), **found}, indent=2)
-        )
-        return
-    _print(comparison, notes, residues=residues)
+        typer.echo(json.dumps(listed, indent=2))
+    elif done:
+        print_overview(done, residues=residues)
+    return exit_status(len(done), len(paths))
+
+
+def _files_of(models: list[Path]) -> list[Path]:
+    """Give the files that are meant: those in folders too, and those of a pattern, each once."""
+    from itda.structure.chains.structures import structure_files
+
+    found: list[Path] = []
+    for path in models:
+        if path.is_dir():
+            found += structure_files(path)
+        elif not path.exists() and _GLOB_LETTERS & set(path.name):
+            matching = sorted(one for one in path.parent.glob(path.name) if one.is_file())
+            if not matching:
+                raise InputError(f"{path}: no file has such a name")
+            found += matching
+        else:
+            found.append(path)
+    return list(dict.fromkeys(found))
+
+
+def _targets(
+    superposed: Path, paths: list[Path], inputs: list[Path], *, alone: bool, overwrite: bool
+) -> dict[Path, Path | None]:
+    """Tell where each model is written to, before anything is compared."""
+    from itda.structure.formats import format_of_name
+
+    if alone:
+        targets = [superposed]
+    else:
+        targets = [superposed / path.name for path in paths]
+        if len(set(targets)) < len(targets):
+            raise OutputError(
+                f"{superposed}: models from several folders have the same file name",
+                hint="compare them folder by folder, each with a --superposed of its own",
+            )
+        if superposed.exists() and not superposed.is_dir():
+            raise OutputError(
+                f"{superposed}: is a file, and several models go into a folder",
+                hint="name a folder, such as --superposed superposed",
+            )
+    kept = {path.resolve() for path in inputs}
+    for target in targets:
+        format_of_name(target)
+        if target.resolve() in kept:
+            raise OutputError(
+                f"{target}: is one of the structures to compare", hint="give another name"
+            )
+        if target.exists() and not overwrite:
+            raise OutputError(
+                f"{target}: is there already", hint="give another name, or --overwrite"
+            )
+    return dict(zip(paths, targets, strict=True))
+
+
+def _write_superposed(target: Path, model: StructureFile, found: Comparison) -> None:
+    from itda.structure.files import write_structure
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{target.parent}: cannot be made: {error.strerror or error}") from error
+    write_structure(target, found.motion.move(model.atoms))
+
+
+def _plain(
+    reference: Path, model: Path, comparison: Comparison, notes: list[str]
+) -> dict[str, Any]:
+    found = comparison.to_dict()
+    found["notes"] = [*notes, *found["notes"]]
+    return {"reference": str(reference), "model": str(model), **found}
+
+
+def _failed(reference: Path, model: Path, problem: str, hint: str) -> dict[str, Any]:
+    said = {"reference": str(reference), "model": str(model), "error": problem}
+    return {**said, "hint": hint} if hint else said
 
 
 def _chain_pairs(pairs: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for pair in pairs:
-        first, colon, second = pair.partition(":")
-        if not colon or not first or not second:
+        first, _, second = pair.partition(":")
+        if pair.count(":") != 1:
             raise InputError(
-                f"--chain {pair!r} is not a pair of chains", hint="write it as --chain A:B"
+                f"--chain {pair!r} is not a pair of chains",
+                hint="write it as --chain A:B; a chain without a name is written as nothing, as in "
+                "--chain A:",
             )
         if first in found:
             raise InputError(
@@ -87,74 +208,3 @@ def _chain_pairs(pairs: list[str]) -> dict[str, str]:
             )
         found[first] = second
     return found
-
-
-def _print(comparison: Comparison, notes: list[str], *, residues: bool) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = Console()
-    scores = Table("score", "value", "meaning", title="Model against reference")
-    total = sum(one.reference_length for one in comparison.chains)
-    for name, value, meaning in (
-        ("lDDT-CA", _shown(comparison.lddt_ca), "local distances of CA kept, 0 to 1"),
-        (
-            "lDDT",
-            _shown(comparison.lddt_all_atom),
-            "local distances of all heavy atoms kept, 0 to 1",
-        ),
-        ("TM-score", _shown(comparison.tm_score), "0 to 1; above 0.5 the same fold"),
-        ("GDT-TS", _shown(comparison.gdt_ts), "CA within 1, 2, 4 and 8 Å, 0 to 1"),
-        ("RMSD-CA", f"{comparison.rmsd_ca_angstrom:.2f} Å", "of matched CA, superposed"),
-        ("matched", f"{comparison.n_aligned} of {total}", f"coverage {comparison.coverage:.1%}"),
-    ):
-        scores.add_row(name, value, meaning)
-    console.print(scores)
-    console.print(_chain_table(comparison))
-    if residues:
-        console.print(_residue_table(comparison))
-    for side, unmatched in (
-        ("reference", comparison.reference_only),
-        ("model", comparison.model_only),
-    ):
-        if unmatched:
-            more = len(unmatched) - _RESIDUES_TO_NAME
-            shown = ", ".join(unmatched[:_RESIDUES_TO_NAME]) + (
-                f", {more} more" if more > 0 else ""
-            )
-            console.print(escape(f"only in the {side} ({len(unmatched)}): {shown}"))
-    for note in (*notes, *comparison.notes):
-        console.print(escape(note), style="dim")
-
-
-def _chain_table(comparison: Comparison) -> Table:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table("reference chain", "model chain", "matched", "identity")
-    for one in comparison.chains:
-        lengths = f"{one.matched} of {one.reference_length} and {one.model_length}"
-        table.add_row(escape(one.reference), escape(one.model), lengths, f"{one.identity:.1%}")
-    return table
-
-
-def _residue_table(comparison: Comparison) -> Table:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table("reference", "model", "lDDT-CA", "lDDT", "CA distance (Å)", "model B-factor")
-    for one in comparison.per_residue:
-        table.add_row(
-            escape(one.reference),
-            escape(one.model),
-            _shown(one.lddt_ca),
-            _shown(one.lddt_all_atom),
-            _shown(one.ca_distance_angstrom, places=2),
-            _shown(one.model_b_factor, places=1),
-        )
-    return table
-
-
-def _shown(value: float | None, *, places: int = 3) -> str:
-    return "-" if value is None else f"{value:.{places}f}"

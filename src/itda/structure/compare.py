@@ -2,7 +2,8 @@
 
 Proteins are compared; other molecules are named and left aside. Scores cover the reference chains
 that found a partner: their residues that the model lacks count against it in lDDT, TM-score and
-GDT-TS. RMSD is over matched residues only.
+GDT-TS. The same scores of the matched part alone stand beside them: of a model that is a part of
+the reference, they tell how good that part is. RMSD is over matched residues only.
 """
 
 from __future__ import annotations
@@ -18,15 +19,16 @@ from jaxtyping import Bool, Float, Int
 
 from itda.chem.force_fields import PARENTS
 from itda.structure.lddt import Lddt, lddt, lddt_all_atom
-from itda.structure.matching import match_chains
-from itda.structure.protein_chains import ChainMatch, protein_chains
+from itda.structure.matching import LEAST_IDENTITY, match_chains
+from itda.structure.protein_chains import ChainMatch, PairedBy, protein_chains
 from itda.structure.residues import Residues
 from itda.structure.superpose import rmsd
-from itda.structure.tm import gdt_ts, tm_superpose
+from itda.structure.tm import score_superpositions
 
 _BACKBONE = ("N", "CA", "C", "O", "CB")
 _UNCOMPARED_ATOMS = ("OXT",)
 _PLACES = 4
+_MOST_TYPE_NOTES = 5
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class ChainComparison:
         matched: Residues matched.
         reference_length: Residues of the reference chain.
         model_length: Residues of the model chain.
+        paired_by: What tells which residues correspond: an alignment of the sequences, their
+            numbers, or their places from the first on.
     """
 
     reference: str
@@ -48,6 +52,44 @@ class ChainComparison:
     matched: int
     reference_length: int
     model_length: int
+    paired_by: PairedBy
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores over some residues of the reference.
+
+    Attributes:
+        lddt_ca: lDDT over their CA atoms, 0 to 1; None where no CA has a neighbour.
+        lddt_all_atom: lDDT over their heavy atoms.
+        tm_score: TM-score normalised by their number.
+        gdt_ts: GDT-TS normalised likewise.
+    """
+
+    lddt_ca: float | None
+    lddt_all_atom: float | None
+    tm_score: float
+    gdt_ts: float
+
+
+@dataclass(frozen=True)
+class Motion:
+    """The motion that takes the model onto the reference: `points @ rotation.T + translation`.
+
+    Attributes:
+        rotation: Rows of the rotation matrix.
+        translation_angstrom: What is added after it.
+    """
+
+    rotation: tuple[tuple[float, ...], ...]
+    translation_angstrom: tuple[float, ...]
+
+    def move(self, atoms: AtomArray) -> AtomArray:
+        """Give a copy of atoms of the model, moved."""
+        moved = atoms.copy()
+        turned = atoms.coord.astype(np.float64) @ np.array(self.rotation).T
+        moved.coord = (turned + np.array(self.translation_angstrom)).astype(np.float32)
+        return moved
 
 
 @dataclass(frozen=True)
@@ -83,6 +125,8 @@ class Comparison:
         rmsd_ca_angstrom: RMSD of matched CA atoms after least-squares superposition.
         n_aligned: Residues matched, with a CA in both.
         coverage: Fraction of the reference chains' residues that are matched.
+        matched_part: Scores of the matched residues alone; the same where coverage is 1.
+        motion: Takes the model onto the reference, as the TM-score superposes them.
         chains: The chains compared.
         per_residue: One entry for each matched residue, in reference order.
         reference_only: Residues of the compared reference chains without a match.
@@ -97,6 +141,8 @@ class Comparison:
     rmsd_ca_angstrom: float
     n_aligned: int
     coverage: float
+    matched_part: Scores
+    motion: Motion
     chains: tuple[ChainComparison, ...]
     per_residue: tuple[ResidueComparison, ...]
     reference_only: tuple[str, ...]
@@ -137,18 +183,36 @@ def compare(
     model_ca[matched] = predicted.positions("CA")[partner[matched]]
     ca_scores = lddt(model_ca, true_ca)
     atom_scores, odd_types = _all_atom_scores(true, predicted, rows, partner)
-    best = tm_superpose(model_ca, true_ca, length=len(rows))
+    best, gdt = score_superpositions(model_ca, true_ca, length=len(rows))
     distance = np.linalg.norm(best.superposition.apply(model_ca) - true_ca, axis=-1)
     both = np.isfinite(distance)
+    whole = Scores(
+        _rounded(ca_scores.score),
+        _rounded(atom_scores.score),
+        round(best.score, _PLACES),
+        round(gdt, _PLACES),
+    )
+    part = whole
+    if not both.all():
+        part_best, part_gdt = score_superpositions(model_ca[both], true_ca[both])
+        part_atoms, _ = _all_atom_scores(true, predicted, rows[both], partner[both])
+        part = Scores(
+            _rounded(lddt(model_ca[both], true_ca[both]).score),
+            _rounded(part_atoms.score),
+            round(part_best.score, _PLACES),
+            round(part_gdt, _PLACES),
+        )
     b_factor = _b_factors(predicted)
     return Comparison(
-        lddt_ca=_rounded(ca_scores.score),
-        lddt_all_atom=_rounded(atom_scores.score),
-        tm_score=round(best.score, _PLACES),
-        gdt_ts=round(gdt_ts(model_ca, true_ca, length=len(rows)), _PLACES),
+        **asdict(whole),
         rmsd_ca_angstrom=round(float(rmsd(model_ca, true_ca, fit=True)), _PLACES),
         n_aligned=int(both.sum()),
         coverage=round(float(both.mean()), _PLACES),
+        matched_part=part,
+        motion=Motion(
+            tuple(tuple(row) for row in best.superposition.rotation.tolist()),
+            tuple(best.superposition.translation.tolist()),
+        ),
         chains=tuple(_chain_comparison(match) for match in matches),
         per_residue=tuple(
             ResidueComparison(
@@ -167,6 +231,7 @@ def compare(
         notes=(
             *_notes("reference", true, {match.reference.id for match in matches}),
             *_notes("model", predicted, {match.model.id for match in matches}),
+            *_pairing_notes(matches),
             *odd_types,
         ),
     )
@@ -211,9 +276,12 @@ def _all_atom_scores(
         name = _atom_name(true, residue, str(true.atom_names[atom]))
         if name in _UNCOMPARED_ATOMS or (odd[index] and name not in _BACKBONE):
             continue
+        other = int(partner[index])
+        if odd[index] and name == "CB" and predicted.standard_names[other] == "GLY":
+            continue
         chosen.append(atom)
         names.append(name)
-        sources.append(found.get((int(partner[index]), name), -1))
+        sources.append(found.get((other, name), -1))
     source = np.array(sources)
     positions = np.full((len(chosen), 3), np.nan)
     positions[source >= 0] = predicted.atoms.coord[source[source >= 0]]
@@ -224,12 +292,34 @@ def _all_atom_scores(
         residue_names=np.array(true.standard_names)[true.of_atom[chosen]],
         atom_names=names,
     )
-    notes = tuple(
-        f"{true.label(int(rows[index]))} is {predicted.label(int(partner[index]))} in the model; "
-        "backbone and CB compared"
-        for index in np.flatnonzero(odd)
-    )
-    return scores, notes
+    return scores, _type_notes(true, predicted, rows[odd], partner[odd])
+
+
+def _type_notes(
+    true: Residues,
+    predicted: Residues,
+    rows: Int[np.ndarray, " residue"],
+    partner: Int[np.ndarray, " residue"],
+) -> tuple[str, ...]:
+    differing = [
+        f"{true.label(row)} is {predicted.label(other)} in the model"
+        for row, other in zip(rows.tolist(), partner.tolist(), strict=True)
+    ]
+    if len(differing) > _MOST_TYPE_NOTES:
+        shown = f"{len(differing)} residues are of another type, such as {differing[0]}"
+        differing = [shown]
+    return tuple(f"{one}; backbone and CB compared" for one in differing)
+
+
+def _pairing_notes(matches: Sequence[ChainMatch]) -> list[str]:
+    """Tell where residues of chains that are not alike were paired without an alignment."""
+    how = {"number": "by number", "place": "one after another"}
+    return [
+        f"chains {match.reference.id!r} and {match.model.id!r}: only {match.identity:.0%} of the "
+        f"residues are identical; they are paired {how[match.paired_by]}"
+        for match in matches
+        if match.paired_by in how and match.identity < LEAST_IDENTITY
+    ]
 
 
 def _different_types(
@@ -274,6 +364,7 @@ def _chain_comparison(match: ChainMatch) -> ChainComparison:
         matched=len(match.reference_rows),
         reference_length=len(match.reference.rows),
         model_length=len(match.model.rows),
+        paired_by=match.paired_by,
     )
 
 

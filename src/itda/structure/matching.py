@@ -211,8 +211,9 @@ def _named_pairs(
     ):
         for chain in wanted:
             if chain not in known:
+                named = repr(chain) if chain else "without a name"
                 raise InputError(
-                    f"the {side} has no protein chain {chain!r}", hint=f"it has {_listed(known)}"
+                    f"the {side} has no protein chain {named}", hint=f"it has {_listed(known)}"
                 )
         if len(set(wanted)) < len(wanted):
             raise InputError(f"a chain of the {side} is named twice", hint="pair each chain once")

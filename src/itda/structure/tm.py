@@ -1,9 +1,11 @@
 """TM-score and GDT-TS on plain coordinate arrays, with a search over superpositions.
 
-Both scores are the best over all rigid motions. The search is that of the TM-score program (Zhang
-and Skolnick 2004): superpose on fragments of several lengths, collect the residues that come to lie
-near each other, superpose on those, and go on until the collection stands still. All fragments of
-a length go through each step together, as matrix products.
+Both are the best over the motions that the search visits, which is that of the TM-score program
+(Zhang and Skolnick 2004): superpose on fragments of several lengths, collect the residues that come
+to lie near each other, superpose on those, and go on until the collection stands still. The program
+counts GDT-TS on the same motions, so a search of its own for GDT-TS, which finds up to 0.03 more,
+would not be comparable with what is published. All fragments of a length go through each step
+together, as matrix products.
 """
 
 from __future__ import annotations
@@ -20,10 +22,13 @@ GDT_TS_CUTOFFS_ANGSTROM = (1.0, 2.0, 4.0, 8.0)
 
 _SHORTEST_FRAGMENT = 4
 _FRAGMENT_LENGTHS = 6
-_MOST_FRAGMENTS = 200
-_ITERATIONS = 20
-_NARROWEST_COLLECTION_ANGSTROM = 2.0
+_FEWEST_FRAGMENTS, _MOST_FRAGMENTS = 200, 2000
+_FRAGMENT_POINTS = 4_000_000
+"""Of long chains not every window is tried, so that a search takes seconds."""
+
+_ITERATIONS = 21
 _FEWEST_COLLECTED = 3
+_WIDENING_ANGSTROM = 0.5
 _ELEMENTS_AT_ONCE = 4_000_000
 
 _Distances = Float[np.ndarray, "motion point"]
@@ -51,21 +56,23 @@ def tm_distance_scale(length: int) -> float:
     return max(1.24 * float(max(length - 15, 0) ** (1 / 3)) - 1.8, 0.5)
 
 
-def tm_superpose(
+def score_superpositions(
     predicted: Float[np.ndarray, "residue 3"],
     true: Float[np.ndarray, "residue 3"],
     *,
     mask: Bool[np.ndarray, " residue"] | None = None,
     length: int | None = None,
-) -> TmScore:
-    """Find the superposition of greatest TM-score for residues that correspond row by row.
+    cutoffs_angstrom: Sequence[float] = GDT_TS_CUTOFFS_ANGSTROM,
+) -> tuple[TmScore, float]:
+    """Find TM-score and GDT-TS in one search, for residues that correspond row by row.
 
     Args:
         predicted: CA coordinates of the model; angstrom. NaN where it lacks the residue.
         true: CA coordinates of the reference; angstrom. NaN where it lacks the residue.
         mask: True where a residue counts.
         length: Residues to normalise by; without it, the residues present in `true`. Residues that
-            only the reference has so lower the score.
+            only the reference has so lower the scores.
+        cutoffs_angstrom: Distances of the global distance test; those of GDT-TS unless told.
 
     Raises:
         ValueError: If no residue is present in both.
@@ -73,14 +80,28 @@ def tm_superpose(
     if length is None:
         length = int(present(true, mask=mask).sum())
     scale = tm_distance_scale(length)
-    cutoff = min(max(scale, 4.5), 8.0)
+    limits = np.square(cutoffs_angstrom)
 
-    def score(squared: _Distances) -> Float[np.ndarray, "motion 1"]:
-        return np.asarray((1.0 / (1.0 + squared / scale**2)).sum(axis=-1, keepdims=True))
+    def score(squared: _Distances) -> Float[np.ndarray, "motion score"]:
+        closeness = (1.0 / (1.0 + squared / scale**2)).sum(axis=-1)
+        return np.stack([closeness, *((squared <= limit).sum(axis=-1) for limit in limits)], -1)
 
     moving, fixed = _corresponding(predicted, true, mask)
-    (found,) = _search(moving, fixed, cutoff - 1.0, cutoff + 1.0, score)
-    return TmScore(found.score / length, found.superposition)
+    cutoff = min(max(scale, 4.5), 8.0)
+    found, *counts = _search(moving, fixed, cutoff - 1.0, cutoff + 1.0, score)
+    gdt = sum(one.score for one in counts) / len(counts) / length
+    return TmScore(found.score / length, found.superposition), gdt
+
+
+def tm_superpose(
+    predicted: Float[np.ndarray, "residue 3"],
+    true: Float[np.ndarray, "residue 3"],
+    *,
+    mask: Bool[np.ndarray, " residue"] | None = None,
+    length: int | None = None,
+) -> TmScore:
+    """Find the superposition of greatest TM-score; see `score_superpositions`."""
+    return score_superpositions(predicted, true, mask=mask, length=length)[0]
 
 
 def tm_score(
@@ -90,7 +111,7 @@ def tm_score(
     mask: Bool[np.ndarray, " residue"] | None = None,
     length: int | None = None,
 ) -> float:
-    """Give the TM-score of residues that correspond row by row; see `tm_superpose`."""
+    """Give the TM-score of residues that correspond row by row; see `score_superpositions`."""
     return tm_superpose(predicted, true, mask=mask, length=length).score
 
 
@@ -105,34 +126,11 @@ def gdt_ts(
     """Give the global distance test, total score (Zemla 2003): 0 to 1.
 
     It is the mean over the cutoffs of the largest fraction of residues that one superposition, its
-    own for each cutoff, brings within the cutoff.
-
-    Args:
-        predicted: CA coordinates of the model; angstrom. NaN where it lacks the residue.
-        true: CA coordinates of the reference; angstrom. NaN where it lacks the residue.
-        mask: True where a residue counts.
-        length: Residues to normalise by; without it, the residues present in `true`.
-        cutoffs_angstrom: Distances; those of GDT-TS unless told.
-
-    Raises:
-        ValueError: If no residue is present in both.
+    own for each cutoff, brings within the cutoff; see `score_superpositions`.
     """
-    if length is None:
-        length = int(present(true, mask=mask).sum())
-    moving, fixed = _corresponding(predicted, true, mask)
-    limits = np.square(cutoffs_angstrom)
-
-    def count(squared: _Distances) -> Float[np.ndarray, "motion cutoff"]:
-        counts = [(squared <= limit).sum(axis=-1) for limit in limits]
-        return np.stack(counts, axis=-1).astype(np.float64)
-
-    # A motion found while collecting at one cutoff may be the best at another.
-    best = np.zeros(len(cutoffs_angstrom))
-    for cutoff in cutoffs_angstrom:
-        widened = max(cutoff, _NARROWEST_COLLECTION_ANGSTROM)
-        found = _search(moving, fixed, widened, cutoff + 0.5, count)
-        best = np.maximum(best, [one.score for one in found])
-    return float(best.mean() / length)
+    return score_superpositions(
+        predicted, true, mask=mask, length=length, cutoffs_angstrom=cutoffs_angstrom
+    )[1]
 
 
 def _corresponding(
@@ -178,12 +176,12 @@ def _search(
                 if column not in best or value > best[column].score:
                     motion = pairs.uncentred(rotation[row], translation[row])
                     best[column] = TmScore(value, motion)
-            cutoff = first_cutoff if iteration == 0 else later_cutoff
-            renewed = _collect(squared, cutoff)
-            moved = (renewed != collected).any(axis=-1)
-            if not moved.any():
+            renewed = _collect(squared, later_cutoff if iteration else first_cutoff)
+            if iteration:
+                renewed = renewed[(renewed != collected).any(axis=-1)]
+            if len(renewed) == 0:
                 break
-            collected = _without_repeats(renewed[moved])
+            collected = _without_repeats(renewed)
     return tuple(best[column] for column in sorted(best))
 
 
@@ -195,13 +193,15 @@ def _without_repeats(
 
 
 def _collect(squared: _Distances, cutoff: float) -> Bool[np.ndarray, "motion point"]:
-    """Mark the points within the cutoff, or the nearest few where there are fewer."""
+    """Mark the points within the cutoff, which is widened in steps until there are a few."""
     collected = squared < cutoff**2
     fewest = min(_FEWEST_COLLECTED, squared.shape[1])
     poor = np.flatnonzero(collected.sum(axis=-1) < fewest)
     if len(poor):
-        nearest = np.argpartition(squared[poor], fewest - 1, axis=-1)[:, :fewest]
-        collected[poor[:, np.newaxis], nearest] = True
+        furthest = np.sqrt(np.partition(squared[poor], fewest - 1, axis=-1)[:, fewest - 1])
+        steps = np.floor((furthest - cutoff) / _WIDENING_ANGSTROM) + 1
+        widened = cutoff + _WIDENING_ANGSTROM * steps
+        collected[poor] = squared[poor] < np.square(widened)[:, np.newaxis]
     return collected
 
 
@@ -209,9 +209,10 @@ def _fragments(count: int) -> Iterator[Bool[np.ndarray, "fragment point"]]:
     """Give windows over the chain: all of it, its halves, quarters, ..., down to four residues."""
     lengths = [max(count // 2**level, _SHORTEST_FRAGMENT) for level in range(_FRAGMENT_LENGTHS)]
     lengths[-1] = _SHORTEST_FRAGMENT
+    most = min(max(_FRAGMENT_POINTS // count, _FEWEST_FRAGMENTS), _MOST_FRAGMENTS)
     for length in sorted({min(length, count) for length in lengths}, reverse=True):
         last = count - length
-        starts = np.unique(np.linspace(0, last, min(last + 1, _MOST_FRAGMENTS)).round().astype(int))
+        starts = np.unique(np.linspace(0, last, min(last + 1, most)).round().astype(int))
         at_once = max(1, _ELEMENTS_AT_ONCE // count)
         for block in range(0, len(starts), at_once):
             offset = np.arange(count) - starts[block : block + at_once, np.newaxis]
