@@ -63,7 +63,7 @@ def shown(value: object) -> str:
 
 
 def shown_path(path: Path) -> str:
-    """A path as it stands in a message: printable, in quotes, and whole, since its end tells most."""
+    """A path as it stands in a message: printable, in quotes, whole: its end tells most."""
     return f"'{''.join(map(_printable, str(path)))}'"
 
 
