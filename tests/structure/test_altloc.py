@@ -124,6 +124,15 @@ def test_conformers_are_put_where_their_residue_is() -> None:
     assert kept == [0, 3, 2]
 
 
+@pytest.mark.parametrize("place", [0, 2, 4])
+def test_a_residue_stands_between_its_neighbours(place: int) -> None:
+    """Wherever the file has the other conformer: before the chain, within it, behind it."""
+    rows: list[Row] = [(number, "GLY", "CA", "", 1.0) for number in (1, 2, 3, 4)]
+    rows[1] = (2, "GLY", "CA", "A", 0.4)
+    rows.insert(place, (2, "GLY", "CA", "B", 0.6))
+    assert [rows[row][0] for row in resolve(rows)[0]] == [1, 2, 3, 4]
+
+
 def test_what_shares_a_number_far_away_is_no_conformer() -> None:
     """Waters of a large box have one number for many; a chain may come twice."""
     rows: list[Row] = [(1, "ALA", name, "", 1.0) for name in ("N", "CA", "N", "CA", "OXT")]

@@ -6,9 +6,10 @@ import gemmi
 import numpy as np
 import pytest
 from biotite.structure import AtomArray
+from biotite.structure.io import pdbx
 
 from itda.errors import InputError
-from itda.structure.files import StructureFile, open_structure
+from itda.structure.files import StructureFile, open_structure, write_structure
 from tests.structure.texts import Change, atom_rows, cells, site_items, text_of
 
 
@@ -64,6 +65,7 @@ GRAMMAR: dict[str, Change] = {
     "comments": lambda text: text.replace("\n", " # it's a \"comment\n"),
     "a save frame": with_item("save_x\n_a.b 1\nsave_"),
     "stop_": lambda text: text.replace("\nATOM", "\n\nATOM", 1) + "stop_\n",
+    "global_": lambda text: "global_\n_a.b 1\n" + text,
     "null items": with_item("_a.b ?\n_a.c ."),
     "an item twice": with_item("_a.b 1\n_a.b 2"),
     "a block of the same name twice": lambda text: text + text.split("\n")[0] + "\n_a.b 1\n",
@@ -102,6 +104,7 @@ BROKEN: dict[str, Change] = {
     "a control character": with_item("_a.b \x01"),
     "a text field that never ends": lambda text: text + "\n_a.b\n;text\n",
     "a table cut off behind the atoms": lambda text: text + "\nloop_\n_a.b\n_a.c\n1 2 3",
+    "words before the block": lambda text: "Downloaded by a program\n\n" + text,
     "no block": lambda text: "\n".join(text.splitlines()[1:]),
 }
 
@@ -246,6 +249,29 @@ def test_null_names_fall_back_one_by_one(plain: str, tmp_path: Path) -> None:
     assert set(atoms.chain_id[atoms.res_name == "LYS"]) == {"L"}
     assert set(atoms.chain_id[atoms.res_name != "LYS"]) == {"X"}
     assert "CE" in atoms.atom_name[atoms.res_name == "LYS"]
+
+
+def test_binary_cif_is_read_by_the_same_rules(ubiquitin: AtomArray, tmp_path: Path) -> None:
+    write_structure(tmp_path / "a.bcif", ubiquitin)
+    file = pdbx.BinaryCIFFile.read(tmp_path / "a.bcif")
+    site = file.block["atom_site"]
+    null = np.arange(len(ubiquitin)) % 2
+    for item, label in (("auth_asym_id", "label_asym_id"), ("auth_seq_id", "label_seq_id")):
+        data = site[item].data.array
+        shown = np.where(null, site[label].as_array(data.dtype), data)
+        site[item] = pdbx.BinaryCIFColumn(np.where(null, data[0], data), null.astype(np.uint8))
+        assert (shown == data).all()
+    for item, word in (("B_iso_or_equiv", "*****"), ("id", "A1"), ("pdbx_formal_charge", "1+")):
+        site[item] = pdbx.BinaryCIFColumn(np.full(len(ubiquitin), word))
+    file.write(tmp_path / "b.bcif")
+    found = open_structure(tmp_path / "b.bcif")
+    assert_same(found.atoms, ubiquitin)
+    assert set(found.atoms.charge) == {1}
+    assert "the B-factor of all atoms is no number (row 1: '*****'): 0.00 taken" in found.notes
+    site["Cartn_z"] = pdbx.BinaryCIFColumn(np.full(len(ubiquitin), np.nan))
+    file.write(tmp_path / "b.bcif")
+    with pytest.raises(InputError, match=r"row 1: atom_site\.Cartn_z is "):
+        open_structure(tmp_path / "b.bcif")
 
 
 def test_deuterium_and_elements_with_charges(plain: str, tmp_path: Path) -> None:

@@ -285,7 +285,9 @@ def test_a_file_with_label_numbers_only_is_read(tmp_path: Path) -> None:
         (PDB.replace("   1.460", "   x.460").encode(), "line 6, columns 31 to 38: x is"),
         (PDB.replace("   1.460", "     nan").encode(), "x is 'nan', not a number"),
         (PDB.encode()[:300] + b"\x00" * 40, "line 6 has a NUL byte"),
+        (MMCIF.encode()[:600] + b"\x00" * 40, "has a NUL byte, so the file is damaged"),
         (b"\x1f\x9d\x90", "packed with compress"),
+        (gzip.compress(bytes(257) + b"ustar" + bytes(250)), "is a tar archive"),
         (b"\x81\xaadataBlocks\x91", "broken bcif"),
     ],
 )

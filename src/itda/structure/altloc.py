@@ -40,7 +40,7 @@ def resolve_altlocs(
     notes = []
     for rows in _places(atoms, altlocs):
         conformers, together = _conformers(atoms, altlocs, rows)
-        order[together] = together[0]
+        order[together] = _home(atoms, together)
         if len(conformers) > 1:
             left_out, note = _choose(atoms, conformers, together)
             keep[left_out] = False
@@ -104,6 +104,27 @@ def _conformers(
             continue  # a ligand under the number of the residue
         together.append(row)
     return conformers, np.array(together or rows[:1])
+
+
+def _home(atoms: AtomArray, rows: Int[np.ndarray, " row"]) -> int:
+    """Give the row at which a residue is to stand, of the blocks in which a file has it.
+
+    That is where the numbers before and behind are those of its neighbours, else the first.
+    """
+    starts = rows[np.append(True, np.diff(rows) > 1)]
+    stops = rows[np.append(np.diff(rows) > 1, True)] + 1
+
+    def fits(start: int, stop: int) -> int:
+        chain, number = atoms.chain_id[start], atoms.res_id[start]
+        around = ((start - 1, 1), (stop, -1))
+        return sum(
+            bool(atoms.chain_id[row] == chain and side * (number - atoms.res_id[row]) >= 0)
+            for row, side in around
+            if 0 <= row < atoms.array_length()
+        )
+
+    blocks = list(zip(starts.tolist(), stops.tolist(), strict=True))
+    return int(max(blocks, key=lambda block: fits(*block))[0])
 
 
 def _with_copies(

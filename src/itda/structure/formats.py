@@ -24,6 +24,7 @@ _READABLE = "mmCIF, BinaryCIF or PDB, each also gzipped"
 _WRITABLE = ".cif, .bcif or .pdb, each also with .gz"
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_TAR_MAGIC, _TAR_AT = b"ustar", 257
 _OTHER_ARCHIVES = {
     b"BZh": "bzip2",
     b"\xfd7zXZ": "xz",
@@ -37,6 +38,7 @@ _PDB_LINE = re.compile(
     r"|SCALE1|MODEL |ANISOU|PARENT|USER  |(?i:ATOM[ \d]|HETATM))",
     re.MULTILINE,
 )
+_ATOM_SITE = re.compile(r"^\s*_atom_site\.", re.IGNORECASE | re.MULTILINE)
 _FIRST_WORDS = re.compile(r"^[^\S\n]*(?![\s#])(.+)$", re.MULTILINE)
 _OTHER_CONTENTS = {
     ">": "this looks like FASTA, which holds no coordinates",
@@ -76,6 +78,8 @@ def read_content(path: Path) -> bytes:
             raise InputError(
                 f"{path}: is broken or cut-off gzip data: {error}", hint="copy it again, whole"
             ) from error
+    if content[_TAR_AT : _TAR_AT + len(_TAR_MAGIC)] == _TAR_MAGIC:
+        raise InputError(f"{path}: is a tar archive", hint="unpack it, and give the file in it")
     if not content.strip():
         raise InputError(f"{path}: is empty", hint=f"a structure file is {_READABLE}")
     return content
@@ -104,6 +108,8 @@ def find_format(content: bytes, path: Path) -> tuple[Format, str]:
     if first.lower().startswith(("loop_", "_")):
         # The name of the block is lost, as where a table was cut out; the lines keep their numbers.
         return "mmcif", f"data_ {text}"
+    if _ATOM_SITE.search(text):
+        return "mmcif", text
     if _PDB_LINE.search(text):
         return "pdb", text
     hint = f"a structure file is {_READABLE}"
@@ -156,7 +162,8 @@ def _as_text(content: bytes, path: Path) -> str:
         text = content.decode("utf-16", errors="replace")
         return _with_line_feeds(text)
     if b"\x00" in content:
-        if content[:_LONGEST_QUOTE].isascii() and content[:_LONGEST_QUOTE].decode().isprintable():
+        begin = content[:_LONGEST_QUOTE]
+        if begin.isascii() and "".join(begin.decode().split()).isprintable():
             line = content.count(b"\n", 0, content.index(b"\x00")) + 1
             raise InputError(
                 f"{path}: line {line} has a NUL byte, so the file is damaged",

@@ -22,6 +22,8 @@ _log = logging.getLogger(__name__)
 
 SUFFIXES = (".cif", ".mmcif", ".bcif", ".pdb", ".ent")
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class StructureFilters:
@@ -77,6 +79,8 @@ def read_structures(files: list[Path], filters: StructureFilters) -> Iterator[Ch
         except ItdaError as error:
             yield Rejection("", str(path), error.problem, kind="the file cannot be read")
             continue
+        for note in file.notes:
+            _log.info("%s: %s", path, note)
         metadata = file.metadata
         date = metadata.release_date or ""
         resolution = metadata.resolution_angstrom or 0.0
