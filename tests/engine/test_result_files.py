@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import biotite.structure.io.pdbx as pdbx
@@ -49,6 +50,25 @@ def test_samples_are_written_by_rank(fold, job, tmp_path) -> None:
         assert np.mean(alpha) == pytest.approx(entry["mean_plddt"], abs=0.02)
         means.append(entry["mean_plddt"])
     assert means == sorted(means, reverse=True)
+
+
+def test_each_sample_is_written_with_its_own_scores(fold, job, tmp_path) -> None:
+    result = fold(job, samples=3)
+    own = [
+        dataclasses.replace(one, ptm=0.3 + 0.1 * rank, pae=one.pae + rank)
+        for rank, one in enumerate(result.predictions)
+    ]
+    paths = write_result(dataclasses.replace(result, predictions=tuple(own)), tmp_path)
+    ranking = json.loads(paths["confidence"].read_bytes())["ranking"]
+    with np.load(paths["pae"]) as archive:
+        means = archive["pae_samples"].astype(float).mean((1, 2))
+    for rank, entry in enumerate(ranking):
+        assert entry["ptm"] == pytest.approx(own[rank].ptm)
+        assert entry["mean_pae_angstrom"] == pytest.approx(own[rank].pae.mean(), abs=0.001)
+        assert means[rank] == pytest.approx(own[rank].pae.mean(), abs=0.01)
+        block = pdbx.CIFFile.read(tmp_path / entry["file"]).block
+        scores = block["ma_qa_metric_global"]["metric_value"].as_array(float)
+        assert scores == pytest.approx([own[rank].mean_plddt, own[rank].ptm], abs=0.006)
 
 
 def test_confidence_holds_what_it_says(fold, job, tmp_path) -> None:

@@ -101,6 +101,23 @@ def test_same_input_same_output_and_samples_differ(model):
     np.testing.assert_array_equal(first.atoms.coord, reseeded.atoms.coord)
 
 
+@pytest.mark.parametrize("recycles", [0, 2])
+def test_each_sample_has_a_ptm_and_pae_of_its_own(model, recycles):
+    order = Order(job=job().replace(samples=4), seed=3, evidence={})
+    ((answer, *others),) = model.begin([order], recycles=recycles)(None)
+    assert len({one.ptm for one in (answer, *others)}) == 4
+    ((alone,),) = model.begin([replace(order, job=job().replace(samples=1))], recycles=recycles)(
+        None
+    )
+    assert alone.ptm == answer.ptm
+    for one in others:
+        assert 0 < one.ptm < 1 and np.abs(one.pae - answer.pae).max() > 1e-3
+        # A residue is where it is in its own frame, whatever has moved.
+        if recycles == 0:
+            np.testing.assert_allclose(np.diag(one.pae), np.diag(answer.pae), atol=1e-3)
+            assert one.pae.mean() > answer.pae.mean()
+
+
 def aligned(*rows, sequence=SEQUENCE):
     text = "".join(f">row{number}\n{row}\n" for number, row in enumerate((sequence, *rows)))
     return {"Q": Evidence(parse_alignment(text, query=sequence, where="test"))}

@@ -83,6 +83,14 @@ def tm_of_bins(bins: int, *, residues: int, bin_angstrom: float) -> Float[np.nda
         residues: Of the whole structure, which the scale of the score depends on.
         bin_angstrom: Width of a bin.
     """
-    scale = 1.24 * np.cbrt(max(residues, 19) - 15) - 1.8
     centres = (np.arange(bins) + 0.5) * bin_angstrom
-    return np.stack([centres, 1.0 / (1.0 + (centres / scale) ** 2)])
+    return np.stack([centres, 1.0 / (1.0 + (centres / tm_scale(residues)) ** 2)])
+
+
+def tm_scale(residues: int) -> float:
+    """Return d0 of the TM-score in angstrom, with the least length that pTM takes.
+
+    >>> round(tm_scale(76), 3)
+    3.082
+    """
+    return float(1.24 * np.cbrt(max(residues, 19) - 15) - 1.8)

@@ -59,7 +59,7 @@ from itda.structure.prediction import Prediction
 if TYPE_CHECKING:
     from itda.engine.cost.predictor import Predictor
 
-PREDICT = Stage("predict", 6)
+PREDICT = Stage("predict", 7)
 VALIDITY = Stage("validity", 1)
 
 GATHERED_MOST = 128

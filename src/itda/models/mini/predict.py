@@ -31,6 +31,7 @@ from itda.models.mini.sampling import DrawnDropout
 from itda.models.provenance import kernels_of, provenance_of
 from itda.models.together import together
 from itda.nn.aligned_error import aligned_error
+from itda.nn.rigid import Rigid
 from itda.search.evidence import Evidence
 from itda.structure.prediction import Prediction, Provenance
 
@@ -89,7 +90,9 @@ class MiniModel:
         """Run the network on chains; see `itda.models.family.Model`.
 
         Sample 0 is the network's answer and does not depend on the seed. Each further sample drops
-        units of the structure module at random, as in training, drawn from seed and sample.
+        units of the structure module at random, as in training, drawn from seed and sample. Its
+        PAE and pTM are its own: those of the answer, and how far it lies from the answer
+        (`itda.nn.aligned_error`).
 
         Raises:
             InputError: A profile cannot be read or belongs to another sequence, or there is an
@@ -159,6 +162,7 @@ class MiniModel:
         placed: list[list[Placed]] = [[] for _ in features]
         with torch.no_grad():
             of: Representation | None = None
+            answer: Rigid | None = None
             for sample in range(most):
                 drop = (
                     DrawnDropout(
@@ -176,7 +180,8 @@ class MiniModel:
                         drop=drop,
                         report=functools.partial(_part, report, sample, most),
                     )
-                drawn = self._place(of, batch, lengths, drop)
+                    answer = self.network.place(of).frames if most > 1 else None
+                drawn = self._place(of, batch, lengths, drop, answer if sample else None)
                 for chain, one, wanted in zip(placed, drawn, samples, strict=True):
                     if sample < wanted:
                         chain.append(one)
@@ -188,7 +193,17 @@ class MiniModel:
         batch: Features,
         lengths: Sequence[int],
         drop: DrawnDropout | None,
+        answer: Rigid | None,
     ) -> list[Placed]:
+        """Place one sample of each chain.
+
+        Args:
+            of: What the trunk has found.
+            batch: Of all chains.
+            lengths: Tokens of each chain.
+            drop: What makes it a sample; None for the network's answer.
+            answer: Frames of the answer to the same representation, for a sample.
+        """
         structure = self.network.place(of, drop=drop)
         lddt = self.network.lddt(structure.single)
         placed = []
@@ -197,6 +212,11 @@ class MiniModel:
                 of.pair[item : item + 1, :tokens, :tokens],
                 lambda rows: self.network.pae(self.network.norm_pair(rows)),
                 bin_angstrom=PAE_BIN_ANGSTROM,
+                moved=None
+                if answer is None
+                else functools.partial(
+                    _moved, _of_one(answer, item, tokens), _of_one(structure.frames, item, tokens)
+                ),
             )
             arrays = (
                 batch.tokens.restype, structure.frames.rotation, structure.frames.translation,
@@ -290,6 +310,21 @@ def refined_chain(
     """Give the atoms of one chain after some steps of refinement, angstrom."""
     (refined,) = refine([placed.chain], steps=refine_steps)
     return refined.atoms
+
+
+def _of_one(frames: Rigid, item: int, tokens: int) -> Rigid:
+    return Rigid(frames.rotation[item, :tokens].float(), frames.translation[item, :tokens].float())
+
+
+def _moved(answer: Rigid, sample: Rigid, rows: slice) -> Float[Tensor, "row col"]:
+    """Say how far each residue lies from its place in the answer, in frames of some residues."""
+    here, there = (
+        Rigid(frames.rotation[rows, None], frames.translation[rows, None]).invert_apply(
+            frames.translation[None]
+        )
+        for frames in (answer, sample)
+    )
+    return (here - there).norm(dim=-1)
 
 
 def _part(report: Callable[[float], None], sample: int, most: int, fraction: float) -> None:
