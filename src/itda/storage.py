@@ -29,6 +29,10 @@ _CHUNK_BYTES = 1 << 20
 _WAITING = re.compile(r"\.[0-9a-f]{8}-(.+)")
 
 
+class OtherFormatError(ValueError):
+    """What was kept is whole, and was written in another format than is read here."""
+
+
 def user_data_folder() -> Path:
     """Return `$ITDA_HOME`, else `itda` in the user's data folder; made only when it is used."""
     return user_folder(HOME_VARIABLE, "XDG_DATA_HOME", ".local/share")

@@ -16,6 +16,7 @@ from itda.engine.events import (
 from itda.engine.store import Store
 from itda.errors import CapabilityError, WeightsError
 from itda.job.model import Job
+from itda.ops.routing import BACKENDS, VARIABLE, override
 
 SEQUENCE = "MKTAYIAKQRQISFVK"
 
@@ -143,6 +144,43 @@ def test_entry_that_cannot_be_decoded_is_computed_anew(engine, store, family, jo
     events = list(engine.run([job]))
     assert any(isinstance(event, JobWarned) for event in events)
     assert results(events) and results(engine.run([job]))[0].cached
+
+
+@pytest.mark.parametrize("error", [TypeError, KeyError, ValueError, ZeroDivisionError])
+def test_a_fault_of_the_reader_is_no_damage(engine, store, family, job, monkeypatch, error):
+    list(engine.run([job]))
+    kept = sorted(store.folder.rglob("*.npz"))
+
+    def broken(*_given):
+        raise error("nobody expected this")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("itda.engine.codec._unpack", broken)
+        events = list(engine.run([job]))
+    assert not any(isinstance(event, JobWarned) for event in events)
+    (failure,) = [event for event in events if isinstance(event, JobFailed)]
+    assert isinstance(failure.error, error) and "nobody expected this" in failure.traceback
+    assert kept and sorted(store.folder.rglob("*.npz")) == kept
+    assert results(engine.run([job]))[0].cached
+
+
+def test_the_routing_in_force_keeps_results_apart(engine, store, family, job, monkeypatch):
+    """However it was said: by `override`, or by the environment in any spelling."""
+    list(engine.run([job]))
+    with override(layer_norm="torch"):
+        assert not results(engine.run([job]))[0].cached
+        assert results(engine.run([job]))[0].cached
+    monkeypatch.setenv(VARIABLE, " layer_norm=torch ")
+    assert results(engine.run([job]))[0].cached
+    with override(layer_norm="reference"):
+        assert not results(engine.run([job]))[0].cached
+    monkeypatch.setenv(VARIABLE, "reference")
+    assert not results(engine.run([job]))[0].cached
+    every = ",".join(f"{op}=reference" for op in BACKENDS)
+    monkeypatch.setenv(VARIABLE, every)
+    assert results(engine.run([job]))[0].cached
+    monkeypatch.delenv(VARIABLE)
+    assert results(engine.run([job]))[0].cached
 
 
 def test_full_disk_of_the_store_does_not_stop_a_job(engine, store, family, job, monkeypatch):

@@ -1,6 +1,7 @@
 """Evidence before the fold, through the engine."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -272,6 +273,24 @@ def test_damaged_stored_alignment_is_searched_anew(store, family, job, source) -
     events = run(Engine(store, "cpu"), [job], source)
     assert any(isinstance(event, JobWarned) for event in events)
     assert len(source.queries) == 2 and result(events)
+
+
+def test_that_a_stopped_search_would_begin_anew_is_said_before_it_is_made(
+    store, family, job, source, monkeypatch
+) -> None:
+    def read_only(folder, *_given, **_named):
+        if folder.name == "work":
+            raise PermissionError(13, "Permission denied")
+        return make(folder, *_given, **_named)
+
+    make = Path.mkdir
+    monkeypatch.setattr(Path, "mkdir", read_only)
+    events = run(Engine(store, "cpu"), [job], source)
+    (warning,) = [event for event in events if isinstance(event, JobWarned)]
+    assert "begins anew" in warning.message and "Permission denied" in warning.message
+    kinds = [(type(event).__name__, getattr(event, "stage", "")) for event in events]
+    assert kinds.index(("JobWarned", "")) < kinds.index(("StageFinished", "alignment"))
+    assert result(events)
 
 
 def test_equal_chains_are_searched_once(engine, family, source, monkeypatch) -> None:

@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import gc
 import os
 import shutil
@@ -14,7 +16,7 @@ from itda.engine.stages import Codec, Stage, Stages
 from itda.engine.store import Store
 from itda.engine.store_entries import UNKNOWN_STAGE, bytes_on_disk
 from itda.engine.store_limit import MOST_BYTES_BY_DEFAULT, VARIABLE, limit_of, parse_size, set_limit
-from itda.engine.store_usage import Pins
+from itda.engine.store_usage import Pins, tally
 from itda.errors import InputError, OutputError
 
 CONTENT = bytes(range(256)) * 400
@@ -182,6 +184,25 @@ def test_tally_that_cannot_be_read_is_made_anew(four: Store, said) -> None:
     (four.folder / "usage").write_text(said)
     put(four, 4)
     assert len(there(four)) == 4 and 0 not in there(four)
+
+
+def test_a_tally_that_cannot_be_locked_is_neither_read_nor_written(four: Store, monkeypatch):
+    """Two that change it at once would write down what is not so."""
+
+    def refused(_descriptor, _operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    before = (four.folder / "usage").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", refused)
+        with tally(four.folder, alone=True) as one, tally(four.folder, alone=True) as other:
+            assert one.size_bytes is other.size_bytes is None
+            one.count(7)
+            other.change(9)
+        assert (four.folder / "usage").read_bytes() == before
+        put(four, 4)  # and the limit holds all the same, by counting
+        assert len(there(four)) == 4 and 0 not in there(four)
+        assert (four.folder / "usage").read_bytes() == before
 
 
 def test_entry_that_goes_while_it_is_read_is_none(four: Store, monkeypatch) -> None:

@@ -1,3 +1,4 @@
+import errno
 import fcntl
 import os
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from itda.engine import workplace as workplace_module
 from itda.engine.store import Store
 from itda.engine.workplace import ABANDONED_AFTER_SECONDS, clear_work, workplace
 
@@ -56,7 +58,33 @@ def test_store_that_cannot_be_written_is_done_without(tmp_path) -> None:
     (tmp_path / "file").touch()
     with workplace(Store(tmp_path / "file"), KEY, silent) as place:
         (place.folder / "step").touch()
+        assert "begins anew" in place.problem and str(tmp_path / "file") in place.problem
     assert not place.folder.exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_disk_without_locks_is_done_without_and_says_so(store, monkeypatch, number) -> None:
+    def refused(_descriptor, _operation):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    with workplace(store, KEY, silent) as place:
+        assert store.folder not in place.folder.parents
+        assert os.strerror(number) in place.problem
+
+
+def test_what_another_left_that_cannot_be_removed_is_no_hindrance(store, monkeypatch) -> None:
+    def refused(_root):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(workplace_module, "_sweep", refused)
+    with workplace(store, KEY, silent) as place:
+        assert store.folder in place.folder.parents and not place.problem
+
+
+def test_without_a_store_nothing_is_said() -> None:
+    with workplace(None, KEY, silent) as place:
+        assert not place.problem
 
 
 def test_second_user_waits_and_says_so(store: Store) -> None:

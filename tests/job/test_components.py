@@ -203,3 +203,39 @@ def test_components_that_many_jobs_name_are_read_once(
         with contextlib.suppress(InputError):
             check_job(job)
     assert components._definitions.cache_info().misses == 1
+
+
+@pytest.mark.parametrize("error", [TypeError, KeyError, ValueError, AttributeError])
+def test_a_fault_of_the_programs_own_is_not_one_of_the_file(
+    job_dict: JobDict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def broken(_entry: object) -> None:
+        raise error("nobody expected this")
+
+    path = tmp_path / "own.cif"
+    path.write_text(OWN)
+    job = Job.from_dict(job_dict({"ligand": {"id": "L", "ccd": "MYLIG"}}, components=str(path)))
+    components._definitions.cache_clear()
+    monkeypatch.setattr(components, "_block_definitions", broken)
+    with pytest.raises(error, match="nobody expected this"):
+        check_job(job)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"data_x\n_chem_comp.id A\n_chem_comp.type 'NON-POLYMER\n",
+        b"data_x\n_chem_comp.id A\n",
+        b"data_x\n_chem_comp.name A\n_chem_comp_atom.atom_id C\n",
+        b"data_x\n_chem_comp.id \xff\n_chem_comp_atom.atom_id C\n",
+        b"loop_\n_chem_comp.id A\n",
+    ],
+)
+def test_a_bad_file_is_a_fault_of_the_file(
+    job_dict: JobDict, tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "own.cif"
+    path.write_bytes(content)
+    job = Job.from_dict(job_dict({"ligand": {"id": "L", "ccd": "A"}}, components=str(path)))
+    with pytest.raises(InputError, match="holds no chemical components as mmCIF"):
+        check_job(job)

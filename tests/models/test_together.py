@@ -1,61 +1,65 @@
-import itertools
+"""How many computations go on side by side is what the process may use."""
+
+import threading
 
 import pytest
 import torch
 
+from itda.cluster.perform import Performer
 from itda.features import Features, ProfileFeatures, TemplateFeatures, TokenFeatures
-from itda.models import together as module
-from itda.models.together import ONE_THREAD_TOKENS_MOST, padded_parts, together
+from itda.machine import usable_cores, use_cores
+from itda.models.together import together
 
 
-def features(*lengths):
-    return [
-        Features(
-            TokenFeatures.from_sequence("A" * length),
-            ProfileFeatures.absent(1, length),
-            TemplateFeatures.absent(1, length),
-        )
-        for length in lengths
-    ]
-
-
-def test_values_come_in_the_order_of_the_jobs_and_progress_to_its_end():
-    lengths, told, threads = (30, 10, ONE_THREAD_TOKENS_MOST + 1, 20), [], {}
-
-    def run(places, report):
-        threads[places[0]] = torch.get_num_threads()
-        report(0.5)
-        return [f"job {place}" for place in places]
-
-    values = together(
-        features(*lengths), run, device="cpu", progress=lambda done, _: told.append(done)
-    )
-    assert values == ["job 0", "job 1", "job 2", "job 3"]
-    assert max(told) == pytest.approx(1.0) and 0 < min(told) < 0.5
-    # A small job has one thread whatever is beside it, or its sums would depend on that.
-    assert all(count == 1 for place, count in threads.items() if place != 2)
-
-
-def test_threads_are_given_back(monkeypatch):
+@pytest.fixture(autouse=True)
+def _as_before(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _process: set(range(8)), raising=False)
     before = torch.get_num_threads()
-
-    def fail(_places, _report):
-        raise ValueError("broken")
-
-    with pytest.raises(ValueError, match="broken"):
-        together(features(10, 12), fail, device="cpu", progress=lambda *_: None)
-    assert torch.get_num_threads() == before
+    yield
+    use_cores(None)
+    torch.set_num_threads(before)
 
 
-def test_what_is_padded_together_is_of_like_length_and_kind(monkeypatch):
-    lengths = [100, 40, 95, 38, 300, 97]
-    parts = padded_parts(lengths, [0, 0, 0, 0, 0, 2])
-    assert sorted(itertools.chain(*parts)) == list(range(6))
-    assert [2, 0] in [sorted(part, reverse=True) for part in parts]
-    for part in parts:
-        longest = max(lengths[place] for place in part)
-        pairs = sum(lengths[place] ** 2 for place in part)
-        assert pairs >= (1 - module.PADDING_MOST) * len(part) * longest**2
-    assert [5] in parts, "templates are not padded with none"
-    monkeypatch.setattr(module, "PADDED_PAIRS_MOST", 100**2)
-    assert all(len(part) == 1 or part == [1, 3] for part in padded_parts(lengths, [0] * 6))
+def chain(length):
+    return Features(
+        TokenFeatures.from_sequence("A" * length),
+        ProfileFeatures.absent(1, length),
+        TemplateFeatures.from_templates([], tokens=length),
+    )
+
+
+def most_at_once(jobs):
+    """Run jobs that each wait until nobody else begins, and count them."""
+    running, most, changed = 0, 0, threading.Condition()
+
+    def run(part, _told):
+        nonlocal running, most
+        with changed:
+            running += 1
+            most = max(most, running)
+            changed.notify_all()
+            changed.wait_for(lambda: running >= min(8, jobs), timeout=0.3)
+            running -= 1
+        return list(part)
+
+    found = together(
+        [chain(20)] * jobs, run, device="cpu", progress=lambda _fraction, _message: None
+    )
+    assert found == list(range(jobs))
+    return most
+
+
+def test_as_many_as_there_are_cores():
+    assert most_at_once(8) == 8
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_a_worker_keeps_to_its_threads(threads):
+    Performer(device="cpu", threads=threads)
+    assert usable_cores() == threads
+    assert most_at_once(6) == threads
+
+
+def test_no_more_than_the_machine_has():
+    use_cores(64)
+    assert usable_cores() == 8

@@ -54,7 +54,7 @@ def test_the_mean_over_all_directions_is_what_drawing_them_gives(offset):
 
 
 def test_rows_are_those_that_are_aligned_on(pair):
-    """One residue that moved away is in error from everywhere; seen from its frame all others are."""
+    """Where the frame of one residue has turned, all others are in error seen from it alone."""
     moved = torch.zeros(RESIDUES, RESIDUES)
     moved[3] = 30.0
     pae, _ = read(pair)

@@ -162,6 +162,31 @@ def test_torchrun_with_two_processes(recipe_path, data_folder, tmp_path, uninter
     assert two[1] == pytest.approx(one[1], rel=0.1)
 
 
+@pytest.mark.parametrize(
+    ("how", "failing", "said"),
+    [
+        ("loss", 1, "the loss is nan at step 2"),
+        ("batch", 1, "a chain cannot be read"),
+        ("save", 0, "No space left on device"),
+    ],
+)
+def test_what_one_process_fails_of_ends_all(recipe_path, data_folder, tmp_path, how, failing, said):
+    """None of them waits for the other at a step that never comes."""
+    run = tmp_path / "run"
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"),
+            *("--master-port", "0", "--standalone", str(Path(__file__).parent / "one_fails.py")),
+            *(how, str(recipe_path), str(data_folder), str(run)),
+        ],
+        capture_output=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    reasons = [Path(f"{run}-{rank}").read_text() for rank in range(2)]
+    assert said in reasons[failing]
+    assert "another process of this training failed" in reasons[1 - failing]
+
+
 def test_another_recipe_does_not_go_on_in_the_same_folder(recipe_path, data_folder, uninterrupted):
     text = yaml.safe_load(recipe_path.read_text())
     text["schedule"]["peak"] = 0.001

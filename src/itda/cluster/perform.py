@@ -33,6 +33,7 @@ from itda.engine.weights import choose_weights
 from itda.errors import ItdaError, OutputError
 from itda.job.model import Job
 from itda.job.names import collision_key
+from itda.machine import use_cores
 from itda.models import registry
 
 if TYPE_CHECKING:
@@ -306,4 +307,6 @@ def _threads_go_on() -> bool:
 def _use_threads(threads: int) -> None:
     import torch
 
+    # The one holds for a computation, the other for how many go on side by side.
     torch.set_num_threads(threads)
+    use_cores(threads)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from biotite.structure import AtomArray, BondList
 
+from itda.storage import OtherFormatError
 from itda.structure.prediction import Prediction, Provenance
 
 FORMAT = 2
@@ -42,12 +43,11 @@ def decode_predictions(files: Mapping[str, bytes], *, name: str) -> list[Predict
     """Return the predictions that `encode_predictions` was given, under another job's name.
 
     Raises:
-        ValueError: The files are of another format or do not fit one another.
-        KeyError: A file is missing.
+        OtherFormatError: The files are of another format.
     """
     described = json.loads(files["predictions.json"])
     if described["format"] != FORMAT:
-        raise ValueError(f"predictions of format {described['format']}, not {FORMAT}")
+        raise OtherFormatError(f"predictions of format {described['format']}, not {FORMAT}")
     return [
         _unpack(files[f"prediction_{index}.npz"], {**one, "name": name})
         for index, one in enumerate(described["predictions"])

@@ -13,6 +13,7 @@ from itda.engine.store import digest_of
 from itda.search.alignments.alignment import Alignment, encode_rows
 from itda.search.templates.codec import decode_templates, encode_templates, templates_digest
 from itda.search.templates.template import Template
+from itda.storage import OtherFormatError
 
 ALIGNMENT_FORMAT = 1
 
@@ -39,13 +40,13 @@ def decode_alignment(files: Mapping[str, bytes]) -> Alignment:
     """Return the alignment that `encode_alignment` was given.
 
     Raises:
-        ValueError: The files are of another format or do not fit one another.
-        KeyError: A file is missing.
-        InputError: The rows are no alignment.
+        OtherFormatError: The files are of another format.
     """
     details = json.loads(gzip.decompress(files[_DETAILS]))
     if details["format"] != ALIGNMENT_FORMAT:
-        raise ValueError(f"an alignment of format {details['format']}, not {ALIGNMENT_FORMAT}")
+        raise OtherFormatError(
+            f"an alignment of format {details['format']}, not {ALIGNMENT_FORMAT}"
+        )
     # Read as it was written, not as a user's file: names come back to the letter.
     lines = gzip.decompress(files[_ROWS]).decode("utf-8", "surrogateescape").split("\n")[:-1]
     names, texts = [line[1:] for line in lines[::2]], lines[1::2]
@@ -68,8 +69,7 @@ def decode_found(files: Mapping[str, bytes]) -> FoundTemplates:
     """Return what `encode_found` was given.
 
     Raises:
-        ValueError: The files are of another format or do not fit one another.
-        KeyError: A file is missing.
+        OtherFormatError: The files are of another format.
     """
     return FoundTemplates(decode_templates(files), json.loads(files[_REFUSED]))
 

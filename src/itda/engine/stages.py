@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
@@ -11,9 +12,10 @@ from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 from itda.engine.events import Event, JobWarned, StageFinished, StageProgress, StageStarted
-from itda.engine.store import Store
+from itda.engine.store import DamagedEntryError, Store
 from itda.engine.worker import Progress, with_progress
 from itda.engine.workplace import Workplace, workplace
+from itda.storage import OtherFormatError
 
 Value = TypeVar("Value")
 
@@ -39,7 +41,8 @@ class Codec(Generic[Value]):
 
     Attributes:
         encode: Gives the content of each file by its name.
-        decode: The other way; raises where the files are not what `encode` gave.
+        decode: The other way; raises `OtherFormatError` for files of another format. Any other
+            error is a fault of its own: it is given what `encode` gave, to the byte.
         describe: The result in a few words, for people.
     """
 
@@ -131,9 +134,14 @@ class Stages:
         it, and others that want the same result wait and take it.
         """
         key = self._key(stage, inputs)
+        warnings: queue.SimpleQueue[str] = queue.SimpleQueue()
 
         def work(progress: Progress) -> tuple[Value, str]:
             with workplace(self.store, key, progress) as place:
+                if place.problem:
+                    # At once: whoever stops the search is to know what that costs.
+                    warnings.put(place.problem)
+                    progress(0.0, "")
                 # Another process may have finished it while this one waited for the folder.
                 found, _ = self.find(job, stage, inputs, codec)
                 if found is not None:
@@ -145,7 +153,7 @@ class Stages:
                     place.finish()
                 return value, problem
 
-        return (yield from self._find_or(job, stage, inputs, work, codec))
+        return (yield from self._find_or(job, stage, inputs, work, codec, warnings))
 
     def has(self, stage: Stage, inputs: Mapping[str, object]) -> bool:
         """Whether the store has a result, without reading it."""
@@ -175,6 +183,8 @@ class Stages:
     ) -> tuple[tuple[Value] | None, str]:
         """Look a result up.
 
+        An error of the codec's own goes on to the caller, and what is stored stays.
+
         Returns:
             What the store has in a tuple, None where it has nothing to use; and a warning, empty
             where there is nothing to warn of.
@@ -184,9 +194,13 @@ class Stages:
         key = self._use(job, stage, inputs)
         try:
             files = self.store.get(key)
-            return (None if files is None else (codec.decode(files),)), ""
-        except Exception as damage:  # whatever is wrong with it, it can be computed anew
+        except (DamagedEntryError, OSError) as damage:
             warning = f"a stored result is damaged and is computed anew: {damage}"
+        else:
+            try:
+                return (None if files is None else (codec.decode(files),)), ""
+            except OtherFormatError as other:
+                warning = f"a stored result cannot be used and is computed anew: {other}"
         try:
             self.store.discard(key)
         except OSError as error:
@@ -243,6 +257,7 @@ class Stages:
         inputs: Mapping[str, object],
         work: Callable[[Progress], tuple[Value, str]],
         codec: Codec[Value],
+        warnings: queue.SimpleQueue[str] | None = None,
     ) -> Generator[Event, None, tuple[Value, bool]]:
         began = time.perf_counter()
         yield StageStarted(job=job, stage=stage.name)
@@ -252,7 +267,7 @@ class Stages:
         if found is not None:
             (value,) = found
         else:
-            value, problem = yield from self._work(job, stage, work)
+            value, problem = yield from self._work(job, stage, work, warnings)
             if problem:
                 yield JobWarned(job=job, message=problem)
         with self._lock:
@@ -263,12 +278,18 @@ class Stages:
         return value, cached
 
     def _work(
-        self, job: str, stage: Stage, compute: Callable[[Progress], Value]
+        self,
+        job: str,
+        stage: Stage,
+        compute: Callable[[Progress], Value],
+        warnings: queue.SimpleQueue[str] | None = None,
     ) -> Generator[Event, None, Value]:
         work = with_progress(compute, self._check)
         try:
             while True:
                 fraction, message = next(work)
+                while warnings is not None and not warnings.empty():
+                    yield JobWarned(job=job, message=warnings.get())
                 yield StageProgress(job=job, stage=stage.name, fraction=fraction, message=message)
         except StopIteration as finished:
             value: Value = finished.value

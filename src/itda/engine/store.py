@@ -31,6 +31,7 @@ __all__ = ["DamagedEntryError", "Pruned", "Store", "digest_of"]
 
 ABANDONED_AFTER_SECONDS = 24 * 3600.0
 COUNTED_EVERY_SECONDS = 30 * 24 * 3600.0
+UNLOCKED_COUNTED_EVERY_SECONDS = 60.0
 
 _FILLED_AFTER_PRUNING = 0.9
 _GROWTH_UNTIL_NEXT_TRY = 0.02
@@ -85,6 +86,7 @@ class Store:
         self.folder = folder
         self._pins = Pins(folder)
         self._next_try_bytes = 0
+        self._next_count = 0.0
         limit_of(folder)
 
     @staticmethod
@@ -273,6 +275,11 @@ class Store:
                 size, counted = held.size_bytes, held.counted
             if limit is None:
                 return
+            if size is None:
+                # Where the tally cannot be locked nobody knows, and each look takes long.
+                if time.monotonic() < self._next_count:
+                    return
+                self._next_count = time.monotonic() + UNLOCKED_COUNTED_EVERY_SECONDS
             if size is None or time.time() - counted > COUNTED_EVERY_SECONDS:
                 size = self._count()
             if size > limit and size >= self._next_try_bytes:

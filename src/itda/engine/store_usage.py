@@ -26,6 +26,10 @@ class Tally:
     Attributes:
         size_bytes: The bytes; None where they must be counted.
         counted: When they were counted last, in seconds since 1970.
+
+    Args:
+        descriptor: Of its file, locked; None where it cannot be, and what others say of it is not
+            known.
     """
 
     def __init__(self, descriptor: int | None) -> None:
@@ -60,21 +64,22 @@ class Tally:
 def tally(root: Path, *, alone: bool) -> Iterator[Tally]:
     """Give the tally of a store, with others or alone; nobody removes an entry meanwhile.
 
-    Where the store cannot be written or locked it is given all the same, without a lock.
+    Where the store cannot be written or locked it is given all the same, but empty, and what is
+    noted in it reaches nobody: two that changed it at once would write down what is not so. What is
+    removed meanwhile, a reader finds missing and computes anew.
 
     Args:
         root: The store's folder.
         alone: Whether all others wait; only then it may be changed.
     """
-    descriptor = None
-    try:
+    with contextlib.ExitStack() as stack:
+        locked_at = None
         with contextlib.suppress(OSError):
             descriptor = os.open(root / _TALLY, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            stack.callback(os.close, descriptor)
             fcntl.flock(descriptor, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-        yield Tally(descriptor)
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
+            locked_at = descriptor
+        yield Tally(locked_at)
 
 
 class Pins:
@@ -118,7 +123,8 @@ class Pins:
 
     def of_all(self) -> set[str]:
         """Return the keys that any running process uses; in `tally`, alone."""
-        found = set(self._keys)
+        with self._lock:
+            found = set(self._keys)
         for path in _files(self._folder):
             with contextlib.suppress(OSError):
                 found.update(_keys_of(path))

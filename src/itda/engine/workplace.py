@@ -26,10 +26,12 @@ class Workplace:
 
     Attributes:
         folder: Empty, or as a killed computation of the same key left it.
+        problem: Why it goes with the computation though there is a store; else empty.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, problem: str = "") -> None:
         self.folder = folder
+        self.problem = problem
         self._finished = False
 
     def finish(self) -> None:
@@ -48,7 +50,7 @@ def workplace(store: Store | None, key: str, progress: Progress) -> Iterator[Wor
 
     It stands below the store, so that the next run finds what a killed one left, and goes when
     the user says `finish`. Without a store, or where that cannot be written or locked, it is a
-    temporary folder.
+    temporary folder, and for the latter says so.
 
     Args:
         store: Where results are kept.
@@ -56,18 +58,24 @@ def workplace(store: Store | None, key: str, progress: Progress) -> Iterator[Wor
         progress: Told while another process has the folder; may raise to stop waiting.
     """
     with contextlib.ExitStack() as stack:
-        folder = None
+        folder, problem = None, ""
         if store is not None:
-            with contextlib.suppress(OSError):
-                root = work_folder(store)
+            root = work_folder(store)
+            try:
                 root.mkdir(parents=True, exist_ok=True)
-                _sweep(root)
+                with contextlib.suppress(OSError):
+                    _sweep(root)
                 stack.enter_context(_alone(root / f"{key}{_LOCK_SUFFIX}", progress))
+                (root / key).mkdir(exist_ok=True)
                 folder = root / key
-                folder.mkdir(exist_ok=True)
+            except OSError as error:
+                problem = (
+                    "the steps of this search cannot be kept, and if it is stopped it begins "
+                    f"anew: {root}: {error.strerror or error}"
+                )
         if folder is None:
             name = stack.enter_context(tempfile.TemporaryDirectory(prefix="itda-work-"))
-            yield Workplace(Path(name))
+            yield Workplace(Path(name), problem)
             return
         place = Workplace(folder)
         yield place

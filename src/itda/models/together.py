@@ -33,9 +33,10 @@ def together(
     """Run a network on all jobs and return what it gives for each, in order.
 
     A processor gains nothing by padding: there each job runs alone. A small one has one thread, and
-    as many run at a time as there are cores, which is what keeps cores busy when matrices are
-    small; a large one has all threads. This hangs on the job alone, so that sums are made in the
-    same order whatever else is in the batch. Elsewhere jobs of like length are padded to one.
+    as many run at a time as this process may use cores, which is what keeps cores busy when
+    matrices are small; a large one has all threads. This hangs on the job alone, so that sums are
+    made in the same order whatever else is in the batch. Elsewhere jobs of like length are padded
+    to one.
 
     Args:
         features: Of each job.

@@ -49,7 +49,9 @@ class Checkpoints:
             return None
         try:
             state: dict[str, Any] = torch.load(existing[-1], map_location="cpu", weights_only=True)
-        except Exception as error:
+        except MemoryError:  # it may be whole, and is not to be removed
+            raise
+        except Exception as error:  # all that stands here is PyTorch's reader
             raise DataError(
                 f"checkpoint {existing[-1]} cannot be read: {error}",
                 hint="remove it to go on from the one before",

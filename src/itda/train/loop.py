@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import signal
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import lightning_fabric as fabric_package
 import numpy as np
@@ -31,6 +32,8 @@ from itda.train.split import Split
 from itda.train.template_table import TemplateTable
 from itda.train.validate import validation_scores
 from itda.train.warm_start import initial_weights, start_from, with_sizes
+
+Value = TypeVar("Value")
 
 LOG_EVERY_SECONDS = 5.0
 
@@ -149,22 +152,33 @@ class Trainer:
         deadline = time.monotonic() + 60 * minutes
         clock = _Clock(self.checkpoint_seconds)
         with _stop_request() as stop_asked:
-            for batch in self._batches():
-                loss, parts = self._train_step(batch)
+            batches = self._batches()
+            while not self._finished:
+                loss, parts = self._train_step(self._together(lambda: next(batches)))
                 self.step += 1
                 clock.count(self.recipe.stage_at(self.step - 1).batch)
-                score = None
-                if self.step % self.recipe.validate_every == 0 or self._finished:
-                    score = self._validate()
-                self.metrics.add(self.step, loss, parts, self._learning_rate(self.step - 1), score)
-                if score is not None or clock.should_report() or self._finished:
-                    report(self._progress(loss, clock, score))
+                self._together(functools.partial(self._account, loss, parts, clock, report))
                 if self._agree(stop_asked() or time.monotonic() > deadline) and not self._finished:
                     break
                 if clock.should_save():
                     self._save()
         self._save()
         return self._finished
+
+    def _account(
+        self,
+        loss: float,
+        parts: dict[str, float],
+        clock: _Clock,
+        report: Callable[[Progress], None],
+    ) -> None:
+        """Validate where it is time to, note the step, and report."""
+        score = None
+        if self.step % self.recipe.validate_every == 0 or self._finished:
+            score = self._validate()
+        self.metrics.add(self.step, loss, parts, self._learning_rate(self.step - 1), score)
+        if score is not None or clock.should_report() or self._finished:
+            report(self._progress(loss, clock, score))
 
     @property
     def _finished(self) -> bool:
@@ -187,13 +201,12 @@ class Trainer:
         self.model.train()
         batch = batch.to(self.fabric.device)
         recycles = draw_recycles(self.recipe, self.step)
-        total, parts = self.model(lambda: batch, stage, recycles)
+        total, parts = self._together(lambda: self._loss(batch, stage, recycles))
         self.optimiser.zero_grad(set_to_none=True)
         self.fabric.backward(total)
         self.fabric.clip_gradients(
             self.model, self.optimiser, max_norm=self.recipe.schedule.clip, error_if_nonfinite=False
         )
-        self._refuse_nan(total)
         self.optimiser.step()
         self.average.update_parameters(self.network)
         names = list(parts)
@@ -203,12 +216,19 @@ class Trainer:
         numbers = values.tolist()
         return numbers[0], dict(zip(names, numbers[1:], strict=True))
 
-    def _refuse_nan(self, total: Tensor) -> None:
+    def _loss(self, batch: Batch, stage: Stage, recycles: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Run the network and refuse a loss that is not finite.
+
+        Raises:
+            DataError: It is not.
+        """
+        total, parts = self.model(lambda: batch, stage, recycles)
         if not math.isfinite(total.item()):
             raise DataError(
                 f"the loss is {total.item()} at step {self.step}",
                 hint="resume from the last checkpoint with a lower schedule.peak",
             )
+        return total, parts
 
     def _learning_rate(self, step: int) -> float:
         schedule, steps = self.recipe.schedule, self.recipe.total_steps
@@ -248,7 +268,9 @@ class Trainer:
         )
 
     def _save(self) -> None:
-        if self.fabric.is_global_zero:
+        def save() -> None:
+            if not self.fabric.is_global_zero:
+                return
             self.metrics.flush()
             self.checkpoints.save(
                 self.step,
@@ -260,7 +282,8 @@ class Trainer:
                     "optimiser": self.optimiser.state_dict(),
                 },
             )
-        self.fabric.barrier()
+
+        self._together(save)
 
     def _resume(self) -> None:
         state = self.checkpoints.latest()
@@ -278,8 +301,29 @@ class Trainer:
         self.step = state["step"]
         self.metrics.truncate(self.step)
 
+    def _together(self, work: Callable[[], Value]) -> Value:
+        """Do what each process does by itself; where one of them fails, all do.
+
+        The others would wait for it for ever at the next thing that they do in common.
+
+        Raises:
+            DataError: Another process failed.
+            Exception: Whatever this one failed of.
+        """
+        failure: Exception | None = None
+        try:
+            value = work()
+        except Exception as error:
+            failure = error
+        if self._agree(failure is not None):
+            raise failure or DataError(
+                f"another process of this training failed at step {self.step}",
+                hint="its own message says why",
+            )
+        return value
+
     def _agree(self, stop: bool) -> bool:
-        """Stop on every process if one is asked to."""
+        """Say on every process whether it is so on one."""
         if self.fabric.world_size == 1:
             return stop
         asked = torch.tensor(float(stop), device=self.fabric.device)

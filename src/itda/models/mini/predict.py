@@ -324,7 +324,8 @@ def _moved(answer: Rigid, sample: Rigid, rows: slice) -> Float[Tensor, "row col"
         )
         for frames in (answer, sample)
     )
-    return (here - there).norm(dim=-1)
+    distance: Tensor = torch.linalg.vector_norm(here - there, dim=-1)
+    return distance
 
 
 def _part(report: Callable[[float], None], sample: int, most: int, fraction: float) -> None:

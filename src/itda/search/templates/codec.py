@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from itda.search.templates.template import Template
+from itda.storage import OtherFormatError
 from itda.structure.chains.chain import ATOM_COUNT
 
 FORMAT = 1
@@ -29,12 +30,11 @@ def decode_templates(files: Mapping[str, bytes]) -> tuple[Template, ...]:
     """Return the templates that `encode_templates` was given.
 
     Raises:
-        ValueError: The files are of another format or do not fit one another.
-        KeyError: A file is missing.
+        OtherFormatError: The files are of another format.
     """
     described = json.loads(files[DESCRIPTION])
     if described["format"] != FORMAT:
-        raise ValueError(f"templates of format {described['format']}, not {FORMAT}")
+        raise OtherFormatError(f"templates of format {described['format']}, not {FORMAT}")
     return tuple(
         _unpack(files[f"template_{index}.npz"], one)
         for index, one in enumerate(described["templates"])
