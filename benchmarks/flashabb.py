@@ -257,7 +257,7 @@ def peptide_bonds(antibodies: list[Antibody], model: Any, reference: Any) -> dic
 
 def stand_ins(antibodies: list[Antibody], model: Any) -> dict[str, Any]:
     """Give nanobodies to the network in each way that there is; means over those bound."""
-    from itda.models.flashabb.chains import germlines
+    from itda.models.flashabb.domains import germlines
 
     nanobodies = [one for one in antibodies if one.light is None]
     light = germlines()["light"]
@@ -354,7 +354,7 @@ def superpose(
 
 def read_antibodies(path: Path) -> tuple[list[Antibody], dict[str, str]]:
     """Cut the variable domains out; also give what is left out, and why."""
-    from itda.models.flashabb.chains import find_domains
+    from itda.models.flashabb.domains import find_domains
 
     data = np.load(path)
     mask = np.unpackbits(data["atom37_mask_packed"], axis=1)[:, :37].astype(bool)

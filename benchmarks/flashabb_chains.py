@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def measure(folder: Path) -> dict[str, Any]:
-    from itda.models.flashabb.chains import find_domains
+    from itda.models.flashabb.domains import find_domains
 
     found: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     wrong: list[dict[str, str]] = []

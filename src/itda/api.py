@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -18,10 +19,13 @@ from itda.engine.plan import Settings
 from itda.engine.result import Result
 from itda.engine.search_options import SearchOptions, choose_searches, split_msa
 from itda.engine.store import Store
+from itda.engine.trim import trim_job
 from itda.engine.weights import choose_weights
 from itda.errors import InputError
 from itda.job.letters import looks_like_path
 from itda.job.model import Job
+from itda.job.problems import shown
+from itda.job.read import read_jobs
 from itda.models import registry
 
 if TYPE_CHECKING:
@@ -43,6 +47,7 @@ def fold(
     template_count: int | None = None,
     model: str | Family = "mini",
     weights: str | Path | None = None,
+    trim: bool = False,
     samples: int | None = None,
     seed: int | None = None,
     recycles: int | None = None,
@@ -55,8 +60,8 @@ def fold(
     """Fold one job: a protein, or several chains together where the model can.
 
     Args:
-        what: A sequence (`HEAVY:LIGHT` for two chains), the path of a FASTA, YAML or JSON file with
-            one record, or a `Job`.
+        what: A sequence (`HEAVY:LIGHT` for two chains), a FASTA record as text, the path of a file
+            with one record as `itda fold` reads it, or a `Job`.
         name: Name of the result; the record's own, or `protein` for a sequence, unless told.
         profile: A file with a profile of the protein.
         msa: A file with an alignment of the protein (A3M, Stockholm, aligned FASTA), or how to
@@ -69,6 +74,7 @@ def fold(
         template_count: Most templates; 4 unless told.
         model: A model family or its name.
         weights: A weights file of one's own, or the name of a set of `itda weights list`.
+        trim: Cut chains to what the model folds, such as a Fab to its Fv (`flashabb`).
         samples: Structures from each seed; the job's, else 1.
         seed: Seed of the random numbers; the job's, else 0.
         recycles: How often the trunk sees its own output; the family's choice unless told.
@@ -108,6 +114,10 @@ def fold(
     job = _job(what, msa, family)
     if name is not None:
         job = job.replace(name=name)
+    if trim:
+        job, cuts = trim_job(job, family)
+        for cut in cuts:
+            warnings.warn(f"{job.name}: {cut}", stacklevel=2)
     for field, path in (("msa", alignment), ("profile", profile)):
         if path is not None:
             (job,), errors = attach([job], field, Path(path))
@@ -150,15 +160,18 @@ def _job(what: str | Path | Job, msa: str | Path | None, family: Family) -> Job:
     if isinstance(what, Job):
         return what
     if isinstance(what, str) and not looks_like_path(what) and not _is_file(what):
-        return Job.from_sequence("protein", what)
-    batch = read_input(what, msa=msa, family=family)
+        if not what.lstrip().startswith(">"):
+            return Job.from_sequence("protein", what)
+        batch = read_jobs(io.StringIO(what))
+    else:
+        batch = read_input(what, msa=msa, family=family)
     for record in batch.rejected:
         raise record.error
     for warning in (*batch.warnings, *batch.notes):
         warnings.warn(str(warning), stacklevel=3)
     if len(batch.jobs) > 1:
         raise InputError(
-            f"{what}: holds {len(batch.jobs)} records, and `fold` takes one",
+            f"{shown(str(what))} holds {len(batch.jobs)} records, and `fold` takes one",
             hint="fold each job of `itda.job.read.read_jobs(path).jobs`, or use `itda fold`",
         )
     return batch.jobs[0]

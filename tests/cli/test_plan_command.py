@@ -9,6 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from itda.cli.plan import plan
+from itda.parity.flashabb import HEAVY, LIGHT
 
 UBIQUITIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"
 
@@ -123,3 +124,15 @@ def test_what_cannot_be_planned_is_an_error_of_the_users(tmp_path, options, said
     )
     assert done.returncode == 1
     assert said in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_fab_is_cut_to_its_variable_domains(run) -> None:
+    constant = "ASTKGPSVFPLAPSSKSTSGGTAALGCLVKDYFPEPVTVSWNSGALTSGVHTFPAVLQSSGLYSLSSVVTVPSSS"
+    records = {"fab": f"{HEAVY}{constant}:{LIGHT}"}
+    whole = run(records, "--model", "flashabb", "--device", "cpu")
+    assert whole.exit_code == 1
+    assert "--trim cuts chain A to residues 1 to 121" in whole.output
+    cut = run(records, "--model", "flashabb", "--device", "cpu", "--trim")
+    assert cut.exit_code == 0
+    assert "233 residues" in cut.output
+    assert "chain A is the heavy variable domain, residues 1 to 121 of the 196" in cut.output

@@ -59,6 +59,7 @@ def ask(
     weights: str | None,
     device: str,
     memory: str | None,
+    trim: bool = False,
     deterministic: bool = False,
     at_once: int | None = None,
     cache: Path | None = None,
@@ -79,6 +80,7 @@ def ask(
         weights: A set or a file.
         device: Where to fold.
         memory: Most that is taken, such as `8G`.
+        trim: Whether chains are cut to the part that the family folds.
         deterministic: Whether the same bits come each time.
         at_once: Most jobs of a batch.
         cache: Where work is kept; the user's cache unless told.
@@ -94,6 +96,7 @@ def ask(
     from itda.engine.plan import Settings
     from itda.engine.search_options import choose_searches, split_msa
     from itda.engine.store import Store
+    from itda.engine.trim import trim as trimmed
     from itda.engine.weights import choose_weights
     from itda.inputs import expand
     from itda.job.inputs import JOBS
@@ -106,6 +109,8 @@ def ask(
     batch = read_inputs(
         inputs.sources, molecule=molecule.value, ambiguous=ambiguous.value, msa=msa, family=family
     )
+    if trim:
+        batch = trimmed(batch, family)
     places = batch.places
     jobs, missing = list(batch.jobs), dict[str, ItdaError]()
     for field, path in (("msa", alignments), ("profile", profile)):

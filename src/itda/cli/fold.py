@@ -26,6 +26,7 @@ from itda.cli.options import (
     SequenceDatabases,
     TemplateCount,
     Templates,
+    Trim,
     Weights,
 )
 from itda.cli.output import (
@@ -81,6 +82,7 @@ def fold(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Processor cores for searches. (default: all)")
     ] = None,
+    trim: Trim = False,
     molecule: Molecule = MoleculeChoice.AUTO,
     ambiguous: Ambiguous = AmbiguousChoice.REFUSE,
     device: Device = "auto",
@@ -158,6 +160,7 @@ def fold(
                 threads=threads,
             ),
             profile=profile,
+            trim=trim,
             molecule=molecule,
             ambiguous=ambiguous,
             seed=seed,

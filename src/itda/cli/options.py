@@ -103,6 +103,12 @@ Memory = Annotated[
         metavar="AMOUNT", help="Take no more memory than this, such as 8G. (default: all)"
     ),
 ]
+Trim = Annotated[
+    bool,
+    typer.Option(
+        "--trim", help="Cut chains to what the model folds: a Fab or an IgG to its Fv (flashabb)."
+    ),
+]
 Datasets = Annotated[
     str | None,
     typer.Option(

@@ -26,6 +26,7 @@ from itda.cli.options import (
     SequenceDatabases,
     TemplateCount,
     Templates,
+    Trim,
     Weights,
 )
 from itda.cli.output import exit_status, print_hint, print_warning, seconds_shown
@@ -86,6 +87,7 @@ def plan(
     device: Device = "auto",
     memory: Memory = None,
     weights: Weights = None,
+    trim: Trim = False,
     molecule: Molecule = MoleculeChoice.AUTO,
     ambiguous: Ambiguous = AmbiguousChoice.REFUSE,
     json_output: Annotated[
@@ -115,6 +117,7 @@ def plan(
             template_count=template_count,
         ),
         profile=profile,
+        trim=trim,
         molecule=molecule,
         ambiguous=ambiguous,
         seed=seed,

@@ -17,6 +17,7 @@ from itda.engine.store import digest_of
 from itda.errors import CapabilityError, InputError, ItdaError, WeightsError
 from itda.job.model import Job
 from itda.job.names import collision_key
+from itda.models.family import Relating
 from itda.models.refusals import or_choose
 from itda.storage import file_digest
 
@@ -176,10 +177,33 @@ def make_plan(
             refusals.append((position, failure))
         else:
             taken[collision_key(job.name)] = job.name
+    refusals = _with_partners(refusals, jobs, settings.family)
     if admission is not None and requests:
         requests, unfitting = _admitted(requests, admission())
         refusals = sorted([*refusals, *unfitting], key=lambda refusal: refusal[0])
     return Plan(settings, tuple(requests), tuple(refusals), len(jobs) if total is None else total)
+
+
+def _with_partners(
+    refusals: Sequence[tuple[int, JobFailed]], jobs: Sequence[Job], family: Family
+) -> list[tuple[int, JobFailed]]:
+    """Give refused jobs that belong together the remedy to make one of them."""
+    if not isinstance(family, Relating):
+        return list(refusals)
+    refused = {refusal.job for _, refusal in refusals if isinstance(refusal.error, CapabilityError)}
+    hints = family.related([job for job in jobs if job.name in refused])
+    return [
+        (position, dataclasses.replace(refusal, error=_hinted(refusal.error, hints[refusal.job])))
+        if refusal.job in hints and isinstance(refusal.error, ItdaError)
+        else (position, refusal)
+        for position, refusal in refusals
+    ]
+
+
+def _hinted(error: ItdaError, hint: str) -> ItdaError:
+    told = type(error)(error.problem, hint=hint)
+    told.__cause__ = error
+    return told
 
 
 def _admitted(

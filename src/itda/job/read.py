@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,7 +106,7 @@ class JobBatch:
 
 
 def read_jobs(
-    source: Path | str,
+    source: Path | str | io.StringIO,
     *,
     ambiguous: Ambiguous = "refuse",
     molecule: MoleculeOption = "auto",
@@ -122,7 +123,8 @@ def read_jobs(
     the name of another record.
 
     Args:
-        source: A path, or "-" for standard input; gzip is known by its first bytes.
+        source: A path, "-" for standard input, or the text itself; gzip is known by its first
+            bytes.
         ambiguous: "refuse", or "x" to read ambiguous and rare letters as unknown.
         molecule: What FASTA sequences are; "auto" is protein, and refuses what looks like DNA or
             RNA.

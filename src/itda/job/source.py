@@ -79,7 +79,7 @@ class Source:
 
 
 @contextmanager
-def open_source(source: Path | str) -> Iterator[Source]:
+def open_source(source: Path | str | io.StringIO) -> Iterator[Source]:
     """Open an input as text.
 
     gzip is known by its first bytes, not by its name. UTF-8, with or without a byte order mark, and
@@ -87,11 +87,16 @@ def open_source(source: Path | str) -> Iterator[Source]:
     in their record. CRLF and CR become LF.
 
     Args:
-        source: A path, or "-" for standard input.
+        source: A path, "-" for standard input, or the text itself.
 
     Raises:
         InputError: The input is missing, unreadable, empty, or binary.
     """
+    if isinstance(source, io.StringIO):
+        text = source.getvalue()
+        lines = io.StringIO("\n".join(text.splitlines()))
+        yield Source("the text", Path.cwd(), "record", "", text[:_HEAD_BYTES], lines)
+        return
     if str(source) == STANDARD_INPUT:
         with _decoded(sys.stdin.buffer, "standard input", Path.cwd(), "record", "") as opened:
             yield opened

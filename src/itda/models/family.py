@@ -229,3 +229,32 @@ class Family(Protocol):
             WeightsError: The file is missing, truncated, altered or of another shape.
         """
         ...
+
+
+@runtime_checkable
+class Trimming(Protocol):
+    """A family that can cut a job to the part that it folds."""
+
+    def trim(self, job: Job) -> tuple[Job, tuple[str, ...]]:
+        """Cut a job; residues keep their numbers.
+
+        Returns:
+            The job, and what was cut, for people.
+        """
+        ...
+
+
+@runtime_checkable
+class Relating(Protocol):
+    """A family that sees where refused jobs belong together."""
+
+    def related(self, jobs: Sequence[Job]) -> Mapping[str, str]:
+        """Say what would make one job of several.
+
+        Args:
+            jobs: Those that the family refused, in the order of the input.
+
+        Returns:
+            The remedy by the name of a job; none for the others.
+        """
+        ...

@@ -116,11 +116,17 @@ def advice(job: Job, chosen: str, refused: Sequence[Refusal], families: Sequence
 
 def or_choose(can: Callable[[Capabilities], bool]) -> str:
     """Give the end of a remedy: which families declare something; empty where none does."""
+    able = families_that(can)
+    return f", or choose {able}, which can" if able else ""
+
+
+def families_that(can: Callable[[Capabilities], bool]) -> str:
+    """Name the families that declare something, as options; empty where none does."""
     from itda.models import registry
 
     families = (registry.get_family(name) for name in registry.FAMILIES)
     able = [f"`--model {family.name}`" for family in families if can(family.capabilities)]
-    return f", or choose {_either(able)}, which can" if able else ""
+    return _either(able) if able else ""
 
 
 def accepts(family: Family, job: Job) -> bool:

@@ -241,8 +241,8 @@ def synthetic_job(family: Family, tokens: int, *, seed: int) -> Job:
 
 
 def _antibody(tokens: int, chance: random.Random) -> str:
-    """Give HEAVY:LIGHT of known domains, with loops (CDR3) as long as it takes."""
-    from itda.models.flashabb.chains import germlines
+    """Give HEAVY:LIGHT of known domains, with loops (CDR3) as long or beginnings as short."""
+    from itda.models.flashabb.domains import germlines
 
     domains = [germlines()["heavy"][0], germlines()["light"][0]]
     spare = tokens - sum(map(len, domains))
@@ -250,7 +250,7 @@ def _antibody(tokens: int, chance: random.Random) -> str:
     for domain, more in zip(domains, (spare - spare // 2, spare // 2), strict=True):
         loop = "".join(chance.choices("GSTYNDA", k=max(0, more)))
         cut = len(domain) - 12
-        chains.append(domain[: cut - max(0, -more)] + loop + domain[cut:])
+        chains.append(domain[max(0, -more) : cut] + loop + domain[cut:])
     return ":".join(chains)
 
 

@@ -1,129 +1,33 @@
-"""Which chain is heavy and which light, and where a variable domain begins and ends."""
+"""Which chain is heavy and which light, what cannot be folded, and what is cut to what can."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib import resources
-from typing import Any, Literal
+from typing import TypeVar
 
 from itda.errors import CapabilityError
-from itda.models.refusals import or_choose
+from itda.job.entities import Molecule, Protein
+from itda.job.model import Job
+from itda.job.names import automatic_chain_ids
+from itda.models.flashabb.domains import Domain, find_domains
+from itda.models.refusals import families_that
 
-Kind = Literal["heavy", "light", "receptor"]
-"""Of antibodies, and of T-cell receptors, which must not be taken for them."""
-
-LEAST_IDENTITY = 0.42
-"""Germlines of eight mammals have 0.5 or more, T-cell receptors to 0.48, a shark's IgNAR 0.36."""
-
-LEAST_COVERAGE = 0.8
-"""Share of a germline domain that a variable domain is aligned to; the rest may be missing."""
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 SHORTEST = 80
 """Residues of the shortest chain that is taken."""
 
+LONGEST = 160
+"""Residues of the longest chain that is taken."""
+
+SHORTEST_LOOP = 3
+"""Residues of the shortest CDR3, between Cys104 and residue 118."""
+
 LOOSE_ENDS = 3
 """Residues before and after the domain that may stand there: the ends of crystal structures."""
-
-
-@dataclass(frozen=True)
-class Domain:
-    """A variable domain in a chain.
-
-    Attributes:
-        kind: Of a heavy or a light chain, or of a T-cell receptor.
-        first: 0-based first residue.
-        last: 0-based last residue.
-        identity: To the nearest germline domain, 0 to 1, over what is aligned.
-    """
-
-    kind: Kind
-    first: int
-    last: int
-    identity: float
-
-
-def find_domains(sequence: str) -> list[Domain]:
-    """Give the variable domains of a chain from its start to its end.
-
-    Germline domains are aligned locally (BLOSUM62); the best is taken, then what is left and right
-    of it is searched again. Domains of T-cell receptors are among them, as those of antibodies are
-    a third identical to them.
-    """
-    return _search(sequence, 0, len(sequence))
-
-
-def _search(sequence: str, begin: int, end: int) -> list[Domain]:
-    best = _best(sequence[begin:end])
-    if best is None:
-        return []
-    first, last = best.first + begin, best.last + begin
-    found = Domain(best.kind, first, last, best.identity)
-    return [*_search(sequence, begin, first), found, *_search(sequence, last + 1, end)]
-
-
-def _best(sequence: str) -> Domain | None:
-    shortest = min(len(text) for texts in germlines().values() for text in texts)
-    # Nothing is like X; an aligner without a score above 0 walks back from every pair of residues.
-    if len(sequence) < LEAST_COVERAGE * shortest or set(sequence) == {"X"}:
-        return None
-    antibody = _nearest(sequence, ("heavy", "light"), least_identity=LEAST_IDENTITY)
-    if antibody is None:
-        return None
-    # Receptors are far from each other too: the nearer germline decides, however far.
-    receptor = _nearest(sequence, ("receptor",), least_identity=0.0)
-    return max((one for one in (antibody, receptor) if one), key=lambda one: one[0])[1]
-
-
-def _nearest(
-    sequence: str, kinds: tuple[Kind, ...], *, least_identity: float
-) -> tuple[float, Domain] | None:
-    """Give the score and the domain that the best of some germlines is aligned to."""
-    from biotite.sequence import ProteinSequence
-    from biotite.sequence.align import align_optimal
-
-    query = ProteinSequence(sequence)
-    best: tuple[float, Domain] | None = None
-    for kind, text in [(one, text) for one in kinds for text in germlines()[one]]:
-        alignment = align_optimal(
-            query,
-            ProteinSequence(text),
-            _matrix(),
-            gap_penalty=(-10, -1),
-            local=True,
-            max_number=1,
-        )[0]
-        trace = alignment.trace
-        pairs = trace[(trace >= 0).all(axis=1)]
-        if len(pairs) < LEAST_COVERAGE * len(text):
-            continue
-        same = sum(sequence[i] == text[j] for i, j in pairs) / len(pairs)
-        if same < least_identity or (best is not None and alignment.score <= best[0]):
-            continue
-        # Ends that differ from the germline are not aligned; they belong to the domain.
-        first = max(0, int(pairs[0][0]) - int(pairs[0][1]))
-        last = min(len(sequence) - 1, int(pairs[-1][0]) + len(text) - 1 - int(pairs[-1][1]))
-        best = alignment.score, Domain(kind, first, last, same)
-    return best
-
-
-@lru_cache(maxsize=1)
-def germlines() -> dict[Kind, list[str]]:
-    """Read the germline domains of each kind."""
-    text = resources.files("itda.models.flashabb").joinpath("variable_domains.json").read_text()
-    data = json.loads(text)
-    kinds: tuple[Kind, ...] = ("heavy", "light", "receptor")
-    return {kind: list(data[kind].values()) for kind in kinds}
-
-
-@lru_cache(maxsize=1)
-def _matrix() -> Any:
-    from biotite.sequence.align import SubstitutionMatrix
-
-    return SubstitutionMatrix.std_protein_matrix()
-
 
 NANOBODY_PROBLEM = (
     "a heavy chain without a light chain (a nanobody) comes out wrong: over 9 experimental "
@@ -131,6 +35,31 @@ NANOBODY_PROBLEM = (
     "reads as confident"
 )
 """Measured by benchmarks/flashabb.py; the pairs of heavy and light chain have 0.6 Å and 1.4 Å."""
+
+
+_NO_H3_TO_TRUST = (
+    "but its CDR-H3 is not to be trusted there either: `mini` with templates gave H3 of nanobodies "
+    "a pLDDT of 92 to 96 where the true lDDT was 0.3 to 0.6"
+)
+
+
+@dataclass(frozen=True)
+class _Chain:
+    """A chain with the one domain that it holds."""
+
+    name: str
+    length: int
+    domain: Domain
+
+    @property
+    def before(self) -> int:
+        """Residues before the domain."""
+        return self.domain.first
+
+    @property
+    def after(self) -> int:
+        """Residues after the domain."""
+        return self.length - 1 - self.domain.last
 
 
 def sort_chains(chains: Sequence[tuple[str, str]], *, job: str) -> tuple[int, int]:
@@ -144,15 +73,17 @@ def sort_chains(chains: Sequence[tuple[str, str]], *, job: str) -> tuple[int, in
         Place of the heavy chain and of the light chain.
 
     Raises:
-        CapabilityError: A chain is no variable domain or more than one, or there is not one of each
-            kind.
+        CapabilityError: A chain is no variable domain, more than one, or not a whole one, or there
+            is not one of each kind; what is wrong with both chains is said at once.
     """
-    kinds = [_one_domain(chain_id, sequence, job).kind for chain_id, sequence in chains]
+    found = _each(job, chains, _one_domain)
+    kinds = [chain.domain.kind for chain in found]
     if kinds == ["heavy"]:
+        able = families_that(lambda can: can.min_chains == 1 and "protein" in can.molecules)
         raise CapabilityError(
             f"job {job!r}, chain {chains[0][0]}: {NANOBODY_PROBLEM}",
             hint="give the light chain too, as HEAVY:LIGHT"
-            + or_choose(lambda can: can.min_chains == 1 and "protein" in can.molecules),
+            + (f"; {able} folds single chains, {_NO_H3_TO_TRUST}" if able else ""),
         )
     if sorted(kinds) != ["heavy", "light"]:
         ids = " and ".join(chain_id for chain_id, _ in chains)
@@ -160,12 +91,35 @@ def sort_chains(chains: Sequence[tuple[str, str]], *, job: str) -> tuple[int, in
             f"job {job!r}: only {kinds[0]} chains are given ({ids})",
             hint="flashabb folds one heavy chain with its light chain; give both, as HEAVY:LIGHT",
         )
+    _each(job, found, _refuse_incomplete)
+    _each(job, found, _refuse_long)
+    _refuse_surplus(job, found)
     return kinds.index("heavy"), kinds.index("light")
 
 
-def _one_domain(chain_id: str, sequence: str, job: str) -> Domain:
+def _each(job: str, items: Sequence[Item], look: Callable[[str, Item], Result]) -> list[Result]:
+    """Look at each chain, and refuse what is wrong with any of them in one message."""
+    results: list[Result] = []
+    errors: list[CapabilityError] = []
+    for item in items:
+        try:
+            results.append(look(f"job {job!r}, ", item))
+        except CapabilityError as error:
+            errors.append(error)
+    if errors:
+        start = f"job {job!r}, "
+        first, *others = (error.problem for error in errors)
+        raise CapabilityError(
+            "; ".join([first, *(other.removeprefix(start) for other in others)]),
+            hint="; ".join(dict.fromkeys(error.hint for error in errors)),
+        )
+    return results
+
+
+def _one_domain(where: str, chain: tuple[str, str]) -> _Chain:
+    chain_id, sequence = chain
     domains = find_domains(sequence)
-    where = f"job {job!r}, chain {chain_id}"
+    where += f"chain {chain_id}"
     if not domains and len(sequence) < SHORTEST:
         raise CapabilityError(
             f"{where}: {len(sequence)} residues are too few for the variable domain of an antibody",
@@ -190,14 +144,149 @@ def _one_domain(chain_id: str, sequence: str, job: str) -> Domain:
         named = " and ".join(f"{d.kind} {d.first + 1}-{d.last + 1}" for d in domains)
         raise CapabilityError(
             f"{where}: holds {len(domains)} variable domains ({named})",
-            hint="give each domain as a chain of its own, without the linker: HEAVY:LIGHT",
+            hint="--trim makes each domain a chain of its own, without the linker; or write them "
+            "as HEAVY:LIGHT",
         )
-    domain = domains[0]
-    after = len(sequence) - 1 - domain.last
-    if domain.first > LOOSE_ENDS or after > LOOSE_ENDS:
+    return _Chain(chain_id, len(sequence), domains[0])
+
+
+def _refuse_incomplete(where: str, chain: _Chain) -> None:
+    letter = "H" if chain.domain.kind == "heavy" else "L"
+    start = f"{where}chain {chain.name}: the {chain.domain.kind} domain"
+    if chain.domain.loop is None:
         raise CapabilityError(
-            f"{where}: the variable domain is residues {domain.first + 1} to {domain.last + 1}, "
-            f"and there are {domain.first} residues before it and {after} after it",
-            hint=f"cut the chain to residues {domain.first + 1} to {domain.last + 1}",
+            f"{start} has no framework 4 behind CDR-{letter}3 "
+            f"({'Trp' if letter == 'H' else 'Phe'}-Gly-X-Gly): it is like a germline to residue "
+            f"{chain.domain.last + 1} of {chain.length}",
+            hint=f"give the whole domain, with CDR-{letter}3 and framework 4, without gaps",
         )
-    return domain
+    if chain.domain.loop < SHORTEST_LOOP:
+        raise CapabilityError(
+            f"{start} has no CDR-{letter}3: {chain.domain.loop} residues stand between Cys104 and "
+            "framework 4",
+            hint=f"give the whole domain, with CDR-{letter}3",
+        )
+
+
+def _refuse_long(where: str, chain: _Chain) -> None:
+    length = chain.domain.last - chain.domain.first + 1
+    if length <= LONGEST:
+        return
+    letter = "H" if chain.domain.kind == "heavy" else "L"
+    raise CapabilityError(
+        f"{where}chain {chain.name}: the {chain.domain.kind} domain has {length} residues, with "
+        f"{chain.domain.loop} in CDR-{letter}3, and flashabb folds up to {LONGEST}",
+        hint=f"nothing of it can be left out without cutting CDR-{letter}3; no family of this "
+        "release folds it together with its partner",
+    )
+
+
+def _refuse_surplus(job: str, chains: Sequence[_Chain]) -> None:
+    long = [chain for chain in chains if max(chain.before, chain.after) > LOOSE_ENDS]
+    if not long:
+        return
+    told = "; ".join(
+        f"chain {chain.name}: the variable domain is residues {chain.domain.first + 1} to "
+        f"{chain.domain.last + 1}, and there are {chain.before} residues before it and "
+        f"{chain.after} after it"
+        for chain in long
+    )
+    parts = " and ".join(
+        f"chain {chain.name} to residues {chain.domain.first + 1} to {chain.domain.last + 1}"
+        for chain in long
+    )
+    raise CapabilityError(f"job {job!r}, {told}", hint=f"--trim cuts {parts}, which are folded")
+
+
+def trim(job: Job) -> tuple[Job, tuple[str, ...]]:
+    """Cut the proteins of a job to their variable domains, which keep their residue numbers.
+
+    A chain without such a domain, or with that of a T-cell receptor, stays as it is, to be refused
+    by name; of a single-chain fragment each domain becomes a chain.
+
+    Returns:
+        The job and what was cut.
+    """
+    taken = set(job.chain_ids)
+    entities: list[Molecule] = []
+    cuts: list[str] = []
+    for entity in job.entities:
+        if not isinstance(entity, Protein):
+            entities.append(entity)
+            continue
+        domains = find_domains(entity.sequence)
+        is_receptor = any(domain.kind == "receptor" for domain in domains)
+        if is_receptor or not domains or (len(domains) == 1 and _is_bare(domains[0], entity)):
+            entities.append(entity)
+            continue
+        for number, domain in enumerate(domains):
+            ids = entity.ids
+            if number:
+                ids = tuple(itertools.islice(automatic_chain_ids(taken), len(ids)))
+                taken.update(ids)
+            entities.append(_part(entity, domain, ids))
+            cuts.append(
+                f"chain {', '.join(ids)} is the {domain.kind} variable domain, residues "
+                f"{domain.first + 1} to {domain.last + 1} of the {entity.length} of chain "
+                f"{', '.join(entity.ids)}"
+            )
+    trimmed: Job = job.replace(entities=tuple(entities)) if cuts else job
+    return trimmed, tuple(cuts)
+
+
+def _is_bare(domain: Domain, entity: Protein) -> bool:
+    return domain.first <= LOOSE_ENDS and entity.length - 1 - domain.last <= LOOSE_ENDS
+
+
+def _part(entity: Protein, domain: Domain, ids: tuple[str, ...]) -> Protein:
+    numbering = entity.numbering
+    if isinstance(numbering, tuple):
+        numbering = numbering[domain.first : domain.last + 1]
+    elif numbering is not None or domain.first:
+        numbering = (1 if numbering is None else numbering) + domain.first
+    part: Protein = entity.replace(
+        id=ids,
+        sequence=entity.sequence[domain.first : domain.last + 1],
+        numbering=numbering,
+        modifications=tuple(
+            one.replace(position_1based=one.position_1based - domain.first)
+            for one in entity.modifications
+            if domain.first < one.position_1based <= domain.last + 1
+        ),
+    )
+    return part
+
+
+def join_hints(jobs: Sequence[Job]) -> Mapping[str, str]:
+    """Find heavy and light chains that stand in records of their own.
+
+    Args:
+        jobs: Those that were refused, in the order of the input.
+
+    Returns:
+        By the name of such a job, what would make one record of it and its nearest partner.
+    """
+    alone: dict[str, list[tuple[int, Job]]] = {"heavy": [], "light": []}
+    for place, job in enumerate(jobs):
+        kinds = _kinds(job)
+        if len(kinds) == 1 and kinds[0] in alone:
+            alone[kinds[0]].append((place, job))
+    hints: dict[str, str] = {}
+    for kind, other in (("heavy", "light"), ("light", "heavy")):
+        for place, job in alone[kind]:
+            if not alone[other]:
+                continue
+            _, partner = min(alone[other], key=lambda one: (abs(one[0] - place), one[0] < place))
+            pair = (job, partner) if kind == "heavy" else (partner, job)
+            hints[job.name] = (
+                f"{job.name} is a {kind} chain and {partner.name} a {other} one: make one record "
+                f"of the two, with a colon between the sequences, {pair[0].name}:{pair[1].name}"
+            )
+    return hints
+
+
+def _kinds(job: Job) -> list[str]:
+    sequences = [entity.sequence for _, entity in job.chains if isinstance(entity, Protein)]
+    if len(sequences) != 1 or len(job.chains) != 1:
+        return []
+    return [domain.kind for domain in find_domains(sequences[0])]

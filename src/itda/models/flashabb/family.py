@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from itda.job.entities import Protein
 from itda.job.model import Job
 from itda.models.family import Capabilities
-from itda.models.flashabb.chains import SHORTEST, sort_chains
+from itda.models.flashabb.chains import LONGEST, SHORTEST, join_hints, sort_chains, trim
 from itda.models.refusals import refuse_unsupported
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _CAPABILITIES = Capabilities(
     min_chains=2,
     max_chains=2,
     min_length=SHORTEST,
-    max_chain_length=160,
+    max_chain_length=LONGEST,
     max_length=320,
     inputs=frozenset(),
     outputs=frozenset({"structure", "plddt"}),
@@ -69,6 +69,14 @@ class FlashAbbFamily:
             # Says more than that a chain is too long or alone: where to cut it, what a nanobody is.
             sort_chains(chains, job=job.name)
         refuse_unsupported(job, self)
+
+    def trim(self, job: Job) -> tuple[Job, tuple[str, ...]]:
+        """Cut antibody chains (Fab, IgG, scFv) to their variable domains; see `chains.trim`."""
+        return trim(job)
+
+    def related(self, jobs: Sequence[Job]) -> Mapping[str, str]:
+        """Say which refused jobs are the heavy and light chain of one antibody."""
+        return join_hints(jobs)
 
     def demand(self, load: Load, sizes: Mapping[str, Any] | None = None) -> Demand:
         """Say what folding asks of a machine, with the published sizes unless told."""

@@ -57,13 +57,16 @@ class Options(Message):
     ambiguous: Literal["refuse", "x"] = "refuse"
     """Letters such as B, Z, U: refuse the record, or read them as X."""
 
+    trim: bool = False
+    """Cut chains to what the family folds, such as a Fab to its Fv (`flashabb`)."""
+
     @field_serializer("max_template_date")
     def _date_as_text(self, value: datetime.date | None) -> str | None:
         return None if value is None else value.isoformat()
 
     def settings(self) -> dict[str, Any]:
         """What of this a job's run is told: all that is not said by the job or left out."""
-        reading = {"family", "molecule", "ambiguous"}
+        reading = {"family", "molecule", "ambiguous", "trim"}
         return self.model_dump(
             mode="json", exclude=reading, exclude_defaults=True, exclude_none=True
         )

@@ -18,6 +18,7 @@ from typing import Any
 
 from itda.engine.attach import SUFFIXES, attach
 from itda.engine.inputs import ALIGNMENT_SUFFIXES, read_alignment_job
+from itda.engine.trim import trim_job
 from itda.errors import InputError, ItdaError
 from itda.job.inputs import stem_of
 from itda.job.model import Job
@@ -25,6 +26,7 @@ from itda.job.names import check_file_name, collision_key
 from itda.job.problems import shown
 from itda.job.read import JobBatch, read_jobs
 from itda.job.source import Format, guess_format, open_source
+from itda.models.registry import get_family
 from itda.remote.wire import Options
 from itda.server.errors import TooLargeError
 from itda.server.settings import Limits
@@ -186,6 +188,7 @@ class _Reader:
         records = self._records(batches)
         records, attached = self._attached(records, named | {file for file, _ in batches})
         records, attached = self._of_alignments(records, named | attached)
+        records = [self._trimmed(record) for record in records]
         # A file that cannot be read as an input may be what a job names.
         used = named | attached
         problems = [error for file, error in self.problems if file not in used]
@@ -297,6 +300,16 @@ class _Reader:
                 hint="send them in parts",
             )
         return found
+
+    def _trimmed(self, record: ReadJob | Unread) -> ReadJob | Unread:
+        if not self.options.trim or isinstance(record, Unread):
+            return record
+        try:
+            job, cuts = trim_job(record.job, get_family(self.options.family))
+        except ItdaError as error:
+            told = self._told(error, record.file)
+            return Unread(record.index, record.file, record.job.name, told)
+        return ReadJob(record.index, record.file, job, (*record.warnings, *cuts))
 
     def _of_alignments(
         self, records: list[ReadJob | Unread], used: set[str]
