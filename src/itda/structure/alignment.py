@@ -38,9 +38,11 @@ _AGREEING_PART = 0.9
 _SHARED_PART = 0.5
 _CODES = 256
 _WIDEST_SHIFT = 10_000_000
-_NOWHERE = -(2**50)
+_NOWHERE = -(2**30)
 _CELLS_AT_ONCE = 20_000_000
 _FROM_MATCH, _FROM_ROW_GAP, _FROM_COLUMN_GAP = 0, 1, 2
+_ROW_GAP_BITS, _COLUMN_GAP_BITS = 2, 4
+"""A cell's origins in one byte: two bits each for a pair, a gap along the row, one down the column."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +131,7 @@ def align(
     close = None
     if distances is not None:
         share = _CLOSE / (1.0 + np.square(distances / _CLOSE_SCALE_ANGSTROM))
-        close = np.rint(np.nan_to_num(share)).astype(np.int64)[np.newaxis]
+        close = np.rint(np.nan_to_num(share)).astype(np.int32)[np.newaxis]
     return _align_block(first, [second], close)[0]
 
 
@@ -217,36 +219,53 @@ def _align_block(
     )
     row_broken = np.concatenate([[False], first.broken, [False]])
     column_broken = _padded([other.broken for other in others], width - 2, False)
-    place = np.arange(width)
+    # What it costs to go on from a place of the first chain that is whole, and from one broken.
+    past_break = np.zeros((2, len(others), width - 1), dtype=np.int32)
+    past_break[0, :, 1:] = _PAST_A_BREAK * column_broken
+    past_break[1, :, 1:] = _PAST_A_BREAK * ~column_broken
+    place = np.arange(width, dtype=np.int32)
 
     origins = np.zeros((len(first) + 1, len(others), width), dtype=np.uint8)
-    origins[0, :, 1:] = _pack(0, _FROM_ROW_GAP, 0)
-    origins[0, :, 1] = _pack(0, _FROM_MATCH, 0)
-    matched = np.full((len(others), width), _NOWHERE, dtype=np.int64)
+    origins[0, :, 1:] = _FROM_ROW_GAP << _ROW_GAP_BITS
+    origins[0, :, 1] = _FROM_MATCH << _ROW_GAP_BITS
+    matched = np.full((len(others), width), _NOWHERE, dtype=np.int32)
     row_gap, column_gap = matched.copy(), matched.copy()
     matched[:, 0], row_gap[:, 1:] = 0, 0
     for row in range(1, len(first) + 1):
-        entering = matched[:, :-1].copy()
-        if row > 1 and width > 2:
-            entering[:, 1:] -= _PAST_A_BREAK * (column_broken != row_broken[row - 1])
-        entered, match_origin = _best(entering, row_gap[:, :-1], column_gap[:, :-1])
-        new = np.full_like(matched, _NOWHERE)
-        new[:, 1:] = entered + scores.row(row - 1)
+        origin = origins[row]
+        entering = matched[:, :-1]
+        if row > 1:
+            entering = entering - past_break[int(row_broken[row - 1])]
+        entered = np.maximum(entering, row_gap[:, :-1])
+        from_row_gap = row_gap[:, :-1] > entering
+        from_column_gap = column_gap[:, :-1] > entered
+        np.maximum(entered, column_gap[:, :-1], out=entered)
+        origin[:, 1:] = np.where(from_column_gap, np.uint8(_FROM_COLUMN_GAP), from_row_gap)
+        entered += scores.row(row - 1)
         if close is not None:
-            new[:, 1:] += close[:, row - 1]
-        opening, open_origin = _best(matched - column_open, row_gap - column_open_again, None)
+            entered += close[:, row - 1]
+        opening, again = matched - column_open, row_gap - column_open_again
         going_on = column_gap - column_extend
-        column_gap = np.maximum(opening, going_on)
-        column_origin = np.where(opening >= going_on, open_origin, _FROM_COLUMN_GAP)
-        before, before_origin = _best(new, None, column_gap + row_open[row] - row_open_again[row])
-        reach = before + row_extend[row] * place
+        best = np.maximum(opening, again)
+        column_gap = np.maximum(best, going_on)
+        origin |= np.where(
+            going_on > best,
+            np.uint8(_FROM_COLUMN_GAP << _COLUMN_GAP_BITS),
+            (again > opening).view(np.uint8) << np.uint8(_COLUMN_GAP_BITS),
+        )
+        matched = np.full_like(matched, _NOWHERE)
+        matched[:, 1:] = entered
+        again = column_gap + (row_open[row] - row_open_again[row])
+        reach = np.maximum(matched, again)
+        from_column_gap = (again > matched)[:, :-1]
+        reach += row_extend[row] * place
         furthest = np.maximum.accumulate(reach, axis=1)
+        opened = (reach == furthest)[:, :-1]
         row_gap = np.full_like(matched, _NOWHERE)
-        row_gap[:, 1:] = furthest[:, :-1] - row_open[row] - row_extend[row] * place[:-1]
-        row_origin = np.where(reach == furthest, before_origin, _FROM_ROW_GAP)
-        matched = new
-        origins[row] = _pack(0, 0, column_origin)
-        origins[row, :, 1:] += _pack(match_origin, row_origin[:, :-1], 0)
+        row_gap[:, 1:] = furthest[:, :-1] - (row_open[row] + row_extend[row] * place[:-1])
+        opened_from = from_column_gap.view(np.uint8) << np.uint8(_FROM_COLUMN_GAP - 1)
+        row_origin = np.where(opened, opened_from, np.uint8(_FROM_ROW_GAP))
+        origin[:, 1:] |= row_origin << np.uint8(_ROW_GAP_BITS)
     return [
         _trace(
             origins[:, index],
@@ -255,27 +274,6 @@ def _align_block(
         )
         for index, other in enumerate(others)
     ]
-
-
-_Table = Int[np.ndarray, "other column"]
-
-
-def _best(
-    matched: _Table, row_gap: _Table | None, column_gap: _Table | None
-) -> tuple[_Table, UInt8[np.ndarray, "other column"]]:
-    """Give the greatest of several tables, and which it is; the first of equals."""
-    best = matched.copy()
-    origin = np.full(matched.shape, _FROM_MATCH, dtype=np.uint8)
-    for kind, table in ((_FROM_ROW_GAP, row_gap), (_FROM_COLUMN_GAP, column_gap)):
-        if table is not None:
-            better = table > best
-            best[better] = table[better]
-            origin[better] = kind
-    return best, origin
-
-
-def _pack(match: Any, row_gap: Any, column_gap: Any) -> Any:
-    return np.uint8(match) + np.uint8(4) * np.uint8(row_gap) + np.uint8(16) * np.uint8(column_gap)
 
 
 def _trace(
@@ -292,10 +290,10 @@ def _trace(
             state = origin & 3
         elif state == _FROM_ROW_GAP:
             column -= 1
-            state = origin >> 2 & 3
+            state = origin >> _ROW_GAP_BITS & 3
         else:
             row -= 1
-            state = origin >> 4 & 3
+            state = origin >> _COLUMN_GAP_BITS & 3
     return np.array(pairs[::-1], dtype=np.int64).reshape(-1, 2)
 
 
@@ -303,7 +301,7 @@ def _gap_costs(
     strand: Strand, width: int
 ) -> tuple[Int[np.ndarray, " boundary"], Int[np.ndarray, " boundary"]]:
     """Give what leaving out residues of another chain costs before, between and after its own."""
-    opening, extending = np.zeros((2, width), dtype=np.int64)
+    opening, extending = np.zeros((2, width), dtype=np.int32)
     inside = slice(1, len(strand))
     opening[inside] = np.where(strand.jumps, _GAP_OPEN_AT_JUMP, _GAP_OPEN)
     extending[inside] = _GAP_EXTEND
@@ -323,7 +321,7 @@ def _padded(arrays: Sequence[np.ndarray], width: int, value: Any) -> np.ndarray:
 def _substitutions() -> tuple[dict[str, int], Int[np.ndarray, "letter letter"]]:
     matrix = SubstitutionMatrix.std_protein_matrix()
     letters = matrix.get_alphabet1().get_symbols()
-    table = matrix.score_matrix().astype(np.int64) * _UNIT
+    table = matrix.score_matrix().astype(np.int32) * _UNIT
     return {letter: code for code, letter in enumerate(letters)}, table
 
 
@@ -335,20 +333,23 @@ class _Scores:
         codes = [np.array([code_of[letter] for letter in one.sequence]) for one in others]
         self._letters = [code_of[letter] for letter in first.sequence]
         self._by_letter = table[:, _padded(codes, width - 1, 0)]
-        self._numbers = [_common_numbers(first, other) for other in others]
+        found = [_common_numbers(first, other) for other in others]
+        nothing = np.zeros(0, dtype=np.int64)
+        self._first = _padded([one.first if one else nothing for one in found], len(first), -1)
+        self._second = _padded([one.second if one else nothing for one in found], width - 1, -2)
+        self._numbered = any(one is not None for one in found)
+        self._established = np.array([one is not None and one.established for one in found])
 
     def row(self, index: int) -> Int[np.ndarray, "other second"]:
-        result = self._by_letter[self._letters[index]].copy()
-        for scores, numbers in zip(result, self._numbers, strict=True):
-            if numbers is None:
-                continue
-            same = numbers.second == numbers.first[index]
-            own = scores[: len(same)]
-            if numbers.established:
-                np.minimum(own, _BOUND, out=own, where=~same)
-                np.maximum(own, _BOUND, out=own, where=same)
-            own[same] += _SAME_NUMBER
-        return np.asarray(result)
+        """Give the scores of one residue of the first chain."""
+        result = self._by_letter[self._letters[index]]
+        if not self._numbered:
+            return np.asarray(result)
+        same = self._second == self._first[:, index, np.newaxis]
+        if self._established.any():
+            bound = np.where(same, np.maximum(result, _BOUND), np.minimum(result, _BOUND))
+            result = np.where(self._established[:, np.newaxis], bound, result)
+        return np.asarray(result + np.int32(_SAME_NUMBER) * same)
 
 
 @dataclass(frozen=True, eq=False)

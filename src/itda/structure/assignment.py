@@ -31,11 +31,9 @@ def best_assignment(
         reference: Residues of the reference.
         model: Residues of the model.
     """
+    true, predicted = reference.positions("CA"), model.positions("CA")
     placed = {
-        ids: (
-            reference.positions("CA")[match.reference_rows],
-            model.positions("CA")[match.model_rows],
-        )
+        ids: (true[match.reference_rows], predicted[match.model_rows])
         for ids, match in allowed.items()
     }
     best: list[Pair] = []

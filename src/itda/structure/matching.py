@@ -89,13 +89,13 @@ def _match(
     pairs: Int[np.ndarray, "pair 2"],
     paired_by: PairedBy,
 ) -> ChainMatch:
-    same = [reference.sequence[first] == model.sequence[second] for first, second in pairs]
+    same = reference.letters[pairs[:, 0]] == model.letters[pairs[:, 1]]
     return ChainMatch(
         reference,
         model,
         reference.rows[pairs[:, 0]],
         model.rows[pairs[:, 1]],
-        float(np.mean(same)) if same else 0.0,
+        float(same.mean()) if len(same) else 0.0,
         paired_by,
     )
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, UInt8
 
 from itda.structure.alignment import Numbering, Strand
 from itda.structure.residues import PEPTIDE_BOND_LIMIT_ANGSTROM, Residues
@@ -45,6 +45,11 @@ class ProteinChain:
     def sequence(self) -> str:
         """One letter each."""
         return self.strand.sequence
+
+    @cached_property
+    def letters(self) -> UInt8[np.ndarray, " residue"]:
+        """The same as ASCII codes."""
+        return np.frombuffer(self.sequence.encode("ascii"), np.uint8)
 
     @cached_property
     def place_of_number(self) -> dict[tuple[int, str], int]:

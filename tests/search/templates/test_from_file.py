@@ -1,4 +1,5 @@
 import logging
+from importlib.resources import files as files_of
 from pathlib import Path
 
 import gemmi
@@ -8,6 +9,7 @@ import pytest
 from itda.errors import InputError
 from itda.job.entities import TemplateFile
 from itda.search.templates.from_file import read_template
+from itda.structure.files import read_structure, write_structure
 
 SEQUENCE = "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEV"
 STRANGER = "GDSGKPLISGHWAQCTDRWLDPSTQAFNG"
@@ -133,6 +135,24 @@ def test_unseen_positions_are_told(
         )
     assert places(template) == {2: 15}
     assert "2 of 3 template positions have no coordinates, such as 13" in caplog.text
+
+
+@pytest.mark.parametrize("suffix", ["pdb", "cif"])
+@pytest.mark.parametrize("cut", [(2,), (38,), (75,), (7, 8), (2, 9), (68, 75), (28, 33)])
+def test_residues_beside_a_gap_lie_where_they_were_seen(
+    suffix: str, cut: tuple[int, ...], tmp_path: Path
+) -> None:
+    atoms = read_structure(Path(str(files_of("itda"))) / "data" / "examples" / "1ubq.cif")
+    atoms = atoms[~atoms.hetero]
+    whole = atoms[atoms.atom_name == "CA"]
+    atoms = atoms[(atoms.res_id < cut[0]) | (atoms.res_id > cut[-1])]
+    write_structure(tmp_path / f"cut.{suffix}", atoms)
+    sequence = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"
+    template = read_template(given(tmp_path / f"cut.{suffix}"), sequence)
+    assert template.identity == 1.0
+    expected = whole.coord[template.query_index]
+    assert np.allclose(template.coordinates[template.template_index, 1], expected, atol=2e-3)
+    assert len(template.query_index) == 76 - (cut[-1] - cut[0] + 1)
 
 
 def test_stranger_is_told(files: dict[str, Path], caplog: pytest.LogCaptureFixture) -> None:
