@@ -64,6 +64,12 @@ AMBER = {"HIS": "HIE", "ASP": "ASH", "LYS": "LYN", "GLU": "GLH", "ARG": "ARN"}
 CHARMM = {"HIS": "HSD"}
 
 
+def test_types_in_small_letters_are_types_too() -> None:
+    """So the dictionary has 2-methyl-L-norleucine, a residue of stapled peptides."""
+    assert component("MK8").kind == "peptide"
+    assert component("MK8").link_type == "L-PEPTIDE LINKING"
+
+
 @pytest.mark.parametrize("names", [AMBER, CHARMM])
 def test_names_of_simulation_programs_are_understood(
     names: dict[str, str], ubiquitin: AtomArray

@@ -112,8 +112,9 @@ def component(code: str) -> Component:
         return _COMMON[code]
     from biotite.structure import info
 
-    link_type = info.link_type(code)
-    if link_type is None:
+    # The dictionary writes some types in small letters.
+    link_type = (info.link_type(code) or "").upper()
+    if not link_type:
         return Component(code, code, "", "X")
     letter = info.one_letter_code(code) or "X"
     name = info.full_name(code) or code

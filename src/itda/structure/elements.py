@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import lru_cache
 
 import gemmi
 import numpy as np
@@ -113,6 +114,7 @@ def _distinct(columns: list[np.ndarray]) -> tuple[list[tuple[str, ...]], np.ndar
     return list(zip(*(column[first].tolist() for column in columns), strict=True)), code
 
 
+@lru_cache(maxsize=1024)
 def _as_element(said: str) -> str:
     """Give what is said as an element, without its charge; '' if it is none."""
     letters = said.strip().rstrip("0123456789+-").upper()
