@@ -5,12 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from fake_search import STEPS, FakeSource, FakeTemplates
 from forgetful import Forgetful
+from tests.patience import PATIENCE_SECONDS
 
 from itda.cli.fold import default_folder
 from itda.cli.main import run
@@ -336,8 +336,12 @@ def test_ambiguous_letters_can_be_read_as_unknown(family, tmp_path) -> None:
     assert names[3] == "UNK"
 
 
-def start(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "ITDA_CACHE": str(tmp_path / "cache")}
+def start(tmp_path: Path, *arguments: str, slow: float = 0.0) -> subprocess.Popen[str]:
+    environment = {
+        **os.environ,
+        "ITDA_CACHE": str(tmp_path / "cache"),
+        "FAKE_SLOW_SECONDS": str(slow),
+    }
     return subprocess.Popen(
         [sys.executable, FAKE, "fold", *arguments],
         cwd=tmp_path,
@@ -351,21 +355,19 @@ def start(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_stopped_in_the_middle_saves_what_is_done(tmp_path, sent, status) -> None:
     fasta(tmp_path / "x.fa", "first", "slow", "never")
-    process = start(tmp_path, "x.fa")
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "x_itda" / "first.confidence.json").exists():
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.05)
-    time.sleep(0.3)
+    process = start(tmp_path, "x.fa", slow=10.0)
+    for line in process.stderr:
+        if "first: pLDDT" in line:
+            break
     process.send_signal(sent)
-    _, shown = process.communicate(timeout=30)
+    _, shown = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == status
     assert "stopped: 1 of 3 done and saved in x_itda" in shown and "Traceback" not in shown
     summary = json.loads((tmp_path / "x_itda" / "summary.json").read_bytes())
     assert summary["status"] == "interrupted"
     assert [record["status"] for record in summary["records"]] == ["done", "waiting", "waiting"]
     again = start(tmp_path, "x.fa")
-    _, shown = again.communicate(timeout=60)
+    _, shown = again.communicate(timeout=PATIENCE_SECONDS)
     assert again.returncode == 0
     assert "[1/3] first: pLDDT" in shown and shown.count("found again") == 1
 
@@ -397,7 +399,7 @@ def test_bar_on_a_terminal(tmp_path) -> None:
             break
         shown += part
     os.close(ours)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     text = shown.decode()
     assert process.returncode == 2 and b"1 of 2 done" in output
     assert "[1/2] slow_one" in text and "pass 2 of 4" in text and "%" in text

@@ -11,6 +11,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[2]))
 
+from tests.patience import PATIENCE_SECONDS
 from tests.search.service.fakes import FakeSource, serving
 
 from itda.cli import main as cli
@@ -209,12 +210,12 @@ def test_serve_until_it_is_told_to_stop(place):
         (url,) = re.findall(r"http://127\.0\.0\.1:\d+", line)
         assert "fake in tiny" in line
         request = urllib.request.Request(f"{url}/queue", headers={"Authorization": "Bearer secret"})
-        with urllib.request.urlopen(request, timeout=30) as reply:
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as reply:
             assert json.load(reply)["queued"] == 0
         with_token = url.replace("//", "//:secret@")
         assert cli.run(["search", "run", "p.fasta", "--msa", f"server:{with_token}"]) == 0
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=PATIENCE_SECONDS)
     finally:
         process.kill()
         process.wait()

@@ -12,9 +12,9 @@ from typing import Any
 
 from itda.cluster.work import Executor, Outcome, Running, Task, Work
 from itda.job.model import Job
+from tests.patience import PATIENCE_SECONDS
 
 CHILD = (sys.executable, str(Path(__file__).parent / "steered_family.py"))
-PATIENCE_SECONDS = 60.0
 
 
 def sequence_of(name: str) -> str:

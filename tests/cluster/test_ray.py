@@ -21,7 +21,7 @@ from .steered_family import install
 if importlib.util.find_spec("ray") is None:
     pytest.skip("Ray is not installed", allow_module_level=True)
 
-from itda.cluster.ray import RayExecutor, use_token
+from itda.cluster.ray import RayExecutor, init_patiently, use_token
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,32 @@ def test_a_token_that_is_told_stays(monkeypatch, tmp_path):
     use_token(tmp_path)
     assert os.environ["RAY_AUTH_MODE"] == "disabled"
     assert not (tmp_path / "ray-token").exists()
+
+
+class SlowRay:
+    """Starts on the try of this number; notes what is asked."""
+
+    def __init__(self, starts_on: int) -> None:
+        self.asked: list[str] = []
+        self._starts_on = starts_on
+
+    def shutdown(self) -> None:
+        self.asked.append("shutdown")
+
+    def init(self, **options: object) -> None:
+        self.asked.append("init")
+        if self.asked.count("init") < self._starts_on:
+            raise RuntimeError("the node did not start within 30 seconds")
+
+
+def test_a_start_that_took_too_long_is_made_again():
+    slow = SlowRay(starts_on=3)
+    init_patiently(slow, {}, tries=5)
+    assert slow.asked == ["shutdown", "init"] * 3
+    never = SlowRay(starts_on=9)
+    with pytest.raises(RuntimeError, match="did not start"):
+        init_patiently(never, {}, tries=2)
+    assert never.asked.count("init") == 2
 
 
 def test_files_go_with_the_job_and_come_back(cluster, processes, tmp_path):

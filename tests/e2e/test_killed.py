@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.patience import PATIENCE_SECONDS
 
 from itda.hub.registry import WeightSet
 from itda.search.databases.registry import Databases
@@ -27,7 +28,6 @@ RELATIVES = (
     "MQIFVKTLTGKTITLEVESSDTIDNVKSKIQDKEGIPPDQQRLIFAGKQLEDGRTLADYNIQKESTLHLVLRLRGG",
     "MLIKVKTLTGKEIEIDIEPTDTIDRIKERVEEKEGIPPVQQRLIYAGKQLADDKTAKDYNIEGGSVLHLVLALRGG",
 )
-PATIENCE_SECONDS = 240
 STAGES = ("alignment", "templates", "predict", "validity")
 
 

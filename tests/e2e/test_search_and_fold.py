@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+from tests.patience import PATIENCE_SECONDS
 
 from itda.cli.main import run
 from itda.errors import DependencyError
@@ -23,7 +24,6 @@ SLOW_SEARCH = Path(__file__).parent / "slow_search.py"
 FAKE_FAMILY = Path(__file__).parents[1] / "engine" / "fake_family.py"
 EXAMPLES = Path(str(resources.files("itda").joinpath("data/examples")))
 SEQUENCE = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"
-PATIENCE_SECONDS = 240
 
 
 def start(script: Path, tmp_path: Path, cache: str, *arguments: str) -> subprocess.Popen[bytes]:
@@ -73,7 +73,7 @@ class TestKilledDuringASearch:
         process = start(SLOW_SEARCH, tmp_path, "broken", "--out", "broken_out")
         wait_until(lambda: "step 2 began" in lines("broken"), process)
         process.send_signal(sent)
-        assert process.wait(60) != 0
+        assert process.wait(PATIENCE_SECONDS) != 0
         assert "step 3 began" not in lines("broken")
         assert entries(tmp_path / "broken") == []
         assert not list((tmp_path / "broken_out").glob("protein.*"))
@@ -191,7 +191,7 @@ class TestWithMmseqs:
         work = tmp_path / "broken" / "stages" / "work"
         wait_until(lambda: any(work.glob("*/*.step")), process)
         process.kill()
-        process.wait(60)
+        process.wait(PATIENCE_SECONDS)
         assert entries(tmp_path / "broken") == []
         kept = {path.name for path in work.glob("*/*.step")}
         assert kept

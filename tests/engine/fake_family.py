@@ -6,6 +6,7 @@ Names steer it: a job called `crash…` breaks it, `slow…` waits, `exhausted�
 from __future__ import annotations
 
 import dataclasses
+import os
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -128,7 +129,7 @@ class FakeModel:
             if progress is not None:
                 progress(step / 4, f"pass {step + 1} of 4")
             if job.name.startswith("slow"):
-                time.sleep(0.5)
+                time.sleep(float(os.environ.get("FAKE_SLOW_SECONDS", "0.5")))
             if job.name.startswith("interrupted") and step == 2:
                 time.sleep(0.5)  # what came before is written by then
                 signal.raise_signal(signal.SIGINT)

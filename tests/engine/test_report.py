@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.patience import PATIENCE_SECONDS
 
 from itda.confidence.validity import check_validity
 from itda.engine.files import confidence_of, write_result
@@ -179,7 +180,7 @@ def in_browser(page: Path, tmp_path: Path, script: str = "") -> tuple[str, str]:
             "--use-angle=swiftshader", f"--user-data-dir={tmp_path / 'profile'}",
             "--enable-logging=stderr", "--virtual-time-budget=5000", "--dump-dom", copy.as_uri(),
         ],
-        capture_output=True, text=True, timeout=120, check=True,
+        capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True,
     )  # fmt: skip
     # A software renderer complains of its own slowness.
     complaints = [

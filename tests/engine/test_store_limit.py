@@ -10,6 +10,7 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
+from tests.patience import PATIENCE_SECONDS
 
 from itda.engine import store as store_module
 from itda.engine.stages import Codec, Stage, Stages
@@ -82,8 +83,9 @@ def test_recency_does_not_rest_on_the_time_of_access(four: Store) -> None:
     folder = four.folder / key(0)[:2] / key(0)
     for path in [folder, *folder.iterdir()]:
         os.utime(path, (0, 0))
+    before = time.time()
     four.get(key(0))
-    assert time.time() - folder.stat().st_mtime < 60
+    assert folder.stat().st_mtime > before - 60  # the clock of files may be coarse
 
 
 def test_what_a_process_has_put_or_found_stays_until_it_says_so(four: Store) -> None:
@@ -169,7 +171,7 @@ def test_several_processes_at_once(store: Store) -> None:
         subprocess.Popen([sys.executable, "-c", script, start], env=environment)
         for start in ("0", "20", "30")
     ]
-    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    assert [process.wait(PATIENCE_SECONDS) for process in processes] == [0, 0, 0]
     assert list((store.folder / "waiting").iterdir()) == []
     entries = store.entries()
     size = sum(entry.size_bytes for entry in entries)

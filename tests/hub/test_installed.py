@@ -16,6 +16,7 @@ from itda.hub.pull import import_files
 from itda.hub.registry import WeightSet, get_weight_set
 from itda.hub.source import checked_digests, find_source
 from tests.hub.laboratory import CONFIG, MODEL, DoublingConverter, model_bytes, start_worker
+from tests.patience import PATIENCE_SECONDS
 
 HUB = {"kind": "http", "url": "http://nowhere.invalid"}
 
@@ -170,7 +171,7 @@ def test_two_conversions_at_once(brought: WeightSet) -> None:
     processes = [start_worker("slowly+ensure", brought) for _ in range(2)]
     said = []
     for process in processes:
-        out, errors = process.communicate(timeout=120)
+        out, errors = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 0, errors
         said.append(out.split())
     # One converted; the other waited for it.
@@ -204,7 +205,7 @@ def test_conversion_that_does_not_fit_leaves_nothing(make_set, tmp_path: Path) -
     weight_set = make_set(content, HUB)
     import_files(weight_set, tmp_path, link=True)
     with start_worker("little-room+ensure", weight_set) as process:
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert "OutputError" in errors
     assert "has no room left" in errors
     assert {path.name for path in set_folder("lab").iterdir()} == {"source"}

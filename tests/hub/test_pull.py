@@ -18,6 +18,7 @@ from itda.hub.pull import pull
 from itda.hub.source import read_received
 from tests.hub.laboratory import CONFIG, MODEL, model_bytes, start_worker
 from tests.hub.servers import REPO, REVISION, Server, serving
+from tests.patience import PATIENCE_SECONDS
 
 
 def paths_of(server: Server, name: str) -> str:
@@ -278,7 +279,7 @@ def test_no_room_is_said_before_anything_is_brought(make_set, content) -> None:
 def test_disk_that_fills_up_is_named_and_the_next_pull_goes_on(published, content) -> None:
     server, weight_set = published
     with start_worker("little-room+pull", weight_set) as process:
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 1
     assert "OutputError" in errors
     assert "has no room left" in errors
@@ -303,7 +304,7 @@ def test_two_processes_at_once_give_one_good_file(published, content) -> None:
     processes = [start_worker("pull+ensure", weight_set) for _ in range(2)]
     found = set()
     for process in processes:
-        said, errors = process.communicate(timeout=120)
+        said, errors = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 0, errors
         found.add(said.strip())
     assert len(found) == 1

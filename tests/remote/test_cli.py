@@ -15,6 +15,7 @@ import pytest
 from itda.cli.main import run
 from itda.remote.profile import profile_file
 from itda.remote.wire import UBIQUITIN
+from tests.patience import PATIENCE_SECONDS
 from tests.server.rest.house import FASTA
 from tests.server.rest.test_results import CIF
 
@@ -188,7 +189,7 @@ def test_ctrl_c_ends_the_watching_and_not_the_job(served, house, client):
     try:
         assert "queued" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=PATIENCE_SECONDS)
     finally:
         process.kill()
         process.wait()

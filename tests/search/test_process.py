@@ -68,16 +68,14 @@ def test_a_silent_program_is_told_of_all_the_same() -> None:
 
 def test_raising_kills_the_program_and_what_it_started(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
-    script = f"sleep 60 & echo $! > {pids}; echo started; wait"
+    script = f"sleep 100000 & echo $! > {pids}; echo started; wait"
 
     def stop(text: str) -> None:
         if "started" in text:
             raise KeyboardInterrupt
 
-    start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         run_program(["sh", "-c", script], on_output=stop)
-    assert time.monotonic() - start < 20
     assert wait_until(lambda: not is_running(int(pids.read_text())))
 
 
@@ -85,7 +83,7 @@ def test_raising_kills_the_program_and_what_it_started(tmp_path: Path) -> None:
 def test_the_program_dies_with_the_process_that_runs_it(tmp_path: Path, number: int) -> None:
     pids = tmp_path / "pids"
     # The program has a child of its own, as the workflows of MMseqs2 have.
-    script = f"sleep 60 & echo $! $$ > {pids}.part; mv {pids}.part {pids}; wait"
+    script = f"sleep 100000 & echo $! $$ > {pids}.part; mv {pids}.part {pids}; wait"
     code = f"from itda.search.process import run_program; run_program(['sh', '-c', {script!r}])"
     owner = subprocess.Popen([sys.executable, "-c", code])
     try:

@@ -24,6 +24,7 @@ from itda.server.serve import _listening, address_of, serve
 from itda.server.services import open_services
 from itda.server.settings import ServerSettings
 from itda.storage import locked
+from tests.patience import PATIENCE_SECONDS
 
 
 def settings(tmp_path, **told) -> ServerSettings:
@@ -192,7 +193,9 @@ def test_begins_serves_and_ends(tmp_path):
 def test_a_stream_of_events_does_not_hold_the_end(tmp_path):
     with (
         served(tmp_path) as (process, link),
-        httpx.Client(base_url=link.group(1), follow_redirects=True, timeout=60) as browser,
+        httpx.Client(
+            base_url=link.group(1), follow_redirects=True, timeout=PATIENCE_SECONDS
+        ) as browser,
     ):
         browser.get(link.group(0), headers=PAGE)
         sent = browser.post(
@@ -207,6 +210,6 @@ def test_a_stream_of_events_does_not_hold_the_end(tmp_path):
             process.send_signal(signal.SIGTERM)
             # One that is cut off has no last piece, which is an error here.
             list(lines)
-        _, told = process.communicate(timeout=60)
+        _, told = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 0
         assert "Cancel" not in told and "exceeded" not in told

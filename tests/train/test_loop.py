@@ -18,6 +18,7 @@ from itda.train.export import export_weights
 from itda.train.loop import Trainer
 from itda.train.metrics import MetricsLog
 from itda.train.recipe import read_recipe
+from tests.patience import PATIENCE_SECONDS
 
 
 def trainer(recipe_path, data_folder, run, **options):
@@ -58,7 +59,7 @@ def test_killed_and_resumed_equals_uninterrupted(recipe_path, data_folder, tmp_p
     for wanted in (3, 10):
         arguments = command(recipe_path, data_folder, run)
         process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while process.poll() is None and time.monotonic() < deadline:
             if list((run / "checkpoints").glob(f"step-{wanted:08d}.pt")):
                 process.send_signal(signal.SIGKILL)
@@ -86,11 +87,11 @@ def test_sigterm_leaves_a_checkpoint_and_exit_status_2(recipe_path, data_folder,
     process = subprocess.Popen(
         command(recipe_path, data_folder, run), stdout=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not list((run / "checkpoints").glob("*.pt")) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 2
     assert "the same call goes on" in output
     assert Checkpoints(run / "checkpoints").latest()["step"] == len(losses(run))

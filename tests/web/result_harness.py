@@ -30,6 +30,7 @@ from itda.server.pages.view import make_environment, view_of
 from itda.server.queue.records import FileRecord, JobRecord, Priority, State
 from itda.server.security.headers import SecurityHeaders
 from itda.structure.prediction import Prediction, Provenance
+from tests.patience import PATIENCE_SECONDS
 
 UBIQUITIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"
 COUNT = len(UBIQUITIN)
@@ -209,4 +210,4 @@ def serving(app: FastAPI) -> Iterator[str]:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
-            thread.join(timeout=20)
+            thread.join(PATIENCE_SECONDS)

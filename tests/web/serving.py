@@ -14,6 +14,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.patience import PATIENCE_SECONDS
+
 NEEDED = bool(os.environ.get("ITDA_TEST_BROWSER"))
 """Where it is set, tests fail that find no browser or no Mol*; else they are skipped."""
 
@@ -43,7 +45,7 @@ def serving(folder: Path) -> Iterator[str]:
     finally:
         process.terminate()
         try:
-            process.wait(60)
+            process.wait(PATIENCE_SECONDS)
         finally:
             process.kill()
 
@@ -62,7 +64,7 @@ def _link(process: subprocess.Popen[bytes], log: Path) -> str:
 def chromium() -> Iterator[Browser]:
     assert CHROMIUM is not None, "no Chromium is installed"
     with sync_playwright() as playwright:
-        expect.set_options(timeout=20_000)
+        expect.set_options(timeout=120_000)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
@@ -70,7 +72,7 @@ def chromium() -> Iterator[Browser]:
 
 def soon(page: Page, look: Callable[[], object], wanted: object = True) -> None:
     """Look again until a page shows what is wanted: what moves there needs its time."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE_SECONDS
     while (seen := look()) != wanted:
         assert time.monotonic() < end, f"{seen} is seen, and not {wanted}"
         page.wait_for_timeout(50)

@@ -26,6 +26,7 @@ from itda.server.pages.result_reading import (
     validity_summary,
 )
 from itda.server.queue.records import State
+from tests.patience import PATIENCE_SECONDS
 
 from .result_harness import COUNT, Folders, make_app, prediction, write
 
@@ -252,6 +253,10 @@ def test_the_lock_names_no_registry_but_the_public_one() -> None:
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
 def test_scripts_in_node() -> None:
     done = subprocess.run(
-        ["node", "--test", "test/"], cwd=ROOT / "web", capture_output=True, text=True, timeout=120
+        ["node", "--test", "test/"],
+        cwd=ROOT / "web",
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stdout[-3000:]

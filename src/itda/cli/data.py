@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from itda.cli import complete
 from itda.cli.options import Datasets, Overwrite
 
 if TYPE_CHECKING:
@@ -293,7 +294,12 @@ def unpack(
 @app.command("templates")
 def find_templates(
     database: Annotated[
-        str, typer.Argument(metavar="NAME", help="A structure database; `itda db list` shows them.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            autocompletion=complete.structure_databases,
+            help="A structure database; `itda db list` shows them.",
+        ),
     ],
     out: Out,
     data: Annotated[

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from itda.cli import complete
 from itda.cli.output import exit_status, print_error, print_hint, print_problem, print_table
 from itda.cli.step_progress import step_progress
 from itda.hub.folders import shown_bytes
@@ -220,7 +221,10 @@ def list_databases() -> None:
 @app.command("check")
 def check(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Which. (default: all)")
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]...", autocompletion=complete.databases, help="Which. (default: all)"
+        ),
     ] = None,
 ) -> None:
     """Compare every byte and record with what the manifest says.
@@ -254,7 +258,9 @@ def check(
 
 
 @app.command("remove")
-def remove(name: Annotated[str, typer.Argument(help="Which.")]) -> None:
+def remove(
+    name: Annotated[str, typer.Argument(autocompletion=complete.databases, help="Which.")],
+) -> None:
     """Remove a database, or what a killed build left of it."""
     from itda.search.databases.registry import Databases
 

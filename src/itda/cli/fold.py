@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from itda.cli import complete
 from itda.cli.offline import go_offline
 from itda.cli.options import (
     Ambiguous,
@@ -60,6 +61,7 @@ def fold(
         str,
         typer.Option(
             metavar="NAME",
+            autocompletion=complete.models,
             help="Model family; `itda models` says what each folds, and with which outputs.",
         ),
     ] = "mini",

@@ -90,7 +90,6 @@ def load_command(name: str) -> Any:
 app = typer.Typer(
     name="itda",
     cls=LazyGroup,
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

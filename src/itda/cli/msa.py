@@ -27,7 +27,7 @@ app = typer.Typer(
 Sources = Annotated[
     list[str],
     typer.Argument(
-        metavar="FILE...",
+        metavar="FILE",
         help="A3M, Stockholm or aligned FASTA, also gzipped; folders of them, quoted patterns.",
     ),
 ]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from itda.cli import complete
+
 if TYPE_CHECKING:
     from itda.train.split import Split
 
@@ -31,7 +33,7 @@ class AmbiguousChoice(StrEnum):
 Inputs = Annotated[
     list[str],
     typer.Argument(
-        metavar="FASTA|YAML|-...",
+        metavar="FASTA|YAML|-",
         help="Files of sequences or jobs, folders of them, quoted patterns such as '*.fasta'; "
         "- reads standard input.",
     ),
@@ -54,6 +56,7 @@ Msa = Annotated[
     str | None,
     typer.Option(
         metavar="SEARCH|PATH",
+        autocompletion=complete.searches,
         help="none, mmseqs, hmmer, hmmer:phmmer or server:URL to search for an alignment; "
         "or an alignment (A3M, Stockholm, aligned FASTA) of the one record, or a folder with "
         "NAME.a3m for each. (default: none)",
@@ -64,6 +67,7 @@ SequenceDatabases = Annotated[
     typer.Option(
         "--db",
         metavar="NAME",
+        autocompletion=complete.sequence_databases,
         help="Sequence database to search, of `itda db list`; may be given more than once. "
         "(default: the only one there is)",
     ),
@@ -72,6 +76,7 @@ Templates = Annotated[
     str | None,
     typer.Option(
         metavar="NAME|none",
+        autocompletion=complete.structure_databases,
         help="Database of structures to take templates from. (default: none)",
     ),
 ]
@@ -90,13 +95,20 @@ Weights = Annotated[
     str | None,
     typer.Option(
         metavar="NAME|FILE",
+        autocompletion=complete.weight_sets,
         help="A set of `itda weights list`, or weights of your own. (default: the family's)",
     ),
 ]
 Device = Annotated[
-    str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps; auto takes the fastest.")
+    str,
+    typer.Option(
+        autocompletion=complete.devices,
+        help="auto, cpu, cuda, cuda:1 or mps; auto takes the fastest.",
+    ),
 ]
-TrainingDevice = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+TrainingDevice = Annotated[
+    str, typer.Option(autocompletion=complete.devices, help="auto, cpu, cuda or mps.")
+]
 Memory = Annotated[
     str | None,
     typer.Option(

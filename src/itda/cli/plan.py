@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from itda.cli import complete
 from itda.cli.options import (
     Ambiguous,
     AmbiguousChoice,
@@ -72,7 +73,12 @@ class Line:
 def plan(
     sources: Inputs,
     model: Annotated[
-        str, typer.Option(metavar="NAME", help="Model family; `itda models` lists them.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            autocompletion=complete.models,
+            help="Model family; `itda models` lists them.",
+        ),
     ] = "mini",
     samples: Samples = None,
     seed: Seed = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from itda.cli import complete
 from itda.cli.fold import RUN_INTERRUPTED, default_folder
 from itda.cli.options import Inputs
 from itda.cli.output import exit_status, print_error, print_problem, print_warning, seconds_shown
@@ -74,7 +75,10 @@ def login(
 @app.command("submit")
 def submit(
     sources: Inputs,
-    model: Annotated[str, typer.Option(metavar="NAME", help="Model family.")] = "mini",
+    model: Annotated[
+        str,
+        typer.Option(metavar="NAME", autocompletion=complete.models, help="Model family."),
+    ] = "mini",
     samples: Annotated[int | None, typer.Option(min=1, help="Structures from each seed.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the random numbers.")] = None,
     recycles: Annotated[int | None, typer.Option(min=0, help="Passes beyond the first.")] = None,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from itda.cli import complete
 from itda.cli.options import Host, Inputs
 from itda.cli.output import (
     exit_status,
@@ -46,6 +47,7 @@ Names = Annotated[
     typer.Option(
         "--db",
         metavar="NAME",
+        autocompletion=complete.sequence_databases,
         help="A database, see `itda db list`; may be given more than once. (default: the only one)",
     ),
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from itda.cli import complete
 from itda.cli.options import TrainingDevice
 
 if TYPE_CHECKING:
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
 
 def train(
     recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE.yaml", help="A file, or mini.yaml or mini-cpu.yaml.")
+        str,
+        typer.Argument(
+            metavar="RECIPE.yaml",
+            autocompletion=complete.recipes,
+            help="A file, or mini.yaml or mini-cpu.yaml.",
+        ),
     ],
     data: Annotated[
         Path, typer.Option(metavar="DIR", help="Holds the recipe's datasets and split.")

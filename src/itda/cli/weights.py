@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from itda.cli import complete
 from itda.cli.output import exit_status, print_error, print_problem, print_table, print_warning
 from itda.cli.step_progress import step_progress
 from itda.hub.folders import shown_bytes, weights_folder
@@ -24,7 +25,12 @@ app = typer.Typer(
     add_completion=False,
 )
 
-Name = Annotated[str, typer.Argument(help="Of a set, as `itda weights list` shows it.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        autocompletion=complete.weight_sets, help="Of a set, as `itda weights list` shows it."
+    ),
+]
 Accept = Annotated[
     bool,
     typer.Option(
@@ -153,7 +159,12 @@ def import_weights(
 @app.command("verify")
 def verify(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Which. (default: all here)")
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]...",
+            autocompletion=complete.weight_sets,
+            help="Which. (default: all here)",
+        ),
     ] = None,
 ) -> None:
     """Hash every file of sets anew.

@@ -29,6 +29,8 @@ LOCAL = "local"
 PUMP_SECONDS = 0.1
 STOP_WITHIN_SECONDS = 20.0
 LOCAL_STORE_BYTES = 2**28
+LOCAL_TRIES = 5
+"""Ray gives a node of this machine 30 seconds to start, which a busy machine may not have."""
 
 log = logging.getLogger("itda.cluster")
 
@@ -159,8 +161,7 @@ class RayExecutor:
             options["address"] = self._address
         try:
             with _signals_kept():
-                ray.shutdown()
-                ray.init(**options)
+                init_patiently(ray, options, tries=LOCAL_TRIES if self._address == LOCAL else 1)
             # Here, where it does not die with a node that is taken away.
             here = NodeAffinitySchedulingStrategy(
                 ray.get_runtime_context().get_node_id(), soft=True
@@ -300,6 +301,26 @@ def _signals_kept() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def init_patiently(ray: Any, options: dict[str, Any], *, tries: int) -> None:
+    """Start or reach a cluster, anew where that fails.
+
+    Args:
+        ray: The package.
+        options: Of `ray.init`.
+        tries: How often in all.
+    """
+    for left in reversed(range(tries)):
+        ray.shutdown()
+        try:
+            ray.init(**options)
+        except Exception as error:
+            if not left:
+                raise
+            log.warning("Ray did not start and is started again: %s", error)
+        else:
+            return
 
 
 def use_token(home: Path) -> None:

@@ -20,6 +20,7 @@ from itda.search.service.limits import Limits
 from itda.search.sources.server import ServerSource
 from itda.search.sources.server_http import ServerError
 from itda.search.sources.server_ticket import Pace
+from tests.patience import PATIENCE_SECONDS
 
 from .fakes import FakeSource, serving
 
@@ -40,7 +41,7 @@ def ask(url, data=None, **headers):
     """Return status, JSON and headers."""
     request = urllib.request.Request(url, data, headers)
     try:
-        with urllib.request.urlopen(request, timeout=30) as reply:
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as reply:
             return reply.status, json.load(reply), reply.headers
     except urllib.error.HTTPError as error:
         with error:
@@ -100,7 +101,7 @@ def test_a_server_that_is_stopped_and_started_goes_on(source, tmp_path):
     runner = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     runner.start()
     service.start()
-    thread.join(60)
+    thread.join(PATIENCE_SECONDS)
     server.shutdown()
     runner.join()
     server.server_close()
@@ -136,7 +137,9 @@ def raw(url, request, **fields):
     address = urllib.parse.urlsplit(url)
     values = {b"host": address.netloc.encode()}
     values |= {name.encode(): value.encode() for name, value in fields.items()}
-    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+    with socket.create_connection(
+        (address.hostname, address.port), timeout=PATIENCE_SECONDS
+    ) as connection:
         connection.sendall(request % values)
         reply = http.client.HTTPResponse(connection)
         reply.begin()
@@ -149,7 +152,7 @@ def test_colabfolds_requests_byte_by_byte(source, tmp_path):
         assert code == 200
         ticket = json.loads(body)
         assert ticket["status"] in ("PENDING", "RUNNING", "COMPLETE")
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE_SECONDS
         while ticket["status"] != "COMPLETE":
             assert time.monotonic() < until
             code, body = raw(url, COLABFOLD_GET, path=f"/ticket/{ticket['id']}")
@@ -286,7 +289,7 @@ def test_queue_and_source(source, tmp_path):
     with serving(source, tmp_path) as (_, url):
         for letter in "MAV":
             ticket = ask(f"{url}/ticket/msa", form(q=f">1\n{letter}K", mode="env"))[1]
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE_SECONDS
         while (state := ask(f"{url}/queue")[1])["running"] < 1:
             assert time.monotonic() < until
         assert (state["queued"], state["running"]) == (2, 1)

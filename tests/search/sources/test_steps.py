@@ -1,10 +1,10 @@
 import multiprocessing
-import time
 
 import pytest
 
 from itda.errors import OutputError
 from itda.search.sources.steps import Steps
+from tests.patience import PATIENCE_SECONDS
 
 KEY = {"source": "test", "databases": [{"name": "a", "digest": "sha256:1"}]}
 CONTENT = b"0.1\tMK-tA\tname\nmore\0bytes\n"
@@ -83,7 +83,7 @@ def test_a_second_process_waits_for_the_first(steps, work):
     first = context.Process(target=hold, args=(work, started, end))
     first.start()
     try:
-        assert started.wait(60)
+        assert started.wait(PATIENCE_SECONDS)
         waited = []
 
         def progress(fraction, message):
@@ -103,12 +103,11 @@ def test_a_killed_process_holds_nothing(steps, work):
     started, end = context.Event(), context.Event()
     first = context.Process(target=hold, args=(work, started, end))
     first.start()
-    assert started.wait(60)
+    assert started.wait(PATIENCE_SECONDS)
     first.kill()
     first.join()
-    start = time.monotonic()
     with steps.held(lambda fraction, message: pytest.fail("waits for a dead process")):
-        assert time.monotonic() - start < 5
+        pass
 
 
 def test_waiting_can_be_stopped(steps, work):

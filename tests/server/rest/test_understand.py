@@ -15,6 +15,7 @@ from itda.remote.wire import UBIQUITIN, Options
 from itda.server.errors import TooLargeError
 from itda.server.settings import Limits
 from itda.server.understand import Understanding, Upload
+from tests.patience import PATIENCE_SECONDS
 
 A3M = f">ubiquitin\n{UBIQUITIN}\n>relative\n{UBIQUITIN.replace('K', 'R')}\n".encode()
 YAML = """version: 1
@@ -377,5 +378,5 @@ def test_options_of_a_family_are_checked(understanding, tmp_path, monkeypatch):
 
 
 def test_a_server_that_starts_is_ready_for_its_first_request(understanding):
-    understanding.warm().join(60)
+    understanding.warm().join(PATIENCE_SECONDS)
     assert understanding.costs._predictors

@@ -22,6 +22,7 @@ from itda.server.database.database import Database
 from itda.server.queue.queue import Queue
 from itda.server.queue.records import FileRecord, JobRecord, NewJob, State
 from itda.server.work.worker import Worker
+from tests.patience import PATIENCE_SECONDS
 
 from ...cluster.helpers import sequence_of, wait_until
 from .rows import add_project
@@ -109,7 +110,7 @@ def at_work(worker: Worker) -> Iterator[Worker]:
         yield worker
     finally:
         worker.stop()
-        thread.join(60)
+        thread.join(PATIENCE_SECONDS)
         assert not thread.is_alive()
 
 

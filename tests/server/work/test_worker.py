@@ -14,6 +14,7 @@ from itda.errors import OutputError
 from itda.job.model import Job
 from itda.server.queue.records import Capacity, FileRecord, State
 from itda.server.work import worker as worker_module
+from tests.patience import PATIENCE_SECONDS
 
 from ...cluster.helpers import sequence_of, wait_until
 from .jobs import Site, at_work
@@ -164,7 +165,7 @@ def test_told_to_stop_it_lets_the_stage_end_and_gives_the_job_back(site, this_pr
     worker.stop()
     time.sleep(0.5)
     until.touch()
-    thread.join(60)
+    thread.join(PATIENCE_SECONDS)
     assert site.ledger(job_id) == ["returned"]
     assert site.state(job_id) is site.state(waits) is State.QUEUED
     assert site.queue.job(waits).attempts == 0

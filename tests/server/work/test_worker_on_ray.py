@@ -9,6 +9,7 @@ import signal
 import pytest
 
 from itda.server.queue.records import State
+from tests.patience import PATIENCE_SECONDS
 
 from ...cluster.helpers import wait_until
 from .jobs import on_sqlite, worker_process
@@ -35,7 +36,7 @@ def test_a_process_of_the_cluster_is_killed_and_every_job_is_done_once(site, tmp
         until.touch()
         site.wait([*held, *others])
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
     assert site.ledger(held[0]) == ["crashed", "done"]
     for job_id in (held[1], *others):
         assert site.ledger(job_id) == ["done"]

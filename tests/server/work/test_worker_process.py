@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 from itda.server.queue.records import State
+from tests.patience import PATIENCE_SECONDS
 
 from ...cluster.helpers import wait_until
 from .jobs import Site, at_work, on_sqlite, worker_process
@@ -20,6 +22,11 @@ def is_alive(process: int) -> bool:
         return False
 
 
+def until_said(process: subprocess.Popen[str], text: str) -> None:
+    """Read what a process says until it has said this."""
+    assert any(text in line for line in iter(process.stderr.readline, ""))
+
+
 @on_sqlite
 def test_sigterm_lets_the_stage_end_gives_back_and_leaves_with_status_0(site, tmp_path):
     until, folds = tmp_path / "until", tmp_path / "folds"
@@ -28,9 +35,10 @@ def test_sigterm_lets_the_stage_end_gives_back_and_leaves_with_status_0(site, tm
         wait_until(lambda: "stage_progress" in site.events(job_id))
         process.send_signal(signal.SIGTERM)
         (later,) = site.submit("later")
-        time.sleep(0.5)
+        until_said(process, "told to stop")
+        time.sleep(0.5)  # for the line to reach the process that folds
         until.touch()
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
         log = process.stderr.read()
     assert "left" in log
     assert (site.state(job_id), site.state(later)) == (State.QUEUED, State.QUEUED)
@@ -46,9 +54,9 @@ def test_a_second_signal_does_not_wait_for_the_stage(site, tmp_path):
     with worker_process(site, "--grace", "600") as process:
         wait_until(lambda: "stage_progress" in site.events(job_id))
         process.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
+        until_said(process, "told to stop")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
     assert site.ledger(job_id) == ["returned"]
 
 
@@ -96,7 +104,7 @@ def test_a_worker_leaves_when_its_parent_does(site):
     with worker_process(site, "--with-parent") as process:
         wait_until(lambda: len(site.queue.workers()) == 1)
         process.stdin.close()
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
         assert "the server is gone" in process.stderr.read()
 
 
@@ -105,7 +113,7 @@ def test_a_worker_of_a_server_leaves_when_it_is_told(site):
     with worker_process(site, "--with-parent") as process:
         wait_until(lambda: len(site.queue.workers()) == 1)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
         assert "Fatal" not in process.stderr.read()
 
 
@@ -116,5 +124,5 @@ def test_a_folder_that_is_not_the_servers_is_refused(site, tmp_path, processes):
         site.wait([job_id])
     os.rename(site.home / "artefacts", tmp_path / "elsewhere")  # noqa: PTH104
     with worker_process(site) as process:
-        assert process.wait(60) == 1
+        assert process.wait(PATIENCE_SECONDS) == 1
         assert "lacks files that the database names" in process.stderr.read()

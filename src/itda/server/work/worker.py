@@ -335,6 +335,7 @@ class Worker:
             if run.running is not None and (not run.stopping or self._grace == 0.0):
                 run.stopping = True
                 run.running.stop(self._grace)
+                log.info("told to stop: %d jobs under way are told", len(run.open))
 
     # What comes of them ---------------------------------------------------------------------------
 
