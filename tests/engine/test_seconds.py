@@ -1,14 +1,20 @@
 """The seconds of a record are its own: what was spent on it, and nothing of what it waited."""
 
+import contextlib
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from fake_family import FakeFamily, FakeModel, install
+from fake_search import FakeSource
 
+from itda.engine import stages
 from itda.engine.cost.predictor import Predictor
 from itda.engine.engine import Engine
 from itda.engine.events import JobFinished, StageFinished
+from itda.engine.searches import Searches
+from itda.engine.workplace import Workplace
 from itda.job.model import Job
 
 SEQUENCE = "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ"
@@ -95,3 +101,24 @@ def test_what_an_equal_one_was_folded_for_costs_nothing(clock, family, store):
     twins = [Job.from_sequence(name, SEQUENCE) for name in ("one", "two")]
     found = seconds_of(list(Engine(store, "cpu").run(twins)))
     assert found == {"one": pytest.approx(NETWORK_SECONDS + GEOMETRY_SECONDS), "two": 0.0}
+
+
+def test_waiting_for_another_process_is_not_searching(family, store, monkeypatch):
+    now = [0.0]
+
+    @contextlib.contextmanager
+    def held_by_another(_store, _key, _progress):
+        now[0] += 50.0
+        yield Workplace(Path(), waited_seconds=50.0)
+
+    class Slow(FakeSource):
+        def search(self, query, *, work, progress):
+            now[0] += 2.0
+            return super().search(query, work=store.folder, progress=progress)
+
+    store.folder.mkdir()
+    monkeypatch.setattr(stages, "workplace", held_by_another)
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    (job,) = jobs("a")
+    found = seconds_of(list(Engine(store, "cpu").run([job], searches=Searches(Slow()))))
+    assert found == {"a": pytest.approx(2.0)}

@@ -102,7 +102,7 @@ def test_second_user_waits_and_says_so(store: Store) -> None:
     inside.wait()
     with workplace(store, KEY, lambda fraction, message: said.append(message)) as place:
         order.append("second")
-        assert place.folder.is_dir()
+        assert place.folder.is_dir() and place.waited_seconds > 0
     thread.join()
     assert order == ["first", "second"] and "waiting" in said[0]
 

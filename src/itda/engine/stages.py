@@ -64,6 +64,7 @@ class Stages:
         self._check = check
         self._used: dict[str, set[str]] = {}
         self._seconds: dict[str, float] = {}
+        self._waited: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def release(self, job: str) -> None:
@@ -138,6 +139,8 @@ class Stages:
 
         def work(progress: Progress) -> tuple[Value, str]:
             with workplace(self.store, key, progress) as place:
+                with self._lock:
+                    self._waited[key] = place.waited_seconds
                 if place.problem:
                     # At once: whoever stops the search is to know what that costs.
                     warnings.put(place.problem)
@@ -272,8 +275,9 @@ class Stages:
                 yield JobWarned(job=job, message=problem)
         with self._lock:
             share = self._seconds.pop(self._key(stage, inputs), None)
+            waited = self._waited.pop(self._key(stage, inputs), 0.0)
         cached = found is not None and share is None
-        seconds = time.perf_counter() - began if share is None else share
+        seconds = time.perf_counter() - began - waited if share is None else share
         yield _finished(job, stage, codec.describe(value), cached=cached, seconds=seconds)
         return value, cached
 

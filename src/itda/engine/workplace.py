@@ -27,11 +27,13 @@ class Workplace:
     Attributes:
         folder: Empty, or as a killed computation of the same key left it.
         problem: Why it goes with the computation though there is a store; else empty.
+        waited_seconds: For another process that had it.
     """
 
-    def __init__(self, folder: Path, problem: str = "") -> None:
+    def __init__(self, folder: Path, problem: str = "", waited_seconds: float = 0.0) -> None:
         self.folder = folder
         self.problem = problem
+        self.waited_seconds = waited_seconds
         self._finished = False
 
     def finish(self) -> None:
@@ -59,6 +61,7 @@ def workplace(store: Store | None, key: str, progress: Progress) -> Iterator[Wor
     """
     with contextlib.ExitStack() as stack:
         folder, problem = None, ""
+        began = time.perf_counter()
         if store is not None:
             root = work_folder(store)
             try:
@@ -77,7 +80,7 @@ def workplace(store: Store | None, key: str, progress: Progress) -> Iterator[Wor
             name = stack.enter_context(tempfile.TemporaryDirectory(prefix="itda-work-"))
             yield Workplace(Path(name), problem)
             return
-        place = Workplace(folder)
+        place = Workplace(folder, waited_seconds=time.perf_counter() - began)
         yield place
         if place.finished:
             shutil.rmtree(folder, ignore_errors=True)

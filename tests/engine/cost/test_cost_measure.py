@@ -1,52 +1,37 @@
-from __future__ import annotations
+"""What a measurement that failed says: whose fault it was."""
 
-import subprocess
+import json
+import types
 
 import pytest
-import torch
 
-from itda.engine.cost import measure as measuring
-from itda.engine.cost.devices import describe, processor_name, thread_count
-from itda.engine.cost.measure import Case, ExhaustedError, measure
+from itda.engine.cost import measure as measure_module
+from itda.engine.cost.measure import Case, ExhaustedError, main, measure
 from itda.errors import InputError
-from itda.models.esmfold.loading import preferred_dtype
-
-SMALL = Case(family="mini", tokens=(30,), repeats=1)
-
-
-def test_a_fold_in_a_process_of_its_own_tells_its_peak_and_its_seconds() -> None:
-    answer = measure(SMALL)
-    # PyTorch alone takes more than 100 MB, and so small a chain hardly anything.
-    assert 1e8 < answer.loading_bytes <= answer.bytes * 1.1 < 3e9
-    assert answer.seconds > 0 and answer.start_seconds > 0 and answer.threads >= 1
-
-
-def test_a_fold_without_room_says_that_memory_ran_out() -> None:
-    with pytest.raises(ExhaustedError):
-        measure(Case(family="mini", tokens=(900,), repeats=1, address_limit=1_100_000_000))
 
 
 @pytest.mark.parametrize(
-    ("code", "output", "kind"),
+    ("error", "raised"),
     [
-        (0, '{"error": "RuntimeError: can\'t allocate memory", "exhausted": true}', ExhaustedError),
-        (-9, "", ExhaustedError),
-        (0, '{"error": "RuntimeError: can\'t start new thread"}', ExhaustedError),
-        (1, "", InputError),
-        (0, '{"error": "ValueError: no"}', InputError),
+        (InputError("no such length"), InputError),
+        (TypeError("nobody expected this"), RuntimeError),
+        (MemoryError(), ExhaustedError),
     ],
 )
-def test_how_a_process_ended_is_told_apart(monkeypatch, code, output, kind) -> None:
-    done = subprocess.CompletedProcess([], code, output, "")
-    monkeypatch.setattr(measuring.subprocess, "run", lambda *_, **__: done)
-    with pytest.raises(kind):
-        measure(SMALL)
+def test_a_fault_of_the_programs_own_is_no_bad_input(monkeypatch, capsys, error, raised):
+    def broken(_case):
+        raise error
 
-
-def test_a_device_is_described_as_pytorch_sees_it() -> None:
-    device = describe("cpu")
-    assert device.name == processor_name() != ""
-    assert device.threads == thread_count() == torch.get_num_threads()
-    half = str(preferred_dtype("cpu")).removeprefix("torch.")
-    assert (device.half or "float32") == half
-    assert device.slug.replace("-", "").isalnum()
+    case = Case(family="mini", tokens=(20,))
+    monkeypatch.setattr(measure_module, "_fold", broken)
+    monkeypatch.setattr("sys.stdin", types.SimpleNamespace(read=case.to_json))
+    main()
+    said = capsys.readouterr().out
+    assert json.loads(said)["error"].startswith(type(error).__name__)
+    monkeypatch.setattr(
+        measure_module.subprocess,
+        "run",
+        lambda *_given, **_named: types.SimpleNamespace(stdout=said, stderr="", returncode=0),
+    )
+    with pytest.raises(raised):
+        measure(case)

@@ -125,7 +125,8 @@ def measure(case: Case, *, timeout_seconds: float | None = None) -> Answer:
 
     Raises:
         ExhaustedError: It ran out of memory.
-        InputError: It failed in another way.
+        InputError: The family or the machine cannot do it.
+        RuntimeError: It failed of a fault of the program's own.
     """
     done = subprocess.run(
         [sys.executable, "-m", "itda.engine.cost.measure"],
@@ -141,7 +142,8 @@ def measure(case: Case, *, timeout_seconds: float | None = None) -> Answer:
     said = answer.get("error") or done.stderr.strip()[-500:] or f"exit status {done.returncode}"
     if answer.get("exhausted") or done.returncode < 0 or _tells_exhaustion(said):
         raise ExhaustedError(said)
-    raise InputError(f"{case.family}, {case.tokens}: cannot be measured: {said}")
+    problem = f"{case.family}, {case.tokens}: cannot be measured: {said}"
+    raise InputError(problem) if answer.get("expected") else RuntimeError(problem)
 
 
 def main() -> None:
@@ -154,7 +156,8 @@ def main() -> None:
     except Exception as error:
         said = f"{type(error).__name__}: {error}"
         exhausted = isinstance(error, MemoryError) or _tells_exhaustion(said)
-        answer = {"error": said, "exhausted": exhausted}
+        expected = isinstance(error, ItdaError)
+        answer = {"error": said, "exhausted": exhausted, "expected": expected}
     print(json.dumps(answer), flush=True)
 
 
