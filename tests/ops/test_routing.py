@@ -1,3 +1,6 @@
+import contextlib
+import functools
+import itertools
 import json
 import subprocess
 import sys
@@ -9,6 +12,10 @@ import torch
 from itda.errors import CapabilityError, DependencyError, InputError
 from itda.ops import routing
 from itda.ops.attention import attention
+from itda.ops.gated_transition import gated_transition
+from itda.ops.layer_norm import layer_norm
+from itda.ops.triangle_attention import triangle_attention
+from itda.ops.triangle_multiply import triangle_multiply
 
 
 def chosen(op: str, channels: int | None = None) -> str:
@@ -40,7 +47,7 @@ def test_every_line_names_a_backend_of_its_op_and_the_last_fits_all():
     for op, lines in routing.table().items():
         assert {line.backend for line in lines} <= set(routing.BACKENDS[op])
         last = lines[-1]
-        assert last.backend not in routing.FORWARD_ONLY
+        assert last.backend in routing.DIFFERENTIABLE
         assert last.fits(device="any", dtype="any", channels=None, tokens=None)
 
 
@@ -85,6 +92,84 @@ def test_first_line_that_fits_wins(own_table, given, backend):
 def test_gradients_pass_over_what_has_none(own_table):
     asked = {"device": "cuda", "dtype": "bfloat16", "channels": 32, "tokens": 512}
     assert routing.choose("attention", **asked, differentiable=True).backend == "sdpa"
+
+
+@pytest.mark.parametrize("op", routing.BACKENDS)
+@pytest.mark.parametrize("way", ["table", "override", "environment"])
+def test_a_backend_that_promises_no_gradients_is_never_chosen_for_them(op, way, monkeypatch):
+    names = (*routing.BACKENDS[op], "novel")
+    monkeypatch.setattr(routing, "BACKENDS", {**routing.BACKENDS, op: names})
+    for name in names:
+        with monkeypatch.context() as patched, contextlib.ExitStack() as stack:
+            if way == "table":
+                lines = (routing.Route(name, measured=True), *routing.table()[op])
+                patched.setattr(routing, "table", lambda lines=lines: {op: lines})
+            elif way == "override":
+                stack.enter_context(routing.override(**{op: name}))
+            else:
+                patched.setenv(routing.VARIABLE, f"{op}={name}")
+            for device, tokens in itertools.product(("cpu", "cuda", "mps"), (None, 7, 4096)):
+                asked = {"device": device, "channels": 32, "tokens": tokens}
+                assert routing.choose(op, **asked).backend == name
+                taken = routing.choose(op, **asked, differentiable=True).backend
+                assert taken in routing.DIFFERENTIABLE
+                assert (taken == name) == (name in routing.DIFFERENTIABLE)
+    assert {"triton", "novel"}.isdisjoint(routing.DIFFERENTIABLE)
+
+
+def numbers(*shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+KEPT = torch.tensor([[True, True, True, False], [True, True, True, True]])
+EXAMPLES = {
+    "attention": lambda: (
+        attention,
+        {**{name: numbers(2, 2, 4, 8) for name in ("query", "key", "value")},
+         "bias": numbers(2, 2, 4, 4), "key_mask": KEPT},
+    ),
+    "triangle_attention": lambda: (
+        triangle_attention,
+        {**{name: numbers(2, 4, 4, 2, 8) for name in ("query", "key", "value")},
+         "bias": numbers(2, 2, 4, 4), "mask": KEPT[:, :, None] & KEPT[:, None, :]},
+    ),
+    "triangle_multiply": lambda: (
+        functools.partial(triangle_multiply, outgoing=False),
+        {"left": numbers(2, 4, 4, 8), "right": numbers(2, 4, 4, 8)},
+    ),
+    "layer_norm": lambda: (
+        layer_norm, {"x": numbers(3, 8), "weight": numbers(8), "bias": numbers(8)}
+    ),
+    "gated_transition": lambda: (
+        gated_transition,
+        {"x": numbers(3, 8), "norm_weight": numbers(8), "norm_bias": numbers(8),
+         "up": numbers(12, 8), "down": numbers(8, 6)},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("op", "backend"),
+    [
+        (op, backend)
+        for op, backends in routing.BACKENDS.items()
+        for backend in backends
+        # It needs a GPU; tests/ops/test_cuequivariance.py has what can be said without one.
+        if backend in routing.DIFFERENTIABLE and backend != "cuequivariance"
+    ],
+)
+def test_gradients_that_are_promised_are_slopes(op, backend):
+    run, given = EXAMPLES[op]()
+    leaves = {
+        name: tensor.double().requires_grad_()
+        for name, tensor in given.items()
+        if tensor.dtype != torch.bool
+    }
+
+    def of_leaves(*values):
+        return run(**{**given, **dict(zip(leaves, values, strict=True))}, backend=backend)
+
+    assert torch.autograd.gradcheck(of_leaves, tuple(leaves.values()), atol=1e-7, rtol=1e-6)
 
 
 def test_override_is_obeyed_and_undone():

@@ -125,11 +125,6 @@ def test_wide_vectors_go_in_stretches(monkeypatch):
     torch.testing.assert_close(run(gated_transition, "triton", given), whole)
 
 
-def test_many_vectors_go_in_stretches():
-    given = transition_case(5000, torch.float32)
-    assert distance(run(gated_transition, "torch", given), exact(gated_transition, given)) < 1e-5
-
-
 @pytest.mark.parametrize("backend", ["torch", "triton"])
 @pytest.mark.parametrize("op", OPS)
 def test_a_transposed_pair_is_read_rightly(op, backend):

@@ -37,8 +37,8 @@ BACKENDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Backends of each op; every one is compared with `reference` in the tests."""
 
-FORWARD_ONLY = frozenset({"triton"})
-"""Backends that give no gradients."""
+DIFFERENTIABLE = frozenset({"reference", "torch", "sdpa", "matmul", "cuequivariance"})
+"""Backends that give gradients; where they are wanted, no other one is chosen."""
 
 _overrides: dict[str, str] = {}
 
@@ -101,11 +101,12 @@ def choose(
     Raises:
         InputError: The op is unknown, or the environment variable names an unknown op or backend.
     """
-    told = _told(op)
-    if told is not None and not (differentiable and told in FORWARD_ONLY):
-        return Route(told, measured=False)
-    for line in table()[op]:
-        if differentiable and line.backend in FORWARD_ONLY:
+    requested = _requested(op)
+    lines = table()[op]
+    if requested is not None:
+        lines = (Route(requested, measured=False), *lines)
+    for line in lines:
+        if differentiable and line.backend not in DIFFERENTIABLE:
             continue
         if line.fits(device=device, dtype=dtype, channels=channels, tokens=tokens):
             return line
@@ -138,7 +139,7 @@ def pick(
     )
     if backend != "auto":
         _check(op, backend)
-        if wanted and backend in FORWARD_ONLY:
+        if wanted and backend not in DIFFERENTIABLE:
             raise CapabilityError(
                 f"{op}: the backend {backend!r} gives no gradients, and an input wants one",
                 hint="use torch.no_grad(), or leave the choice to 'auto'",
@@ -230,7 +231,7 @@ def told() -> Mapping[str, str]:
     return {op: both[op] for op in BACKENDS if op in both}
 
 
-def _told(op: str) -> str | None:
+def _requested(op: str) -> str | None:
     """Read what `override` or the environment says of an op."""
     if op not in BACKENDS:
         raise InputError(f"unknown op {op!r}", hint=f"ops are {', '.join(BACKENDS)}")
@@ -241,24 +242,24 @@ def _told(op: str) -> str | None:
 
 
 def _parsed(text: str) -> Mapping[str, str]:
-    told: dict[str, str] = {}
-    single: dict[str, str] = {}
+    everywhere: dict[str, str] = {}
+    by_op: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         op, equals, name = part.partition("=")
         if equals:
             _check(op.strip(), name.strip())
-            single[op.strip()] = name.strip()
+            by_op[op.strip()] = name.strip()
         else:
-            told.update(_for_all(part))
-    return MappingProxyType({**told, **single})
+            everywhere.update(_for_all(part))
+    return MappingProxyType({**everywhere, **by_op})
 
 
 def _for_all(backend: str) -> dict[str, str]:
-    found = {op: backend for op, names in BACKENDS.items() if backend in names}
-    if not found:
+    by_op = {op: backend for op, names in BACKENDS.items() if backend in names}
+    if not by_op:
         names = sorted({name for names in BACKENDS.values() for name in names})
         raise InputError(f"unknown backend {backend!r}", hint=f"backends are {', '.join(names)}")
-    return found
+    return by_op
 
 
 def _check(op: str, backend: str) -> None:

@@ -7,6 +7,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
+from itda.ops.arithmetic import widened
+
 
 def attention(
     query: Float[Tensor, "batch head row channel"],
@@ -20,7 +22,7 @@ def attention(
     added = torch.zeros(key_mask.shape, dtype=torch.float32, device=key_mask.device)
     added = added.masked_fill(~key_mask, floor)[:, None, None, :]
     if bias is not None:
-        added = bias.float() + added
+        added = widened(bias) + added
     out = functional.scaled_dot_product_attention(
         query,
         key,

@@ -30,7 +30,8 @@ def gated_transition(
         x: Before the norm; not modified.
         norm_weight: Scale of the layer norm; none is 1.
         norm_bias: Shift of the layer norm; none is 0.
-        up: Rows of the gate first, then those of the value, as in `nn.Linear.weight`.
+        up: Rows of the gate first, then those of the value, as in `nn.Linear.weight`. Where its
+            number format is not that of `x`, `auto` takes PyTorch, which multiplies in it.
         down: As in `nn.Linear.weight`.
         epsilon: Of the layer norm.
         backend: `auto` takes what `ops.routing` names; every one is compared with the reference in
@@ -45,6 +46,9 @@ def gated_transition(
         DependencyError: The backend named needs a package that is not installed.
     """
     channels = x.shape[-1]
+    if backend == "auto" and x.dtype != up.dtype:
+        # Kernels multiply numbers of one format.
+        backend = "torch"
     chosen = routing.pick(
         "gated_transition",
         backend,

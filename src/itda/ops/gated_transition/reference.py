@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from itda.ops.arithmetic import widened
 from itda.ops.layer_norm import reference
 
 
@@ -17,8 +18,8 @@ def gated_transition(
     down: Float[Tensor, "channel hidden"],
     epsilon: float,
 ) -> Float[Tensor, "*shape channel"]:
-    """Write each step as the paper does; float32 throughout."""
-    normed = reference.layer_norm(x.float(), norm_weight, norm_bias, epsilon)
-    gate, value = torch.einsum("...c,hc->...h", normed, up.float()).chunk(2, dim=-1)
+    """Write each step as the paper does; float32 or more throughout."""
+    normed = reference.layer_norm(widened(x), norm_weight, norm_bias, epsilon)
+    gate, value = torch.einsum("...c,hc->...h", normed, widened(up)).chunk(2, dim=-1)
     gated = gate * torch.sigmoid(gate) * value
-    return torch.einsum("...h,ch->...c", gated, down.float()).to(x.dtype)
+    return torch.einsum("...h,ch->...c", gated, widened(down)).to(x.dtype)

@@ -1,4 +1,4 @@
-"""The gated transition by PyTorch, a stretch of vectors at a time where no gradient is wanted."""
+"""The gated transition by PyTorch."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from itda.ops.layer_norm import torch as plain
-
-VECTORS_AT_ONCE = 2048
-"""Vectors whose hidden ones stay in a processor's cache at 128 channels."""
+from itda.ops.arithmetic import multiplied
+from itda.ops.layer_norm import layer_norm
 
 
 def gated_transition(
@@ -21,18 +19,11 @@ def gated_transition(
     down: Float[Tensor, "channel hidden"],
     epsilon: float,
 ) -> Float[Tensor, "*shape channel"]:
-    """Keep no hidden vectors of all of `x` at once, unless a gradient needs them."""
-    up, down = up.to(x.dtype), down.to(x.dtype)
-    if torch.is_grad_enabled():
-        normed = plain.layer_norm(x, norm_weight, norm_bias, epsilon)
-        gate, value = functional.linear(normed, up).chunk(2, dim=-1)
-        return functional.linear(functional.silu(gate) * value, down)
-    vectors = x.reshape(-1, x.shape[-1])
-    # On another device than a CPU a short stretch would leave it idle.
-    at_once = VECTORS_AT_ONCE if x.device.type == "cpu" else 128 * VECTORS_AT_ONCE
-    out = torch.empty_like(vectors, memory_format=torch.contiguous_format)
-    for part, written in zip(vectors.split(at_once), out.split(at_once), strict=True):
-        normed = plain.layer_norm(part, norm_weight, norm_bias, epsilon)
-        gate, value = functional.linear(normed, up).chunk(2, dim=-1)
-        torch.mm(functional.silu(gate, inplace=True).mul_(value), down.t(), out=written)
-    return out.view(x.shape)
+    """Multiply in the number format of the weights; it takes memory for two hidden vectors each."""
+    normed = layer_norm(x, norm_weight, norm_bias, epsilon=epsilon).to(up.dtype)
+    to_gate, to_value = up.chunk(2)
+    # One after the other, so that less is in use at a time.
+    gate = functional.linear(normed, to_gate)
+    gate = functional.silu(gate, inplace=not torch.is_grad_enabled())
+    hidden = multiplied(gate, functional.linear(normed, to_value))
+    return functional.linear(hidden, down).to(x.dtype)

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from itda.ops.arithmetic import widened
+
 
 def triangle_attention(
     query: Float[Tensor, "batch row col head channel"],
@@ -15,9 +17,9 @@ def triangle_attention(
     mask: Bool[Tensor, "batch row col"],
 ) -> Float[Tensor, "batch row col head channel"]:
     """Compute every score as the paper writes it; takes memory for all of them."""
-    scores = torch.einsum("brihc,brjhc->brhij", query.float(), key.float())
-    scores = scores * query.shape[-1] ** -0.5 + bias.float()[:, None]
+    scores = torch.einsum("brihc,brjhc->brhij", widened(query), widened(key))
+    scores = scores * query.shape[-1] ** -0.5 + widened(bias)[:, None]
     kept = mask[:, :, None, None, :]
     weights = torch.softmax(scores.masked_fill(~kept, -torch.inf), dim=-1)
     weights = torch.where(kept, weights, 0.0)
-    return torch.einsum("brhij,brjhc->brihc", weights, value.float()).to(value.dtype)
+    return torch.einsum("brhij,brjhc->brihc", weights, widened(value)).to(value.dtype)

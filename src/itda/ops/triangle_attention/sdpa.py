@@ -7,6 +7,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
+from itda.ops.arithmetic import widened
+
 
 def triangle_attention(
     query: Float[Tensor, "batch row col head channel"],
@@ -39,4 +41,4 @@ def _closed(
     # A finite floor keeps rows without any key free of NaN.
     floor = torch.finfo(torch.float32).min / 2
     closed = torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, floor)
-    return (bias.float()[None] + closed[:, None, None, :]).clamp_min(floor)
+    return (widened(bias)[None] + closed[:, None, None, :]).clamp_min(floor)

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from itda.ops.arithmetic import widened
+
 
 def triangle_multiply(
     left: Float[Tensor, "batch row col channel"],
@@ -14,4 +16,4 @@ def triangle_multiply(
 ) -> Float[Tensor, "batch row col channel"]:
     """Write the sum as the paper does."""
     rule = "bikc,bjkc->bijc" if outgoing else "bkic,bkjc->bijc"
-    return torch.einsum(rule, left.float(), right.float())
+    return torch.einsum(rule, widened(left), widened(right))
