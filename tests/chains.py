@@ -5,8 +5,8 @@ import torch
 
 from itda.chem.geometry import rigid_group_tables
 from itda.chem.residues import RESTYPES, sequence_to_indices
-from itda.nn.chain import build_chain
-from itda.nn.structure_module import AtomBuilder
+from itda.nn.structure.atoms import AtomBuilder
+from itda.nn.structure.chain import build_chain
 from itda.structure.chains.chain import Chain
 
 

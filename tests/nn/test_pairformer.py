@@ -9,6 +9,12 @@ BFLOAT16_TOLERANCE = 0.02
 """Of the largest change that the block makes: a few roundings of 2**-8 on the way."""
 
 
+@pytest.fixture(autouse=True)
+def without_gradients():
+    with torch.no_grad():
+        yield
+
+
 def made(precision="float32", **options):
     block = PairformerBlock(32, 16, 4, 2, precision=precision, **options)
     randomise(block)
@@ -24,6 +30,7 @@ def given(tokens, batch=1):
     return single, pair, mask
 
 
+@torch.enable_grad()
 def as_the_paper_writes_it(block, single, pair, mask):
     """Algorithm 17 with its steps added one after another, each at once and with gradients."""
     pair_mask = mask[:, :, None] & mask[:, None, :]
@@ -110,9 +117,8 @@ def test_a_transposed_bias_is_that_of_the_other_edge():
     single, pair, mask = given(20)
     symmetric = pair + pair.transpose(1, 2)
     pair_mask = mask[:, :, None] & mask[:, None, :]
-    with torch.no_grad():
-        torch.testing.assert_close(
-            transposed.ending(symmetric, pair_mask), plain.ending(symmetric, pair_mask)
-        )
+    torch.testing.assert_close(
+        transposed.ending(symmetric, pair_mask), plain.ending(symmetric, pair_mask)
+    )
     expected = plain(single, pair.clone(), mask)
     assert difference(transposed(single, pair.clone(), mask), expected) > 1e-3

@@ -1,14 +1,12 @@
 import pytest
 import torch
 
-from itda.nn.pair_stack import (
-    AttentionPairBias,
-    ReluTransition,
-    SingleToPair,
-    TriangleAttention,
-    TriangleMultiplication,
-)
+from itda.nn.attention.pair_bias import AttentionPairBias
 from itda.nn.rows import PAIRS_AT_ONCE, add_by_rows, map_rows, row_slices
+from itda.nn.single_to_pair import SingleToPair
+from itda.nn.transition import ReluTransition
+from itda.nn.triangle.attention import TriangleAttention
+from itda.nn.triangle.multiplication import TriangleMultiplication
 from itda.parity.harness import perturbed, randomise
 
 SIZES = [1, 7, 64, 127, 130]

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from itda.features import TemplateFeatures
-from itda.nn.rigid import Rigid
+from itda.nn.structure.rigid import Rigid
 from itda.nn.template_embedding import TemplateEmbedding
 from tests.features.test_template import template
 

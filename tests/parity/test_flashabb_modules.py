@@ -9,7 +9,7 @@ from flash_abb.model.openfold.utils.rigid_utils import Rigid as TheirRigid
 from flash_abb.model.openfold.utils.rigid_utils import Rotation
 
 from itda.models.flashabb.features import AntibodyFeatures
-from itda.nn.rigid import Rigid
+from itda.nn.structure.rigid import Rigid
 from itda.parity import flashabb
 from itda.parity.harness import perturbed, random_tensor
 

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from itda.nn.structure_module import AtomBuilder
+from itda.nn.structure.atoms import AtomBuilder
 from itda.structure.chains.dataset import ChainDataset
 from itda.train.batch import Crop, make_batch
 

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import torch
 
-from itda.nn.rigid import Rigid
+from itda.nn.structure.rigid import Rigid
 from itda.structure.lddt import lddt
 from itda.train.batch import Crop, make_batch
 from itda.train.losses import binned

@@ -1,11 +1,14 @@
-"""Linear layers with the initialisations of the AlphaFold line."""
+"""Linear layers with the initialisations of the AlphaFold line, and the norm before one."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from itda.ops.layer_norm import layer_norm
 
 Start = Literal["default", "relu", "zero", "gate", "shut"]
 
@@ -31,3 +34,10 @@ def linear(inputs: int, outputs: int, *, bias: bool = True, start: Start = "defa
             variance = (2.0 if start == "relu" else 1.0) / inputs
             nn.init.trunc_normal_(layer.weight, std=(variance / 0.774) ** 0.5, a=-2.0, b=2.0)
     return layer
+
+
+def normed(
+    norm: nn.LayerNorm, x: Float[Tensor, "*shape channel"], layer: nn.Linear
+) -> Float[Tensor, "*shape channel"]:
+    """Norm in the number format of `x` and give the result in that of the layer that reads it."""
+    return layer_norm(x, norm.weight, norm.bias, epsilon=norm.eps).to(layer.weight.dtype)

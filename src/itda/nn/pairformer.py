@@ -8,13 +8,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from itda.nn.pair_stack import (
-    AttentionPairBias,
-    Transition,
-    TriangleAttention,
-    TriangleMultiplication,
-)
+from itda.nn.attention.pair_bias import AttentionPairBias
 from itda.nn.rows import add_by_rows
+from itda.nn.transition import Transition
+from itda.nn.triangle.attention import TriangleAttention
+from itda.nn.triangle.multiplication import TriangleMultiplication
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -22,8 +20,9 @@ Precision = Literal["float32", "bfloat16"]
 class PairformerBlock(nn.Module):
     """Triangle updates of the pair, then of the single by the pair (AlphaFold 3 SI, algorithm 17).
 
-    For inference: the pair is worked on in place and in rows, and no tensor grows with the cube of
-    the tokens. There is no dropout.
+    Without gradients the pair is worked on in place and in rows, and no tensor grows with the cube
+    of the tokens. With them each block keeps what grows so; `torch.utils.checkpoint` trades that
+    for a second run. There is no dropout.
 
     Args:
         single_channels: Of the single representation.
@@ -78,16 +77,15 @@ class PairformerBlock(nn.Module):
 
         Args:
             single: Float32; not modified.
-            pair: Float32; modified in place.
+            pair: Float32; modified in place where no gradient is recorded (`torch.no_grad()`).
             mask: True for tokens, False for padding.
         """
-        with torch.no_grad():
-            pair_mask = mask[:, :, None] & mask[:, None, :]
-            for triangle in (self.outgoing, self.incoming, self.starting, self.ending):
-                triangle.add_to(pair, pair_mask)
-            add_by_rows(pair, self.pair_transition)
-            single = single + self.single_attention(single, pair, mask)
-            return single + self.single_transition(single), pair
+        pair_mask = mask[:, :, None] & mask[:, None, :]
+        for triangle in (self.outgoing, self.incoming, self.starting, self.ending):
+            pair = triangle.add_to(pair, pair_mask)
+        pair = add_by_rows(pair, self.pair_transition)
+        single = single + self.single_attention(single, pair, mask)
+        return single + self.single_transition(single), pair
 
 
 def products_in_bfloat16(module: nn.Module) -> None:

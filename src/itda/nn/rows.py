@@ -1,4 +1,8 @@
-"""Work on a pair representation a few rows at a time, so that no second one of its size is made."""
+"""Work on a pair representation a few rows at a time, so that no second one of its size is made.
+
+Where gradients are recorded all rows are one stretch, since every pair is kept for them anyway, and
+nothing is changed in place. What is computed is the same.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,8 @@ CHANNELS = 128
 """Pairs of so many channels that stay in a processor's cache through a small network; of fewer
 channels more do."""
 
+OfRows = Callable[[slice], Float[Tensor, "..."]]
+"""What belongs to a stretch of rows."""
 
 _SPARED = threading.local()
 
@@ -31,13 +37,16 @@ def frugally(wanted: bool = True) -> Iterator[None]:
         _SPARED.memory = before
 
 
-def row_slices(pair: Float[Tensor, "batch row col channel"]) -> Iterator[slice]:
+def row_slices(pair: Float[Tensor, "batch row col *channel"]) -> Iterator[slice]:
     """Cut the axis `row` into stretches of about `PAIRS_AT_ONCE` pairs, on a CPU.
 
     On another device the whole is one stretch until it has `PAIRS_AT_ONCE` x 256 pairs, since
-    there a stretch that is short leaves the device idle.
+    there a stretch that is short leaves the device idle. Where gradients are recorded it is one.
     """
     batch, rows, columns = pair.shape[:3]
+    if torch.is_grad_enabled():
+        yield slice(0, rows)
+        return
     channels = math.prod(pair.shape[3:])
     few = pair.device.type == "cpu" or getattr(_SPARED, "memory", False)
     at_once = PAIRS_AT_ONCE if few else 256 * PAIRS_AT_ONCE
@@ -46,18 +55,26 @@ def row_slices(pair: Float[Tensor, "batch row col channel"]) -> Iterator[slice]:
         yield slice(first, min(first + step, rows))
 
 
-def add_by_rows(
-    pair: Float[Tensor, "batch row col channel"],
-    update: Callable[
-        [Float[Tensor, "batch part col channel"]], Float[Tensor, "batch part col channel"]
-    ],
-) -> Float[Tensor, "batch row col channel"]:
-    """Add an update that looks at one vector at a time; in place where no gradient is wanted."""
-    if torch.is_grad_enabled():
-        return pair + update(pair)
-    for rows in row_slices(pair):
-        pair[:, rows] += update(pair[:, rows])
-    return pair
+def collect_rows(
+    pair: Float[Tensor, "batch row col channel"], part: OfRows, *, axis: int = 1
+) -> Float[Tensor, "..."]:
+    """Make a whole of what belongs to each stretch of rows.
+
+    Args:
+        pair: Whose rows are meant.
+        part: Gives what belongs to a stretch.
+        axis: Where the rows are in what it gives.
+    """
+    stretches = list(row_slices(pair))
+    first = part(stretches[0])
+    if len(stretches) == 1:
+        return first
+    whole = first.new_empty(*first.shape[:axis], pair.shape[1], *first.shape[axis + 1 :])
+    by_rows = whole.movedim(axis, 0)
+    by_rows[stretches[0]] = first.movedim(axis, 0)
+    for rows in stretches[1:]:
+        by_rows[rows] = part(rows).movedim(axis, 0)
+    return whole
 
 
 def map_rows(
@@ -66,7 +83,31 @@ def map_rows(
         [Float[Tensor, "batch part col channel"]], Float[Tensor, "batch part col out"]
     ],
 ) -> Float[Tensor, "batch row col out"]:
-    """Apply a function that looks at one vector at a time and gives few channels."""
+    """Apply a function that looks at one vector at a time."""
+    return collect_rows(pair, lambda rows: function(pair[:, rows]))
+
+
+def add_rows(
+    pair: Float[Tensor, "batch row col channel"], update: OfRows
+) -> Float[Tensor, "batch row col channel"]:
+    """Add the update of each stretch of rows; in place where no gradient is recorded.
+
+    A pair that itself wants a gradient is left alone in any case: what is checkpointed may run
+    without gradients first, and once more on the same pair with them.
+    """
     if torch.is_grad_enabled():
-        return function(pair)
-    return torch.cat([function(pair[:, rows]) for rows in row_slices(pair)], dim=1)
+        return pair + update(slice(None))
+    changed = pair.clone() if pair.requires_grad else pair
+    for rows in row_slices(pair):
+        changed[:, rows] += update(rows)
+    return changed
+
+
+def add_by_rows(
+    pair: Float[Tensor, "batch row col channel"],
+    update: Callable[
+        [Float[Tensor, "batch part col channel"]], Float[Tensor, "batch part col channel"]
+    ],
+) -> Float[Tensor, "batch row col channel"]:
+    """Add an update that looks at one vector at a time; in place where no gradient is recorded."""
+    return add_rows(pair, lambda rows: update(pair[:, rows]))

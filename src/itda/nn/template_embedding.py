@@ -12,7 +12,8 @@ from torch.nn import functional
 from itda.chem.geometry import ideal_positions
 from itda.features.template import TemplateFeatures
 from itda.nn.linear import linear
-from itda.nn.rigid import Rigid, pairwise_distance
+from itda.nn.structure.rigid import Rigid, pairwise_distance
+from itda.ops.arithmetic import widened
 
 DISTANCE_EDGES_ANGSTROM = (3.25, 50.75)
 DISTANCE_BINS = 39
@@ -22,7 +23,7 @@ _RESTYPES = 21
 
 
 @dataclass(frozen=True)
-class _One:
+class _Template:
     """One template of each chain of a batch."""
 
     restype: Int[Tensor, "batch token"]
@@ -77,55 +78,54 @@ class TemplateEmbedding(nn.Module):
             templates: At least one on the axis `template`; padding has no partners.
         """
         batch, count, tokens = templates.mask.shape
-        device = templates.mask.device
-        channels = self.distance.embedding_dim
-        gathered = torch.zeros(batch, tokens, tokens, channels, device=device)
-        weight = torch.zeros(batch, tokens, tokens, 1, device=device)
-        single = torch.zeros(batch, tokens, _RESTYPES + 1, device=device)
+        zeros = templates.identity.new_zeros
+        gathered = zeros(batch, tokens, tokens, self.distance.embedding_dim)
+        weight = zeros(batch, tokens, tokens, 1)
+        single = zeros(batch, tokens, _RESTYPES + 1)
         for row in range(count):
-            one = _One(
+            template = _Template(
                 templates.restype[:, row],
                 templates.backbone[:, row],
                 templates.mask[:, row],
                 templates.identity[:, row],
             )
-            embedded = self._embed(one)
-            both = one.mask[:, :, None, None] & one.mask[:, None, :, None]
+            embedded = self._embed(template)
+            both = template.mask[:, :, None, None] & template.mask[:, None, :, None]
             believed = torch.sigmoid(self.gate(embedded)) * both
             gathered = gathered + believed * embedded
             weight = weight + believed
-            single = single + self._residues(one)
+            single = single + self._residues(template)
         pair = self.norm_out(gathered / weight.clamp_min(1e-4)) * (weight > 0)
         covered = templates.mask.sum(1).clamp_min(1)[..., None]
         return self.to_single(single / covered), self.to_pair(pair)
 
-    def _embed(self, one: _One) -> Float[Tensor, "batch token token channel"]:
-        frames = one.frames
-        ideal_cb = one.backbone.new_tensor(ideal_positions()["ALA"]["CB"])
+    def _embed(self, template: _Template) -> Float[Tensor, "batch token token channel"]:
+        frames = template.frames
+        ideal_cb = template.backbone.new_tensor(ideal_positions()["ALA"]["CB"])
         cb = frames.apply(ideal_cb.expand_as(frames.translation))
-        edges = torch.linspace(*DISTANCE_EDGES_ANGSTROM, DISTANCE_BINS - 1, device=cb.device)
+        edges = torch.linspace(*DISTANCE_EDGES_ANGSTROM, DISTANCE_BINS - 1).to(cb)
         binned = torch.bucketize(pairwise_distance(cb, cb), edges)
         offset = frames.unsqueeze(-1).invert_apply(frames.translation[:, None, :])
         direction = offset / (offset.square().sum(-1, keepdim=True) + 1e-6).sqrt()
-        restype = functional.one_hot(one.restype, _RESTYPES).float()
+        restype = functional.one_hot(template.restype, _RESTYPES).to(template.identity)
         embedded = (
             self.distance(binned)
             + self.direction(direction)
             + self.left(restype)[:, :, None]
             + self.right(restype)[:, None, :]
-            + self.identity(one.identity[:, None])[:, None, None]
+            + self.identity(template.identity[:, None])[:, None, None]
         )
         normed = self.norm(embedded)
         out: Tensor = normed + self.transition(normed)
         return out
 
-    def _residues(self, one: _One) -> Float[Tensor, "batch token feature"]:
-        restype = functional.one_hot(one.restype, _RESTYPES).float()
-        identity = one.identity[:, None, None].expand(-1, restype.shape[1], 1)
-        return torch.cat([restype, identity], dim=-1) * one.mask[..., None]
+    def _residues(self, template: _Template) -> Float[Tensor, "batch token feature"]:
+        restype = functional.one_hot(template.restype, _RESTYPES).to(template.identity)
+        identity = template.identity[:, None, None].expand(-1, restype.shape[1], 1)
+        return torch.cat([restype, identity], dim=-1) * template.mask[..., None]
 
 
 def backbone_frames(backbone: Float[Tensor, "*shape 3 3"]) -> Rigid:
     """Give frames from N, CA and C; without meaning where atoms are missing, but finite."""
-    n, ca, c = backbone.float().unbind(-2)
+    n, ca, c = widened(backbone).unbind(-2)
     return Rigid.from_three_points(ca, c, n)

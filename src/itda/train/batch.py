@@ -15,7 +15,7 @@ from itda.chem.residues import sequence_to_indices
 from itda.features import Features, ProfileFeatures, TemplateFeatures, TokenFeatures
 from itda.features.template import TemplateArrays
 from itda.models.mini.modeling import DSSP_LETTERS
-from itda.nn.rigid import Rigid
+from itda.nn.structure.rigid import Rigid
 from itda.search.templates.template import Template
 from itda.structure.chains.chain import C_INDEX, CA_INDEX, N_INDEX, Chain
 

@@ -4,7 +4,7 @@ import torch
 from itda.models.flashabb.config import FlashAbbConfig
 from itda.models.flashabb.features import AntibodyFeatures
 from itda.models.flashabb.modeling import CorrectedNorm, FlashAbb
-from itda.nn.rigid import Rigid
+from itda.nn.structure.rigid import Rigid
 from itda.parity.flashabb import HEAVY, LIGHT
 from itda.parity.harness import random_tensor, randomise
 

@@ -11,7 +11,7 @@ from itda.chem.geometry import (
 )
 from itda.chem.residues import RESTYPE_INDEX
 from itda.models.mini.geometry.energy import OVERLAP_WEIGHT, PROLINE_RING_ANGSTROM
-from itda.nn.rigid import Rigid
+from itda.nn.structure.rigid import Rigid
 
 _C, _N, _CA, _O, _CD_OF_PROLINE = 2, 0, 1, 3, 6
 _TWO_ANGLE = tuple(math.cos(math.radians(angle)) for angle in (CA_C_N_DEGREES, C_N_CA_DEGREES))

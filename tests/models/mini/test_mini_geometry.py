@@ -9,9 +9,9 @@ from itda.models.mini.geometry import UnrefinedChain, refine
 from itda.models.mini.geometry.contacts import Contacts
 from itda.models.mini.geometry.energy import PeptideEnergy
 from itda.models.mini.geometry.refine import Problem
-from itda.nn.chain import build_chain
-from itda.nn.rigid import Rigid
-from itda.nn.structure_module import AtomBuilder
+from itda.nn.structure.atoms import AtomBuilder
+from itda.nn.structure.chain import build_chain
+from itda.nn.structure.rigid import Rigid
 
 EVERY_TYPE = "ACDEFGHIKLMNPQRSTVWYXPPGA"
 

@@ -81,7 +81,7 @@ class EsmLanguageModel(nn.Module):
         layers: Iterable[nn.Module],
         share: Float[Tensor, "state"],
     ) -> Float[Tensor, "batch token channel"]:
-        """Average the states before and after all layers.
+        """Average the states before and after all layers; gradients reach `share` alone.
 
         Args:
             tokens: Index of each residue in the vocabulary.
@@ -98,8 +98,9 @@ class EsmLanguageModel(nn.Module):
         framed[:, 1:-1] = torch.where(mask, tokens, self.padding)
         framed[torch.arange(batch, device=tokens.device), mask.sum(1) + 1] = self.end
         present = framed != self.padding
-        x = self.embedding(framed) * UNMASKED_IN_TRAINING * present[..., None]
-        x = x.to(self.embedding.weight.dtype)
+        with torch.no_grad():
+            x = self.embedding(framed) * UNMASKED_IN_TRAINING * present[..., None]
+            x = x.to(self.embedding.weight.dtype)
         position = torch.arange(length + 2, device=tokens.device)
         angle = position[:, None].float() * self.inverse_frequency.float()
         rotation = (angle.cos(), angle.sin())
@@ -107,9 +108,11 @@ class EsmLanguageModel(nn.Module):
         gathered: Tensor = share[0] * x.float()
         last = len(share) - 1
         for state, layer in enumerate(layers, 1):
-            x = layer(x, rotation, key_mask)
-            # The published model norms the last state alone.
-            gathered += share[state] * (self.norm(x) if state == last else x).float()
+            with torch.no_grad():
+                x = layer(x, rotation, key_mask)
+                # The published model norms the last state alone.
+                normed = self.norm(x) if state == last else x
+            gathered += share[state] * normed.float()
         return gathered[:, 1:-1]
 
 

@@ -18,7 +18,7 @@ from itda.models.esmfold.language_model import EsmLayer
 from itda.models.esmfold.modeling import EsmFold
 from itda.models.esmfold.streaming import StreamedLayers
 from itda.models.fitting import fitted
-from itda.nn.structure_module import AtomBuilder
+from itda.nn.structure.atoms import AtomBuilder
 
 
 def load_network(

@@ -1,7 +1,8 @@
 """The ESMFold network: language model, trunk, structure module, confidence (Lin et al. 2023).
 
-Inference only: the trunk works in place and in rows, and the angles and atoms of the structure
-module's earlier steps, which no output reads, are not computed.
+Without gradients the trunk works in place and in rows. The angles and atoms of the structure
+module's earlier steps, which no output reads, are not computed. The language model is frozen, as it
+was when the published trunk was trained.
 """
 
 from __future__ import annotations
@@ -17,21 +18,16 @@ from itda.chem.literature import literature_placement
 from itda.chem.residues import RESTYPE_INDEX, UNKNOWN_INDEX
 from itda.models.esmfold.config import EsmFoldConfig
 from itda.models.esmfold.language_model import EsmLanguageModel
-from itda.nn.pair_stack import (
-    AttentionPairBias,
-    ReluTransition,
-    SingleToPair,
-    TriangleAttention,
-    TriangleMultiplication,
-)
-from itda.nn.rows import add_by_rows, map_rows, row_slices
-from itda.nn.structure_module import (
-    AngleResnet,
-    AtomBuilder,
-    InvariantPointAttention,
-    StructureModule,
-    StructureOutput,
-)
+from itda.nn.attention.invariant_point import InvariantPointAttention
+from itda.nn.attention.pair_bias import AttentionPairBias
+from itda.nn.rows import add_by_rows, collect_rows, map_rows
+from itda.nn.single_to_pair import SingleToPair
+from itda.nn.structure.atoms import AtomBuilder
+from itda.nn.structure.module import StructureModule, StructureOutput
+from itda.nn.structure.torsions import AngleResnet
+from itda.nn.transition import ReluTransition
+from itda.nn.triangle.attention import TriangleAttention
+from itda.nn.triangle.multiplication import TriangleMultiplication
 
 DISTANCE_EDGES_ANGSTROM = (3.375, 21.375)
 DISTANCE_BINS = 15
@@ -92,17 +88,14 @@ class FoldingBlock(nn.Module):
     ) -> tuple[
         Float[Tensor, "batch token channel"], Float[Tensor, "batch token token pair_channel"]
     ]:
-        """Give the new single and the pair, which is changed in place."""
+        """Give the new single and pair; without gradients the pair is changed in place."""
         pair_mask = mask[:, :, None] & mask[:, None, :]
         single = single + self.single_attention(single, pair, mask)
         single = single + self.single_transition(single)
-        pair += self.single_to_pair(single)
-        pair += self.outgoing(pair, pair_mask)
-        pair += self.incoming(pair, pair_mask)
-        self.starting.add_to(pair, pair_mask)
-        self.ending.add_to(pair, pair_mask)
-        add_by_rows(pair, self.pair_transition)
-        return single, pair
+        pair = self.single_to_pair.add_to(pair, single)
+        for triangle in (self.outgoing, self.incoming, self.starting, self.ending):
+            pair = triangle.add_to(pair, pair_mask)
+        return single, add_by_rows(pair, self.pair_transition)
 
 
 class EsmFold(nn.Module):
@@ -171,7 +164,7 @@ class EsmFold(nn.Module):
         recycles: int | None = None,
         report: Callable[[float, str], None] = lambda _fraction, _message: None,
     ) -> EsmFoldOutput:
-        """Fold.
+        """Fold; gradients flow through the last pass only.
 
         Args:
             restype: Residue types, 0 to 20.
@@ -182,20 +175,21 @@ class EsmFold(nn.Module):
             report: Called with the fraction done and what is being done.
         """
         passes = 1 + (self.config.recycles if recycles is None else recycles)
-        with torch.no_grad():
-            report(0.0, "language model")
-            first_single = self.embed(restype, mask, layers)
-            single, pair, backbone = None, None, None
-            for number in range(passes):
+        report(0.0, "language model")
+        first_single = self.embed(restype, mask, layers)
+        single, pair, backbone = None, None, None
+        for number in range(passes):
 
-                def told(fraction: float, number: int = number) -> None:
-                    done = 0.2 + 0.8 * (number + fraction) / passes
-                    report(done, f"trunk, pass {number + 1} of {passes}")
+            def report_pass(fraction: float, number: int = number) -> None:
+                done = 0.2 + 0.8 * (number + fraction) / passes
+                report(done, f"trunk, pass {number + 1} of {passes}")
 
+            last = number == passes - 1
+            with torch.set_grad_enabled(last and torch.is_grad_enabled()):
                 single, pair = self._recycle(
                     first_single, single, pair, backbone, residue_index, mask
                 )
-                single, pair = self.trunk(single, pair, mask, told)
+                single, pair = self.trunk(single, pair, mask, report_pass)
                 structure = self.structure(
                     self.to_structure_single(single), map_rows(pair, self.to_structure_pair), mask
                 )
@@ -203,8 +197,8 @@ class EsmFold(nn.Module):
                 # The published model builds nothing for X, and recycles that.
                 known = (restype < UNKNOWN_INDEX)[..., None, None]
                 backbone = atoms[:, :, :3] * known
-            assert single is not None and pair is not None
-            return EsmFoldOutput(atoms, structure, single, pair, self.lddt(structure.single))
+        assert single is not None and pair is not None
+        return EsmFoldOutput(atoms, structure, single, pair, self.lddt(structure.single))
 
     def embed(
         self,
@@ -233,7 +227,7 @@ class EsmFold(nn.Module):
     ) -> tuple[
         Float[Tensor, "batch token channel"], Float[Tensor, "batch token token pair_channel"]
     ]:
-        """Run all blocks; the pair is changed in place."""
+        """Run all blocks; without gradients the pair is changed in place."""
         for number, block in enumerate(self.blocks):
             report(number / len(self.blocks))
             single, pair = block(single, pair, mask)
@@ -283,12 +277,15 @@ class EsmFold(nn.Module):
         # 0 is for pairs with padding.
         offset = offset.clamp(-clip, clip) + clip + 1
         offset = offset * (mask[:, None, :] & mask[:, :, None])
-        for rows in row_slices(pair):
-            pair[:, rows] = (
-                self.norm_recycled_pair(pair[:, rows])
+        before = pair
+        pair = collect_rows(
+            pair,
+            lambda rows: (
+                self.norm_recycled_pair(before[:, rows])
                 + self.recycled_distance(bins[:, rows])
                 + self.relative_position(offset[:, rows])
-            )
+            ),
+        )
         return first_single + self.norm_recycled_single(single), pair
 
 

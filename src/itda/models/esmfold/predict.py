@@ -18,7 +18,7 @@ from itda.models.esmfold.loading import load_network
 from itda.models.esmfold.modeling import PAE_BIN_ANGSTROM
 from itda.models.family import Finish, Order, Progress, part_of
 from itda.models.provenance import kernels_of, provenance_of
-from itda.nn.aligned_error import aligned_error
+from itda.nn.heads.aligned_error import aligned_error
 from itda.structure.prediction import Prediction, Provenance
 
 
@@ -99,14 +99,15 @@ class EsmFoldModel:
             torch.from_numpy(array)[None].to(self.device)
             for array in (features.restype, features.residue_index, features.kept)
         )
-        output = self.network(
-            restype,
-            index,
-            torch.ones_like(kept),
-            self.layers,
-            recycles=passes,
-            report=lambda fraction, message: report(0.95 * fraction, message),
-        )
+        with torch.no_grad():
+            output = self.network(
+                restype,
+                index,
+                torch.ones_like(kept),
+                self.layers,
+                recycles=passes,
+                report=lambda fraction, message: report(0.95 * fraction, message),
+            )
         report(0.95, "confidence")
         pae, ptm = aligned_error(
             output.pair,

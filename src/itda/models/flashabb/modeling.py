@@ -19,8 +19,9 @@ from torch.nn import functional
 from itda.chem.literature import TORSION_COUNT, literature_placement
 from itda.models.flashabb.config import FlashAbbConfig
 from itda.models.flashabb.features import AntibodyFeatures
-from itda.nn.rigid import Rigid
-from itda.nn.structure_module import AngleResnet, AtomBuilder
+from itda.nn.structure.atoms import AtomBuilder
+from itda.nn.structure.rigid import Rigid
+from itda.nn.structure.torsions import AngleResnet
 
 LDDT_BINS = 50
 INPUT_TYPES = 23
@@ -234,7 +235,7 @@ class FlashAbb(nn.Module):
     def forward(self, features: AntibodyFeatures) -> FlashAbbOutput:
         """Fold the antibodies, each by itself."""
         first = x = self.embed(features)
-        frames = Rigid.identity(tuple(x.shape[:1]), x.device)
+        frames = Rigid.identity(tuple(x.shape[:1]), x)
         for block in self.blocks:
             x, frames = block(x, frames, features)
         torsions = self.torsions.unit(self.torsions(x[None], first[None]))[0]

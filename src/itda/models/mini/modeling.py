@@ -15,14 +15,9 @@ from itda.features import Features, TemplateFeatures
 from itda.models.mini.config import MiniConfig
 from itda.nn.linear import linear
 from itda.nn.pair_stack import PairStackBlock
-from itda.nn.rigid import Rigid, pairwise_distance
-from itda.nn.structure_module import (
-    Anchors,
-    AtomBuilder,
-    Drop,
-    StructureModule,
-    StructureOutput,
-)
+from itda.nn.structure.atoms import AtomBuilder
+from itda.nn.structure.module import Anchors, Drop, StructureModule, StructureOutput
+from itda.nn.structure.rigid import Rigid, pairwise_distance
 from itda.nn.template_embedding import TemplateEmbedding, backbone_frames
 
 RELATIVE_POSITION_CLIP = 32

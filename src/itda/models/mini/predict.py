@@ -30,8 +30,8 @@ from itda.models.mini.modeling import PAE_BIN_ANGSTROM, Mini, Representation
 from itda.models.mini.sampling import DrawnDropout
 from itda.models.provenance import kernels_of, provenance_of
 from itda.models.together import together
-from itda.nn.aligned_error import aligned_error
-from itda.nn.rigid import Rigid
+from itda.nn.heads.aligned_error import aligned_error
+from itda.nn.structure.rigid import Rigid
 from itda.search.evidence import Evidence
 from itda.structure.prediction import Prediction, Provenance
 
@@ -92,7 +92,7 @@ class MiniModel:
         Sample 0 is the network's answer and does not depend on the seed. Each further sample drops
         units of the structure module at random, as in training, drawn from seed and sample. Its
         PAE and pTM are its own: those of the answer, and how far it lies from the answer
-        (`itda.nn.aligned_error`).
+        (`itda.nn.heads.aligned_error`).
 
         Raises:
             InputError: A profile cannot be read or belongs to another sequence, or there is an

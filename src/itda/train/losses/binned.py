@@ -14,7 +14,7 @@ from itda.models.mini.modeling import (
     PAE_BIN_ANGSTROM,
     PAE_BINS,
 )
-from itda.nn.rigid import Rigid, pairwise_distance
+from itda.nn.structure.rigid import Rigid, pairwise_distance
 
 LDDT_RADIUS_ANGSTROM = 15.0
 LDDT_TOLERANCES_ANGSTROM = (0.5, 1.0, 2.0, 4.0)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from itda.nn.rigid import Rigid
+from itda.nn.structure.rigid import Rigid
 
 CLAMP_ANGSTROM = 10.0
 SCALE_ANGSTROM = 10.0

@@ -12,7 +12,7 @@ from torch import Tensor
 from itda.chem.geometry import rigid_group_tables
 from itda.chem.residues import RESTYPE_1_TO_3, SYMMETRIC_ATOMS
 from itda.models.mini.modeling import MiniOutput
-from itda.nn.rigid import Rigid
+from itda.nn.structure.rigid import Rigid
 from itda.train.batch import Batch, Targets
 from itda.train.losses import binned
 from itda.train.losses.frame_aligned import frame_aligned_point_error

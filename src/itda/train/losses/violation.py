@@ -16,7 +16,7 @@ from itda.chem.geometry import (
     rigid_group_tables,
 )
 from itda.chem.residues import VAN_DER_WAALS_RADIUS_ANGSTROM
-from itda.nn.rigid import pairwise_distance
+from itda.nn.structure.rigid import pairwise_distance
 
 BOND_TOLERANCE_ANGSTROM = 0.02
 ANGLE_TOLERANCE_COSINE = 0.03

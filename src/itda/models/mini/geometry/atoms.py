@@ -1,6 +1,6 @@
 """Heavy atoms of many residues from backbone frames and torsions, and the way back for gradients.
 
-The same atoms as `itda.nn.structure_module.AtomBuilder` places (AlphaFold 2 SI, algorithm 24), but
+The same atoms as `itda.nn.structure.atoms.AtomBuilder` places (AlphaFold 2 SI, algorithm 24), but
 only those that exist, in an order that needs few index arrays: N, CA, C, CB and O of all residues,
 each in one stretch, then the side chains, torsion by torsion.
 """

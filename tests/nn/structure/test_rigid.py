@@ -1,6 +1,6 @@
 import torch
 
-from itda.nn.rigid import Rigid, pairwise_distance
+from itda.nn.structure.rigid import Rigid, pairwise_distance
 
 
 def random_frames(*shape):

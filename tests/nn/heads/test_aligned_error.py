@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from itda.confidence.scores import expected_aligned_error, predicted_tm_score, tm_scale
-from itda.nn.aligned_error import aligned_error, beside
+from itda.nn.heads.aligned_error import aligned_error, beside
 
 BINS, BIN_ANGSTROM, RESIDUES = 64, 0.5, 24
 

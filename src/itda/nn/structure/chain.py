@@ -14,7 +14,7 @@ from itda.chem.geometry import (
     PEPTIDE_BOND_ANGSTROM,
     ideal_positions,
 )
-from itda.nn.rigid import Rigid
+from itda.nn.structure.rigid import Rigid
 
 
 def build_chain(
@@ -31,7 +31,7 @@ def build_chain(
     """
     phi, psi = torsions.unbind(-2)
     frames = _next_residue(psi[:, :-1], phi[:, 1:])
-    first = Rigid.identity((torsions.shape[0], 1), torsions.device)
+    first = Rigid.identity((torsions.shape[0], 1), torsions)
     frames = Rigid(
         torch.cat([first.rotation, frames.rotation], dim=1),
         torch.cat([first.translation, frames.translation], dim=1),

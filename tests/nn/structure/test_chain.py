@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from itda.chem.geometry import rigid_group_tables
-from itda.nn.chain import build_chain, hang_chain
-from itda.nn.rigid import Rigid
+from itda.nn.structure.chain import build_chain, hang_chain
+from itda.nn.structure.rigid import Rigid
 
 
 def test_chain_built_from_torsions_has_them():

@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Rigid:
-    """Transforms from local to global coordinates, x -> R x + t, in float32.
+    """Transforms from local to global coordinates, x -> R x + t, in float32 or more.
 
     Attributes:
         rotation: Orthonormal, axes in columns.
@@ -22,10 +22,15 @@ class Rigid:
     translation: Float[Tensor, "*shape 3"]
 
     @staticmethod
-    def identity(shape: tuple[int, ...], device: torch.device) -> Rigid:
-        """Give frames that change nothing ("black hole" initialisation, AlphaFold 2 SI 1.8)."""
-        rotation = torch.eye(3, device=device).expand(*shape, 3, 3)
-        return Rigid(rotation, torch.zeros(*shape, 3, device=device))
+    def identity(shape: tuple[int, ...], like: Tensor) -> Rigid:
+        """Give frames that change nothing ("black hole" initialisation, AlphaFold 2 SI 1.8).
+
+        Args:
+            shape: Of the set.
+            like: On the same device and of the same number format.
+        """
+        rotation = torch.eye(3, dtype=like.dtype, device=like.device).expand(*shape, 3, 3)
+        return Rigid(rotation, like.new_zeros(*shape, 3))
 
     @staticmethod
     def from_three_points(

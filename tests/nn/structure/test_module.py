@@ -4,12 +4,10 @@ import pytest
 import torch
 
 from itda.chem.geometry import rigid_group_tables
-from itda.nn.rigid import Rigid
-from itda.nn.structure_module import (
-    AtomBuilder,
-    InvariantPointAttention,
-    StructureModule,
-)
+from itda.nn.attention.invariant_point import InvariantPointAttention
+from itda.nn.structure.atoms import AtomBuilder
+from itda.nn.structure.module import StructureModule
+from itda.nn.structure.rigid import Rigid
 
 
 def random_inputs(tokens, channels=16, pair_channels=6):
@@ -121,13 +119,13 @@ def test_atoms_stand_where_tables_say():
     builder = AtomBuilder()
     restype = torch.arange(21)[None]
     zero = torch.tensor([0.0, 1.0]).expand(1, 21, 5, 2)
-    atoms = builder(restype, Rigid.identity((1, 21), torch.device("cpu")), zero)
+    atoms = builder(restype, Rigid.identity((1, 21), zero), zero)
     tables = rigid_group_tables()
     backbone = torch.from_numpy(tables.atom14_position[:, :3])
     torch.testing.assert_close(atoms[0, :, :3], backbone)
     turned = builder(
         restype,
-        Rigid.identity((1, 21), torch.device("cpu")),
+        Rigid.identity((1, 21), zero),
         torch.tensor([1.0, 0.0]).expand(1, 21, 5, 2),
     )
     moved = (turned - atoms).norm(dim=-1)[0] > 0.1

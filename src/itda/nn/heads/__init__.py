@@ -1,0 +1,1 @@
+"""From representations to confidence."""

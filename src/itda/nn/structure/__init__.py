@@ -1,0 +1,1 @@
+"""From representations to frames, torsions and atoms."""

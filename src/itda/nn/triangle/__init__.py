@@ -1,0 +1,1 @@
+"""Triangle updates of a pair representation."""
