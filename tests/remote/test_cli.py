@@ -105,6 +105,19 @@ def test_several_files_and_a_folder_are_sent_one_after_the_other(remote, fasta, 
     assert status == 0 and [line.split()[1] for line in out.splitlines()] == ["rows"]
 
 
+def test_an_alignment_beside_an_input_is_sent_with_a_word(remote, client, tmp_path):
+    path = tmp_path / "ubq.fasta"
+    path.write_text(f">sp|P0CG48|UBC_HUMAN\n{UBIQUITIN}\n")
+    (tmp_path / "ubq.a3m").write_text(f">q\n{UBIQUITIN}\n>r\n{UBIQUITIN[:-1]}-\n")
+    status, out, err = remote("submit", str(path), "--model", "mini")
+    assert status == 0
+    assert "ubq.a3m beside" in err and "is sent with it" in err
+    (key,) = [line.split()[0] for line in out.splitlines() if "UBC_HUMAN" in line]
+    assert "ubq.a3m" in json.dumps(client.job(key).document)
+    _, _, err = remote("submit", str(path), "--model", "mini", "--msa", "none")
+    assert "beside" not in err
+
+
 def test_plan_submits_nothing(remote, fasta):
     status, out, err = remote("submit", str(fasta), "--plan")
     assert status == 2

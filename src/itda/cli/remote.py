@@ -12,7 +12,7 @@ from itda.cli import complete
 from itda.cli.fold import RUN_INTERRUPTED, default_folder
 from itda.cli.options import Inputs
 from itda.cli.output import exit_status, print_error, print_problem, print_warning, seconds_shown
-from itda.cli.remote_sending import Submitting, send_each, show_plans
+from itda.cli.remote_sending import Submitting, send_each, show_plans, with_neighbours
 from itda.errors import ItdaError
 
 if TYPE_CHECKING:
@@ -138,7 +138,10 @@ def submit(
     with _client() as client:
         if plan:
             plans, failed = send_each(
-                inputs, lambda sent: client.plan(sent, files=files, **options)
+                inputs,
+                lambda sent: client.plan(
+                    sent, files=with_neighbours(sent, files, msa, model), **options
+                ),
             )
             show_plans(plans, failed, json_output)
         told = Submitting(as_json=json_output and not wait, quiet=json_output)
@@ -146,7 +149,11 @@ def submit(
         def send(sent: str | Path) -> None:
             told.show(
                 client.submit(
-                    sent, files=files, project=project, priority=priority.value, **options
+                    sent,
+                    files=with_neighbours(sent, files, msa, model),
+                    project=project,
+                    priority=priority.value,
+                    **options,
                 )
             )
 

@@ -39,6 +39,23 @@ def send_each(inputs: Inputs, send: Callable[[str | Path], Answered]) -> tuple[l
     return answers, len(inputs.sources) - len(answers)
 
 
+def with_neighbours(
+    source: str | Path, files: Sequence[Path], msa: str | None, model: str
+) -> list[Path]:
+    """Add to the files that are sent the alignments beside an input, and say so."""
+    from itda.engine.inputs import neighbours_of
+    from itda.models.registry import FAMILIES, get_family
+
+    sent = list(files)
+    if isinstance(source, Path):
+        family = get_family(model) if model in FAMILIES else None
+        for path in neighbours_of(source, msa=msa, family=family):
+            if path.name not in {one.name for one in sent}:
+                sent.append(path)
+                print_warning(f"{path.name} beside {source} is sent with it (--msa none: without)")
+    return sent
+
+
 class Submitting:
     """Says what became of each submission, and keeps its jobs.
 

@@ -64,6 +64,20 @@ def read_input(
     return _with_neighbours(batch, Path(source), msa, family)
 
 
+def neighbours_of(
+    source: Path, *, msa: str | Path | None = None, family: Family | None = None
+) -> list[Path]:
+    """Find the alignments beside an input that `read_input` would give to its jobs.
+
+    Raises:
+        InputError: As `read_input`.
+    """
+    if is_alignment(source) or not _is_of_sequences(source):
+        return []
+    batch = read_input(source, msa=msa, family=family)
+    return list(dict.fromkeys(path for job in batch.jobs for _, path in job.files()))
+
+
 def is_alignment(source: Path | str) -> bool:
     """Whether a file is an alignment: by the end of its name, or by its first line.
 

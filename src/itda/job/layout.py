@@ -30,6 +30,7 @@ _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63"), "-")
 _TYPOGRAPHY = {**_INVISIBLE, **_BLANKS, **_WIDE, **_DASHES}
 _QUOTES = "\"'\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb`"
+_DIGIT = re.compile(r"\d")
 _NUMBER = re.compile(r"\d+[.)]?")
 _NUMBER_BEFORE = re.compile(r"(\d+)(?=\D)")
 _NUMBER_AFTER = re.compile(r"(?<=\D)(\d+)$")
@@ -131,7 +132,7 @@ def _unquoted(lines: Sequence[Line]) -> Laid:
 def _without_numbers(words: Sequence[str], count: int) -> tuple[list[str], bool]:
     """Return the words that are no residue numbers, and whether there were any."""
     kept = list(words)
-    if not any(character.isdecimal() for word in words for character in word):
+    if not any(map(_DIGIT.search, words)):
         return kept, False
     while kept and _NUMBER.fullmatch(kept[0]):
         kept.pop(0)

@@ -66,7 +66,7 @@ def _job_of_alignment(path: Path) -> Sequence[Job]:
 def _jobs_with_files(path: Path) -> Sequence[Job] | None:
     """Read a job file that names files; None for any other."""
     with open_source(path) as opened:
-        if guess_format(opened) == "fasta":
+        if guess_format(opened) not in ("yaml", "json"):
             return None
     batch = read_jobs(path)
     for rejected in batch.rejected:

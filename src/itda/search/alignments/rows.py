@@ -21,6 +21,7 @@ NO_INSERTIONS = str.maketrans("", "", LOWER_CASE)
 _NO_GAPS_OF_COLUMNS = str.maketrans("", "", "-" + STOP)
 _TO_GAP = str.maketrans(dict.fromkeys(GAPS, "-"))
 _TO_NOTHING = str.maketrans(dict.fromkeys(GAPS + STOP, ""))
+_DIGIT = re.compile(r"\d")
 _NUMBERS = re.compile(r"^\s*\d+\s+|\s+\d+\s*$")
 _SHOWN_PLACES = 5
 
@@ -32,16 +33,16 @@ def letters_of(line: str) -> str:
     'MKT-AYIA-K'
     """
     text = plain(line)
-    if any(character.isdecimal() for character in text):
+    if _DIGIT.search(text):
         text = _NUMBERS.sub("", _NUMBERS.sub("", text))
     return "".join(text.split())
 
 
 def to_upper(rows: Sequence[str], notes: list[str]) -> list[str]:
     """Read rows that are in lower case only, where it says nothing, as upper case."""
-    if any(letter.isupper() for row in rows for letter in row):
+    if any(row != row.lower() for row in rows):
         return list(rows)
-    if any(letter.islower() for row in rows for letter in row):
+    if any(row != row.upper() for row in rows):
         notes.append("all rows are in lower case, which was read as upper case")
     return [row.upper() for row in rows]
 
@@ -77,7 +78,7 @@ def from_a3m(names: Sequence[str], rows: Sequence[str], where: str, notes: list[
     insertion; where rows only fit with them counted, dots are gaps.
     """
     of_one_length = len({len(row) for row in rows}) == 1
-    has_insertions = any(letter.islower() for row in rows for letter in row)
+    has_insertions = any(row != row.upper() for row in rows)
     if of_one_length and not has_insertions and any(mark in rows[0] for mark in GAPS):
         return by_first_row(names, rows, where)
     rows = [row.replace("~", "-").replace("_", "-") for row in rows]
