@@ -42,7 +42,7 @@ _NOWHERE = -(2**30)
 _CELLS_AT_ONCE = 20_000_000
 _FROM_MATCH, _FROM_ROW_GAP, _FROM_COLUMN_GAP = 0, 1, 2
 _ROW_GAP_BITS, _COLUMN_GAP_BITS = 2, 4
-"""A cell's origins in one byte: two bits each for a pair, a gap along the row, one down the column."""
+"""A cell's origins in one byte: two bits each for a pair and for a gap along row and column."""
 
 
 @dataclass(frozen=True, eq=False)
