@@ -34,7 +34,7 @@ import numpy as np
 EXAMPLES = Path(str(files("itda"))) / "data" / "examples"
 UBIQUITIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"
 RELATIVE = "MQIFVKTLTGKTITLEVESSDTIDNVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLADYNIQKESTLHLVLRLRGG"
-VILLIN = "LSDEDFKAVFGMTRSAFANLPLWKQQNLKKEKGLF"
+HEADPIECE = "LSDEDFKAVFGMTRSAFANLPLWKQQNLKKEKGLF"
 PEPTIDE = "MKTAYIAKQRQISFVKSHFSRQ"
 HEAVY = (
     "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAED"
@@ -84,10 +84,10 @@ def jobs(weights: Path, alignment: Path) -> list[Job]:
         "name": "seeds",
         "seeds": [3, 4],
         "samples": 2,
-        "entities": [{"protein": {"id": "Q", "sequence": VILLIN}}],
+        "entities": [{"protein": {"id": "Q", "sequence": HEADPIECE}}],
     }
     yaml = (
-        f"version: 1\nname: yaml\nentities:\n  - protein:\n      id: B\n      sequence: {VILLIN}\n"
+        f"version: 1\nname: yaml\nentities:\n  - protein:\n      id: B\n      sequence: {HEADPIECE}\n"
     )
     two = {
         "version": 1,
@@ -102,9 +102,9 @@ def jobs(weights: Path, alignment: Path) -> list[Job]:
         job("mini, deterministic", "command", one, deterministic=True),
         job("mini, a batch", "command", many),
         job("mini, one at once", "command", many, at_once=1),
-        job("mini, unknown residue", "command", f">x\n{VILLIN[:9]}X{VILLIN[10:]}\n"),
+        job("mini, unknown residue", "command", f">x\n{HEADPIECE[:9]}X{HEADPIECE[10:]}\n"),
         job(
-            "mini, letters read as X", "command", f">x\n{VILLIN[:9]}B{VILLIN[10:]}\n", ambiguous="x"
+            "mini, letters read as X", "command", f">x\n{HEADPIECE[:9]}B{HEADPIECE[10:]}\n", ambiguous="x"
         ),
         job("mini, alignment", "command", one, msa=str(alignment)),
         job("mini, searched", "command", one, msa="mmseqs", db="sequences"),
@@ -191,7 +191,7 @@ def _prepare(folder: Path) -> tuple[Path, Path]:
     alignment.write_text(f">ubiquitin\n{UBIQUITIN}\n>relative\n{RELATIVE}\n")
     sequences = folder / "sequences.fasta"
     sequences.write_text(
-        f">a\n{UBIQUITIN}\n>b\n{RELATIVE}\n>c\n{VILLIN * 3}\n>d\n{PEPTIDE * 4}\n>e\n{HEAVY}\n"
+        f">a\n{UBIQUITIN}\n>b\n{RELATIVE}\n>c\n{HEADPIECE * 3}\n>d\n{PEPTIDE * 4}\n>e\n{HEAVY}\n"
     )
     structures = folder / "structures"
     structures.mkdir()
