@@ -22,10 +22,12 @@ from itda.engine.store import Store
 from itda.engine.trim import trim_job
 from itda.engine.weights import choose_weights
 from itda.errors import InputError
-from itda.job.letters import looks_like_path
+from itda.faces import PYTHON, spoken_in
+from itda.job.letters import Ambiguous, looks_like_path
 from itda.job.model import Job
 from itda.job.problems import shown
 from itda.job.read import read_jobs
+from itda.job.sequences import MoleculeOption
 from itda.models import registry
 
 if TYPE_CHECKING:
@@ -54,6 +56,8 @@ def fold(
     device: str = "auto",
     memory: int | str | None = None,
     deterministic: bool = False,
+    molecule: MoleculeOption = "auto",
+    ambiguous: Ambiguous = "refuse",
     out: str | Path | None = None,
     cache: bool = True,
 ) -> Result:
@@ -82,6 +86,9 @@ def fold(
         memory: Take no more than so many bytes, or an amount such as "8G"; all there is unless
             told.
         deterministic: The same bits each time, at some cost in speed.
+        molecule: What a sequence or the records of a FASTA file are; `auto` is protein, and refuses
+            what looks like DNA or RNA.
+        ambiguous: `x` to read letters such as B, Z and U as unknown.
         out: A folder to write the files to as well; see `Result.save`.
         cache: Keep the work, and take what an earlier call kept.
 
@@ -98,50 +105,51 @@ def fold(
         >>> result.plddt.shape  # doctest: +SKIP
         (10,)
     """
-    family = registry.get_family(model) if isinstance(model, str) else model
-    search, alignment = split_msa(msa)
-    searches = choose_searches(
-        SearchOptions(
-            msa=search,
-            databases=(db,) if isinstance(db, str) else tuple(db),
-            templates=templates,
-            max_template_date=None if max_template_date is None else str(max_template_date),
-            max_template_identity=max_template_identity,
-            template_count=template_count,
-        ),
-        family,
-    )
-    job = _job(what, msa, family)
-    if name is not None:
-        job = job.replace(name=name)
-    if trim:
-        job, cuts = trim_job(job, family)
-        for cut in cuts:
-            warnings.warn(f"{job.name}: {cut}", stacklevel=2)
-    for field, path in (("msa", alignment), ("profile", profile)):
-        if path is not None:
-            (job,), errors = attach([job], field, Path(path))
-            for error in errors.values():
-                raise error
-    engine = Engine(
-        Store(stage_folder()) if cache else None,
-        device,
-        memory=parse_bytes(memory) if isinstance(memory, str) else memory,
-    )
-    settings = Settings(
-        family,
-        choose_weights(weights, family),
-        seed,
-        samples,
-        recycles,
-        searches,
-        deterministic=deterministic,
-    )
-    events = engine.run_plan(engine.plan([job], settings))
-    result = _result_of(events)
-    if out is not None:
-        result.save(out)
-    return result
+    with spoken_in(PYTHON):
+        family = registry.get_family(model) if isinstance(model, str) else model
+        search, alignment = split_msa(msa)
+        searches = choose_searches(
+            SearchOptions(
+                msa=search,
+                databases=(db,) if isinstance(db, str) else tuple(db),
+                templates=templates,
+                max_template_date=None if max_template_date is None else str(max_template_date),
+                max_template_identity=max_template_identity,
+                template_count=template_count,
+            ),
+            family,
+        )
+        job = _job(what, msa, family, molecule, ambiguous)
+        if name is not None:
+            job = job.replace(name=name)
+        if trim:
+            job, cuts = trim_job(job, family)
+            for cut in cuts:
+                warnings.warn(f"{job.name}: {cut}", stacklevel=2)
+        for field, path in (("msa", alignment), ("profile", profile)):
+            if path is not None:
+                (job,), errors = attach([job], field, Path(path))
+                for error in errors.values():
+                    raise error
+        engine = Engine(
+            Store(stage_folder()) if cache else None,
+            device,
+            memory=parse_bytes(memory) if isinstance(memory, str) else memory,
+        )
+        settings = Settings(
+            family,
+            choose_weights(weights, family),
+            seed,
+            samples,
+            recycles,
+            searches,
+            deterministic=deterministic,
+        )
+        events = engine.run_plan(engine.plan([job], settings))
+        result = _result_of(events)
+        if out is not None:
+            result.save(out)
+        return result
 
 
 def _result_of(events: Iterator[Event]) -> Result:
@@ -156,15 +164,21 @@ def _result_of(events: Iterator[Event]) -> Result:
     raise AssertionError("a run ends with a result or a failure")
 
 
-def _job(what: str | Path | Job, msa: str | Path | None, family: Family) -> Job:
+def _job(
+    what: str | Path | Job,
+    msa: str | Path | None,
+    family: Family,
+    molecule: MoleculeOption,
+    ambiguous: Ambiguous,
+) -> Job:
     if isinstance(what, Job):
         return what
     if isinstance(what, str) and not looks_like_path(what) and not _is_file(what):
         if not what.lstrip().startswith(">"):
-            return Job.from_sequence("protein", what)
-        batch = read_jobs(io.StringIO(what))
+            return Job.from_sequence("protein", what, molecule=molecule, ambiguous=ambiguous)
+        batch = read_jobs(io.StringIO(what), molecule=molecule, ambiguous=ambiguous)
     else:
-        batch = read_input(what, msa=msa, family=family)
+        batch = read_input(what, msa=msa, family=family, molecule=molecule, ambiguous=ambiguous)
     for record in batch.rejected:
         raise record.error
     for warning in (*batch.warnings, *batch.notes):

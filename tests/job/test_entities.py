@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from itda.errors import InputError
 from itda.job.entities import Dna, Ion, Ligand, Modification, Protein
+from itda.job.model import Job
 from itda.job.problems import explain
 
 
@@ -183,3 +184,34 @@ def test_replace_checks_the_copy() -> None:
         protein.replace(sequence="Mz")
     with pytest.raises(InputError, match="did you mean `sequence`"):
         protein.replace(sequencex="M")
+
+
+def test_a_path_alone_is_a_template_of_that_file(job_dict, tmp_path) -> None:
+    (tmp_path / "x.pdb").touch()
+
+    def templates(value: object) -> list[str]:
+        job = Job.from_dict(
+            job_dict({"protein": {"sequence": "MKTC", "templates": value}}), folder=tmp_path
+        )
+        return [str(template.path.name) for template in job.entities[0].templates]
+
+    for value in ("x.pdb", ["x.pdb"], {"path": "x.pdb"}, [{"path": "x.pdb", "chain": "A"}]):
+        assert templates(value) == ["x.pdb"]
+    assert templates(["x.pdb", {"path": "x.pdb"}]) == ["x.pdb", "x.pdb"]
+    assert templates([]) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "problem", "hint"),
+    [
+        ("templates", [5], "template 1: must have fields, not 5", "{path: 5}"),
+        ("templates", [["x.pdb"]], "template 1: must have fields, not ['x.pdb']", "path must be"),
+        ("templates", 5, "templates: must be a list, not 5", "in square brackets"),
+        ("modifications", ["SEP"], "modification 1: must have fields, not 'SEP'", "and ccd must"),
+        ("modifications", "SEP", "modifications: must be a list, not 'SEP'", "begin each"),
+    ],
+)
+def test_what_should_have_fields_says_which(job_dict, field, value, problem, hint) -> None:
+    with pytest.raises(InputError) as refused:
+        Job.from_dict(job_dict({"protein": {"sequence": "MKTC", field: value}}))
+    assert problem in refused.value.problem and hint in refused.value.hint

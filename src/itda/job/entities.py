@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -99,6 +99,15 @@ class TemplateFile(Strict):
                 "give both, one partner for each residue, or neither",
             )
         return self
+
+
+def _template_form(value: Any) -> Any:
+    """Let a path stand for a template of that file, and one template for a list of it."""
+    one = isinstance(value, str | Path | Mapping | TemplateFile)
+    items = [value] if one else value
+    if not isinstance(items, list | tuple):
+        return value
+    return [{"path": item} if isinstance(item, str | Path) else item for item in items]
 
 
 def _numbering_form(value: Any) -> Any:
@@ -204,8 +213,11 @@ class Protein(_Polymer):
     profile: FilePath | None = None
     """Amino acid frequencies for each residue, relative to the job file."""
 
-    templates: tuple[TemplateFile, ...] = ()
-    """Structures to fold after."""
+    templates: Annotated[
+        tuple[TemplateFile, ...],
+        BeforeValidator(_template_form, json_schema_input_type=tuple[str | TemplateFile, ...]),
+    ] = ()
+    """Structures to fold after; the path of a file alone is a template of its only chain."""
 
     @model_validator(mode="after")
     def _check_templates(self) -> Self:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, JsonValue, StrictInt, ValidationError, field_validator, model_validator
 
 from itda.errors import InputError
+from itda.faces import PYTHON
 from itda.job.entities import Entity, Ligand, Molecule, Polymer
 from itda.job.fields import FilePath, Text
 from itda.job.letters import Ambiguous
@@ -135,7 +136,8 @@ class Job(Strict):
         except ValidationError as error:
             raise explain(error, where) from error
         except InputError as error:
-            raise InputError(f"{where}: {error.problem}", hint=error.hint) from error
+            problem, hint = PYTHON.said(error.problem), PYTHON.said(error.hint)
+            raise InputError(f"{where}: {problem}", hint=hint) from error
         for change in changes:
             warnings.warn(f"{where}: {change}", stacklevel=2)
         return job

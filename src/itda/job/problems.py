@@ -121,8 +121,10 @@ class Strict(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _refuse_unknown_keys(cls, data: Any) -> Any:
-        if not isinstance(data, Mapping):
+        if isinstance(data, cls):
             return data
+        if not isinstance(data, Mapping):
+            raise field_problem(f"must have fields, not {shown(data)}", _fields_hint(cls, data))
         known = [field.alias or name for name, field in cls.model_fields.items()]
         for key in data:
             if key not in known:
@@ -144,6 +146,21 @@ class Strict(BaseModel):
             return type(self).model_validate({**fields, **changes})
         except ValidationError as error:
             raise explain(error) from error
+
+
+def _fields_hint(model: type[BaseModel], data: object) -> str:
+    """Say how a value that should have fields is written."""
+    fields = {
+        field.alias or name: field.is_required()
+        for name, field in model.model_fields.items()
+        if name not in ("molecule", "kind")
+    }
+    needed = [name for name, required in fields.items() if required]
+    if len(needed) == 1 and isinstance(data, str | int) and not isinstance(data, bool):
+        return f"write `{{{needed[0]}: {shown(data).strip(chr(39))}}}`"
+    return f"its fields are {', '.join(fields)}" + (
+        f", of which {' and '.join(needed)} must be there" if needed else ""
+    )
 
 
 _MESSAGES = {
@@ -233,7 +250,11 @@ def _sentence(detail: ErrorDetails) -> tuple[str, str]:
     if kind == "too_short":
         return f"must have at least {context['min_length']}", ""
     if kind in _MESSAGES:
-        hint = "write it in square brackets" if kind == "tuple_type" else ""
+        hint = (
+            "write it in square brackets, or begin each of its lines with `-`"
+            if kind == "tuple_type"
+            else ""
+        )
         return f"{_MESSAGES[kind]}, not {shown(found)}", hint
     message = detail["msg"].replace("Input should be", "must be", 1)
     return f"{message[0].lower()}{message[1:]}, not {shown(found)}", ""

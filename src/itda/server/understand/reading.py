@@ -20,6 +20,7 @@ from itda.engine.attach import SUFFIXES, attach
 from itda.engine.inputs import ALIGNMENT_SUFFIXES, read_alignment_job
 from itda.engine.trim import trim_job
 from itda.errors import InputError, ItdaError
+from itda.faces import REQUEST
 from itda.job.inputs import stem_of
 from itda.job.model import Job
 from itda.job.names import check_file_name, collision_key
@@ -387,12 +388,9 @@ def in_terms_of_requests(text: str) -> str:
     """Say in terms of a request what the command line says in terms of its options.
 
     >>> in_terms_of_requests("fold it with `--model esmfold`, or leave --template-count out")
-    'fold it with esmfold, or leave template_count out'
+    'fold it with family esmfold, or leave template_count out'
     """
-    text = re.sub(r"`--model ([\w-]+)`", r"\1", text)
-    text = re.sub(r"--model ([\w-]+)", r"family \1", text)
-    text = re.sub(r"--([a-z][a-z-]+)", lambda match: match[1].replace("-", "_"), text)
-    return text.replace(" (`itda models`)", "")
+    return REQUEST.said(text)
 
 
 def document_of(job: Job, folder: Path) -> dict[str, Any]:
