@@ -16,7 +16,8 @@ from itda.job.problems import explain
 from itda.job.sequences import MoleculeOption, entities_from_lines
 
 _BYTE_ORDER_MARK = "\ufeff"
-_PIR = re.compile(r">(?:P1|F1|DL|DC|RL|RC|N1|N3|XX);(.*)")
+PIR_HEADER = re.compile(r">(?:P1|F1|DL|DC|RL|RC|N1|N3|XX);(.*)")
+"""A header of PIR with the name; a line of description follows."""
 
 
 @dataclass
@@ -74,7 +75,7 @@ def fasta_records(lines: Iterable[str]) -> Iterator[FastaRecord]:
                 yield record
             index += 1
             record = FastaRecord(index, number, line[1:])
-            if found := _PIR.fullmatch(line):
+            if found := PIR_HEADER.fullmatch(line):
                 record.header, describes = found[1], True
         elif describes and record is not None:
             record.header, describes = f"{record.header} {line}", False

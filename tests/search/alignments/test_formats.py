@@ -197,6 +197,11 @@ ODD = {
         "",
     ),
     "MUSCLE": ("MUSCLE (3.8) multiple sequence alignment\n\nq MKTAYW\nr MKT--W\n", "MKT--W", ""),
+    "PIR": (
+        ">P1;q\nsequence:q:1: :6: :ubiquitin\nMK-TAYW*\n>P1;r\nmade by hand\nMKAT--W*\n",
+        "MKaT--W",
+        "(stop)",
+    ),
     "Stockholm": ("# STOCKHOLM 1.0\n#=GF ID x\nq MKTAYW\nr MKT..W\n//\n", "MKT--W", ""),
     "Stockholm, a stop": ("# STOCKHOLM 1.0\nq MKTAYW*\nr MKT..W*\n//\n", "MKT--W", "(stop)"),
 }
@@ -239,6 +244,11 @@ def test_names_in_latin1_and_files_in_utf16_are_read(tmp_path):
     assert "Latin-1" in alignment.notes[0]
     path.write_bytes(">q\nMKTAYW\n>r from Orléans\nMKT--W\n".encode("utf-16"))
     assert read_alignment(path, query=QUERY).names == alignment.names
+
+
+def test_the_description_of_pir_goes_to_the_name():
+    alignment = parse(">P1;q\nsequence:q\nMKTAYW*\n>P1;r\n\nMKT--W*\n")
+    assert alignment.names == ("q sequence:q", "r")
 
 
 def test_a_consensus_that_is_folded_is_no_annotation():

@@ -173,11 +173,14 @@ def _refuse_long(where: str, chain: _Chain) -> None:
     if length <= LONGEST:
         return
     letter = "H" if chain.domain.kind == "heavy" else "L"
+    able = families_that(
+        lambda can: (can.max_chains is None or can.max_chains > 1) and can.longest_chain >= length
+    )
     raise CapabilityError(
         f"{where}chain {chain.name}: the {chain.domain.kind} domain has {length} residues, with "
         f"{chain.domain.loop} in CDR-{letter}3, and flashabb folds up to {LONGEST}",
-        hint=f"nothing of it can be left out without cutting CDR-{letter}3; no family of this "
-        "release folds it together with its partner",
+        hint=f"nothing of it can be left out without cutting CDR-{letter}3"
+        + (f"; {able} folds both chains as they are" if able else ""),
     )
 
 

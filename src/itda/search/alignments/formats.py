@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from itda.errors import InputError
+from itda.job.fasta import PIR_HEADER
 from itda.search.alignments.alignment import Alignment, encode_rows, first_difference
 from itda.search.alignments.clustal import is_clustal, read_clustal
 from itda.search.alignments.rows import (
@@ -186,11 +187,16 @@ def _records(
 ) -> tuple[list[str], list[str]]:
     names: list[str] = []
     parts: list[list[str]] = []
-    blanks = False
+    blanks = describes = False
     for number, line in enumerate(lines, start=1):
         if line.startswith(">"):
-            names.append(line[1:].strip())
+            pir = PIR_HEADER.fullmatch(line.strip())
+            describes = pir is not None
+            names.append(pir[1].strip() if pir else line[1:].strip())
             parts.append([])
+        elif describes:
+            names[-1] = f"{names[-1]} {line.strip()}".strip()
+            describes = False
         elif line.startswith("#"):
             _refuse_complex(line, where)
             _refuse_other_form(line, where)
