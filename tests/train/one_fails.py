@@ -24,7 +24,7 @@ def main() -> None:
     trainer = loop.Trainer(
         read_recipe(Path(recipe)), data=Path(data), run=Path(run), accelerator="cpu", devices=2
     )
-    losses, batches = loop.compute_losses, trainer._batches
+    losses, batches = trainer.trainable.losses, trainer._batches
 
     def nan(*given, **named):
         total, parts = losses(*given, **named)
@@ -41,7 +41,7 @@ def main() -> None:
         raise OSError(28, "No space left on device")
 
     if how == "loss":
-        loop.compute_losses = nan
+        trainer.trainable.losses = nan
     elif how == "batch":
         trainer._batches = damaged
     else:

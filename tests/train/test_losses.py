@@ -5,11 +5,13 @@ import torch
 
 from itda.nn.structure.rigid import Rigid
 from itda.structure.lddt import lddt
-from itda.train.batch import Crop, make_batch
+from itda.train.batch import Crop
+from itda.train.families.mini import TRAINABLE
 from itda.train.losses import binned
 from itda.train.losses.frame_aligned import frame_aligned_point_error
 from itda.train.losses.torsion import torsion_loss
 from itda.train.losses.violation import clash_violation, peptide_violation
+from itda.train.trainable import make_batch
 
 
 def frames_and_points(count=9, seed=0):
@@ -87,10 +89,10 @@ def test_aligned_error_sees_which_row_is_aligned():
     predicted = Rigid(turned, shifted)
     logits = torch.zeros(2, 9, 9, 64)
     logits[..., 0] = 20.0
-    assert binned.pae_loss(logits, true, true, mask).max() < 1e-3
-    base = binned.pae_loss(logits, predicted, true, mask)
+    assert binned.pae_loss(logits, true, true, mask, bin_angstrom=0.5).max() < 1e-3
+    base = binned.pae_loss(logits, predicted, true, mask, bin_angstrom=0.5)
     logits[:, 2] = 0.0
-    eased = binned.pae_loss(logits, predicted, true, mask)
+    eased = binned.pae_loss(logits, predicted, true, mask, bin_angstrom=0.5)
     assert (eased < base).all(), "the frame that is wrong is a row"
 
 
@@ -98,7 +100,7 @@ def test_targets_of_ideal_chains_violate_nothing(data_folder):
     from itda.structure.chains.dataset import ChainDataset
 
     chain = ChainDataset.open(data_folder / "chains")[2]
-    batch = make_batch([Crop(chain, 0, len(chain), True)])
+    batch = make_batch([Crop(chain, 0, len(chain), True)], TRAINABLE)
     targets = batch.targets
     assert peptide_violation(targets.atoms, targets.linked).item() < 0.02
     pulled = targets.atoms.clone()

@@ -7,11 +7,13 @@ from itda.models.mini.config import MiniConfig
 from itda.models.mini.modeling import Mini
 from itda.search.templates.hits import TemplateHit
 from itda.structure.chains.dataset import ChainDataset
-from itda.train.batch import Crop, make_batch
+from itda.train.batch import Crop
+from itda.train.families.mini import TRAINABLE
 from itda.train.recipe import Recipe
 from itda.train.sampler import StepDataset, TemplateDraw
 from itda.train.split import Split
 from itda.train.template_table import MANIFEST, TemplateTable
+from itda.train.trainable import make_batch
 from itda.train.warm_start import start_from
 from tests.train.conftest import RECIPE
 
@@ -144,9 +146,8 @@ def test_steps_offer_templates_and_are_the_same_again(table, database, data_fold
 
 def test_a_batch_crops_templates_with_the_chain(table, database):
     templates = [table.template(one) for one in table.hits("0abc_A", table.database.sequence(0))]
-    batch = make_batch(
-        [Crop(database[0], 0, 16, False, templates), Crop(database[1], 3, 20, False)]
-    )
+    crops = [Crop(database[0], 0, 16, False, templates), Crop(database[1], 3, 20, False)]
+    batch = make_batch(crops, TRAINABLE)
     laid = batch.features.templates
     assert laid.mask.shape == (2, 3, 17)
     assert laid.mask[0].sum(-1).tolist() == [12, 14, 14]
@@ -163,13 +164,13 @@ def test_training_goes_on_from_weights_that_know_no_templates(tmp_path):
     without = MiniConfig(**RECIPE["model"])
     card = save(Mini(without), tmp_path / "w.safetensors", without)
     network = Mini(MiniConfig(**RECIPE["model"], template_channels=8))
-    said = start_from(network, tmp_path / "w.safetensors")
+    said = start_from(network, tmp_path / "w.safetensors", family="mini")
     assert said["sha256"] == card.sha256
     assert said["started_anew"]
     assert all(name.startswith(("templates.", "structure.")) for name in said["started_anew"])
     wider = Mini(MiniConfig(**{**RECIPE["model"], "single_channels": 32}))
     with pytest.raises(WeightsError, match="in the recipe"):
-        start_from(wider, tmp_path / "w.safetensors")
+        start_from(wider, tmp_path / "w.safetensors", family="mini")
     fewer = Mini(MiniConfig(**{**RECIPE["model"], "structure_start": "origin"}))
     with pytest.raises(WeightsError, match="has no structure"):
-        start_from(fewer, tmp_path / "w.safetensors")
+        start_from(fewer, tmp_path / "w.safetensors", family="mini")

@@ -10,7 +10,8 @@ import yaml
 from itda.errors import DataError, WeightsError
 from itda.hub.weights import load
 from itda.models.mini.config import MiniConfig
-from itda.train.recipe import LOSSES, Recipe, read_recipe
+from itda.train.families.mini import TRAINABLE
+from itda.train.recipe import Recipe, read_recipe
 from itda.train.warm_start import initial_weights, with_sizes
 
 from .conftest import RECIPE
@@ -46,6 +47,6 @@ def test_sizes_come_from_the_recipe_or_the_weights(tmp_path: Path) -> None:
 
 def test_losses_may_be_left_out() -> None:
     shipped = read_recipe("mini-cpu.yaml")
-    assert shipped.stages[0].losses == LOSSES
+    assert shipped.stages[0].losses == TRAINABLE.loss_weights
     stage = yaml.safe_load("{steps: 6, crop: 64, batch: 2}")
-    assert recipe(stages=[stage]).stages[0].losses == LOSSES
+    assert recipe(stages=[stage]).stages[0].losses == TRAINABLE.loss_weights

@@ -12,6 +12,9 @@ RESTYPES = "ARNDCQEGHILKMFPSTWYV"
 UNKNOWN_INDEX = 20
 """Index of X, a residue of unknown type."""
 
+DSSP_LETTERS = "HBEGITS-"
+"""Eight states of secondary structure in index order (Kabsch and Sander 1983)."""
+
 RESTYPE_1_TO_3 = dict(
     zip(
         RESTYPES + "X",

@@ -26,7 +26,7 @@ def export_weights(trainer: Trainer, path: Path) -> hub_weights.WeightsCard:
         path,
         network.state_dict(),
         card={
-            "family": "mini",
+            "family": recipe.family,
             "name": recipe.name,
             "licence": "Apache-2.0",
             "config": recipe.model.model_dump(mode="json"),

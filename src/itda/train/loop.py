@@ -20,16 +20,15 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from itda.errors import DataError
-from itda.models.mini.modeling import Mini
 from itda.structure.chains.dataset import ChainDataset
-from itda.train.batch import Batch
+from itda.train.batch import AnyBatch
 from itda.train.checkpoint import Checkpoints
-from itda.train.losses.total import compute_losses
 from itda.train.metrics import MetricsLog
 from itda.train.recipe import Recipe, Stage
 from itda.train.sampler import ChainPool, StepDataset, draw_recycles
 from itda.train.split import Split
 from itda.train.template_table import TemplateTable
+from itda.train.trainable import AnyTrainable
 from itda.train.validate import validation_scores
 from itda.train.warm_start import initial_weights, start_from, with_sizes
 
@@ -60,7 +59,7 @@ class Progress:
 
 
 class Trainer:
-    """Trains a mini model by a recipe into a run folder.
+    """Trains a family by a recipe into a run folder.
 
     Args:
         recipe: Decides everything that changes the outcome.
@@ -116,19 +115,20 @@ class Trainer:
         )
         self.fabric.seed_everything(recipe.seed, verbose=False)
         assert recipe.model is not None
-        self.network = Mini(recipe.model)
+        self.trainable = recipe.trainable
+        self.network: nn.Module = self.trainable.network(recipe.model)
         self.started_from: dict[str, Any] = {}
         if weights is not None:
-            self.started_from = start_from(self.network, weights)
+            self.started_from = start_from(self.network, weights, family=recipe.family)
         self.average = AveragedModel(
             self.network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay)
         ).to(self.fabric.device)
         self.model, self.optimiser = self.fabric.setup(
-            _NetworkAndLoss(self.network), _optimiser(self.network, recipe)
+            _NetworkAndLoss(self.network, self.trainable), self._optimiser()
         )
         if recipe.compile:
-            for block in self.network.blocks:
-                block.compile()
+            for module in self.trainable.compiled(self.network):
+                module.compile()
         self.checkpoints = Checkpoints(run / "checkpoints")
         self.metrics = MetricsLog(run / "metrics.jsonl", write=self.fabric.is_global_zero)
         self.step = 0
@@ -189,11 +189,16 @@ class Trainer:
         """Crops that the steps so far were made of, all processes together."""
         return sum(self.recipe.stage_at(step).batch for step in range(self.step))
 
-    def averaged_network(self) -> Mini:
+    def averaged_network(self) -> nn.Module:
         """Give the network with averaged weights, for evaluation and export."""
-        return cast(Mini, self.average.module).eval()
+        return self.average.module.eval()
 
-    def _train_step(self, batch: Batch) -> tuple[float, dict[str, float]]:
+    def _optimiser(self) -> torch.optim.Optimizer:
+        schedule = self.recipe.schedule
+        groups = self.trainable.parameter_groups(self.network, weight_decay=schedule.weight_decay)
+        return torch.optim.AdamW(groups, lr=schedule.peak, betas=(0.9, 0.99), eps=1e-8)
+
+    def _train_step(self, batch: AnyBatch) -> tuple[float, dict[str, float]]:
         stage = self.recipe.stage_at(self.step)
         torch.manual_seed(_seed(self.recipe.seed, self.step, self.fabric.global_rank))
         for group in self.optimiser.param_groups:
@@ -216,7 +221,9 @@ class Trainer:
         numbers = values.tolist()
         return numbers[0], dict(zip(names, numbers[1:], strict=True))
 
-    def _loss(self, batch: Batch, stage: Stage, recycles: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def _loss(
+        self, batch: AnyBatch, stage: Stage, recycles: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Run the network and refuse a loss that is not finite.
 
         Raises:
@@ -237,7 +244,7 @@ class Trainer:
         into = max(0.0, step - (steps - decay_steps)) / max(decay_steps, 1)
         return schedule.peak * rising * 0.5 * (1 + math.cos(math.pi * into))
 
-    def _batches(self) -> Iterator[Batch]:
+    def _batches(self) -> Iterator[AnyBatch]:
         workers = self.recipe.workers
         return iter(
             DataLoader(
@@ -252,6 +259,7 @@ class Trainer:
     def _validate(self) -> float:
         scores = validation_scores(
             self.averaged_network(),
+            self.trainable,
             self.validation,
             most=self.recipe.validation_chains,
             templates=self.templates,
@@ -334,19 +342,16 @@ class Trainer:
 class _NetworkAndLoss(nn.Module):
     """The forward pass that processes share: from a batch to its loss."""
 
-    def __init__(self, network: Mini) -> None:
+    def __init__(self, network: nn.Module, trainable: AnyTrainable) -> None:
         super().__init__()
         self.network = network
+        self.trainable = trainable
 
     def forward(
-        self, batch_of: Callable[[], Batch], stage: Stage, recycles: int
+        self, batch_of: Callable[[], AnyBatch], stage: Stage, recycles: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Take the batch behind a call: Fabric would round coordinates it sees to bfloat16."""
-        batch = batch_of()
-        output = self.network(batch.features, recycles=recycles)
-        mask = batch.features.tokens.mask
-        clamped = torch.rand(len(mask), device=mask.device) < stage.clamp_probability
-        return compute_losses(output, batch, stage.losses, clamped=clamped)
+        return self.trainable.losses(self.network, batch_of(), stage, recycles=recycles)
 
 
 class _Clock:
@@ -390,16 +395,6 @@ def _stop_request() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    matrices = [p for p in network.parameters() if p.ndim > 1]
-    vectors = [p for p in network.parameters() if p.ndim <= 1]
-    groups: list[dict[str, Any]] = [
-        {"params": matrices, "weight_decay": recipe.schedule.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=recipe.schedule.peak, betas=(0.9, 0.99), eps=1e-8)
 
 
 def _seed(*numbers: int) -> int:

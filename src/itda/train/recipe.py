@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SerializeAsAny,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from itda.errors import DataError
-from itda.models.mini.config import MiniConfig
-from itda.train.losses.total import LOSS_NAMES
+from itda.train.trainable import DEFAULT_FAMILY, TRAINABLES, AnyTrainable, get_trainable
 
 RECIPE_VERSION = 1
-
-LOSSES = {
-    **{"backbone": 1.0, "all_atom": 0.5, "distogram": 0.5, "torsion": 0.3},
-    **{"backbone_torsion": 0.5, "plddt": 0.05, "pae": 0.02, "profile": 0.2, "dssp": 0.2},
-}
-"""Weights of losses, as `mini.yaml` and `mini-cpu.yaml` have them in their first stage."""
 
 
 class _Strict(BaseModel):
@@ -78,7 +74,7 @@ class Stage(_Strict):
         batch: Examples a step, over all processes.
         recycles: Most recycling passes; each step draws from 0 to this.
         clamp_probability: Share of examples whose backbone error is cut at 10 angstrom.
-        losses: Weights by name; those of the recipes that come with Itda unless told.
+        losses: Weights by name; those of the family unless told.
     """
 
     steps: int = Field(gt=0)
@@ -86,15 +82,7 @@ class Stage(_Strict):
     batch: int = Field(gt=0)
     recycles: int = Field(0, ge=0)
     clamp_probability: float = Field(0.9, ge=0, le=1)
-    losses: dict[str, float] = Field(default_factory=lambda: dict(LOSSES))
-
-    @field_validator("losses")
-    @classmethod
-    def _known_losses(cls, value: dict[str, float]) -> dict[str, float]:
-        unknown = sorted(set(value) - set(LOSS_NAMES))
-        if unknown:
-            raise ValueError(f"unknown loss {unknown[0]!r}; known: {', '.join(LOSS_NAMES)}")
-        return value
+    losses: dict[str, float]
 
 
 class Schedule(_Strict):
@@ -120,6 +108,7 @@ class Recipe(_Strict):
 
     Attributes:
         version: Of this format.
+        family: Which is trained.
         name: Of the model that comes out.
         seed: Of every random draw.
         initial_weights: Weights to go on from: `mini` for those that come with Itda, or a file
@@ -137,10 +126,11 @@ class Recipe(_Strict):
     """
 
     version: Literal[1]
+    family: str = DEFAULT_FAMILY
     name: str
     seed: int = 0
     initial_weights: str | None = None
-    model: MiniConfig | None = None
+    model: SerializeAsAny[BaseModel] | None = None
     data: DataRecipe
     schedule: Schedule
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
@@ -151,6 +141,55 @@ class Recipe(_Strict):
     validate_every: int = Field(500, gt=0)
     validation_chains: int = Field(50, gt=0)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _weigh_losses(cls, given: Any) -> Any:
+        """Give stages that weigh no losses the weights of the family."""
+        if not isinstance(given, Mapping) or not isinstance(given.get("stages"), list | tuple):
+            return given
+        family = given.get("family", DEFAULT_FAMILY)
+        if not isinstance(family, str) or family not in TRAINABLES:
+            return given
+        losses = dict(get_trainable(family).loss_weights)
+        stages = [
+            {"losses": losses, **stage} if isinstance(stage, Mapping) else stage
+            for stage in given["stages"]
+        ]
+        return {**given, "stages": stages}
+
+    @field_validator("family")
+    @classmethod
+    def _check_family(cls, value: str) -> str:
+        if value not in TRAINABLES:
+            raise ValueError(f"{value!r} cannot be trained; known: {', '.join(TRAINABLES)}")
+        return value
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _read_sizes(cls, given: Any, info: ValidationInfo) -> Any:
+        if given is None or isinstance(given, BaseModel):
+            return given
+        sizes = get_trainable(info.data.get("family", DEFAULT_FAMILY)).sizes
+        try:
+            return sizes.model_validate(given)
+        except ValidationError as error:
+            raise ValueError(_first_problem(error)) from error
+
+    @model_validator(mode="after")
+    def _check_losses(self) -> Self:
+        known = self.trainable.loss_names
+        for number, stage in enumerate(self.stages):
+            for name in sorted(set(stage.losses) - set(known)):
+                raise ValueError(
+                    f"stages.{number}.losses: unknown loss {name!r}; known: {', '.join(known)}"
+                )
+        return self
+
+    @property
+    def trainable(self) -> AnyTrainable:
+        """What trains the family."""
+        return get_trainable(self.family)
+
     @property
     def total_steps(self) -> int:
         """Optimiser steps of all stages."""
@@ -159,7 +198,9 @@ class Recipe(_Strict):
     @property
     def digest(self) -> str:
         """SHA-256 of what the recipe says; equal recipes have equal digests."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        # A recipe from before there was a choice is the same recipe.
+        unsaid = {"family"} if self.family == DEFAULT_FAMILY else None
+        text = json.dumps(self.model_dump(mode="json", exclude=unsaid), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def stage_at(self, step: int) -> Stage:
@@ -195,6 +236,10 @@ def read_recipe(source: str | Path) -> Recipe:
     except yaml.YAMLError as error:
         raise DataError(f"{source} is not YAML: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise DataError(f"{source}: {place}: {first['msg']}") from error
+        raise DataError(f"{source}: {_first_problem(error)}") from error
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else first["msg"]

@@ -12,10 +12,11 @@ from itda.errors import DataError
 from itda.search.templates.template import Template
 from itda.structure.chains.chain import Chain
 from itda.structure.chains.dataset import ChainDataset
-from itda.train.batch import Batch, Crop, make_batch
+from itda.train.batch import AnyBatch, Crop
 from itda.train.recipe import DataRecipe, Recipe, Stage
 from itda.train.split import Part, Split
 from itda.train.template_table import TemplateTable
+from itda.train.trainable import make_batch
 
 Member = tuple[int, int]
 """Which dataset, and which chain in it."""
@@ -105,7 +106,7 @@ class TemplateDraw:
 
 
 @dataclass(frozen=True)
-class StepDataset(Dataset[Batch]):
+class StepDataset(Dataset[AnyBatch]):
     """Batches by step number, the share of one process.
 
     Attributes:
@@ -172,11 +173,12 @@ class StepDataset(Dataset[Batch]):
     def __len__(self) -> int:
         return self.recipe.total_steps
 
-    def __getitem__(self, step: int) -> Batch:
+    def __getitem__(self, step: int) -> AnyBatch:
         stage = self.recipe.stage_at(step)
         share = stage.batch // self.processes
         places = range(self.rank * share, (self.rank + 1) * share)
-        return make_batch([self._crop(stage, step, place) for place in places])
+        crops = [self._crop(stage, step, place) for place in places]
+        return make_batch(crops, self.recipe.trainable)
 
     def _crop(self, stage: Stage, step: int, place: int) -> Crop:
         random = np.random.default_rng([self.recipe.seed, step, place])

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
-from itda.models.mini.modeling import Mini
-from itda.train.batch import Crop, make_batch
+from itda.train.batch import Crop
 from itda.train.losses.binned import lddt_ca
 from itda.train.sampler import ChainPool
+from itda.train.targets import ChainTargets
 from itda.train.template_table import TemplateTable
+from itda.train.trainable import AnyTrainable
 
 LONGEST = 256
 TEMPLATES = 4
 
 
 def validation_scores(
-    network: Mini, pool: ChainPool, *, most: int, templates: TemplateTable | None = None
+    network: nn.Module,
+    trainable: AnyTrainable,
+    pool: ChainPool,
+    *,
+    most: int,
+    templates: TemplateTable | None = None,
 ) -> list[float]:
     """Fold one chain of each cluster, with its profile, and give the mean CA-lDDT of each chain.
 
@@ -23,6 +30,7 @@ def validation_scores(
 
     Args:
         network: In evaluation mode.
+        trainable: Its family.
         pool: Validation chains.
         most: Clusters to fold; chains are cut at 256 residues.
         templates: Table of the templates of each chain.
@@ -45,11 +53,8 @@ def validation_scores(
                 show_profile=True,
                 templates=[templates.template(hit) for hit in offered] if templates else (),
             )
-            batch = make_batch([crop]).to(device)
-            output = network(batch.features, recycles=network.config.recycles)
-            targets = batch.targets
-            per_residue = lddt_ca(
-                output.structure.frames.translation, targets.atoms[:, :, 1], targets.backbone_mask
-            )
-            scores.append(per_residue[targets.backbone_mask].mean().item())
+            predicted = trainable.fold(network, trainable.features([crop]).to(device))
+            true = ChainTargets.of_crops([crop]).to(device)
+            per_residue = lddt_ca(predicted, true.atoms[:, :, 1], true.backbone_mask)
+            scores.append(per_residue[true.backbone_mask].mean().item())
     return scores

@@ -11,8 +11,6 @@ from itda.errors import DataError, WeightsError
 from itda.hub.installed import ensure
 from itda.hub.registry import get_weight_set
 from itda.hub.weights import load, read_card
-from itda.models.mini.config import MiniConfig
-from itda.models.mini.family import FAMILY
 from itda.train.recipe import Recipe
 
 
@@ -20,22 +18,23 @@ def initial_weights(recipe: Recipe, data: Path) -> Path | None:
     """Return the file of weights that a recipe goes on from; None where it starts anew.
 
     Args:
-        recipe: Names the weights that come with Itda (`mini`), or a file below the data folder.
+        recipe: Names the weights of its family that Itda knows (`mini`), or a file below the data
+            folder.
         data: The data folder.
 
     Raises:
         WeightsError: There is no such file.
     """
-    named = recipe.initial_weights
+    named, family = recipe.initial_weights, recipe.trainable.family
     if named is None:
         return None
     path = data / named
-    if named == FAMILY.weight_set and not path.exists():
-        return ensure(get_weight_set(named), FAMILY.converter)
+    if named == family.weight_set and not path.exists():
+        return ensure(get_weight_set(named), family.converter)
     if not path.is_file():
         raise WeightsError(
             f"initial_weights: there is no file {path}",
-            hint=f"name {FAMILY.weight_set}, which comes with Itda, or a file below {data} with "
+            hint=f"name {family.weight_set}, which comes with Itda, or a file below {data} with "
             "its card beside it",
         )
     return path
@@ -55,11 +54,11 @@ def with_sizes(recipe: Recipe, weights: Path | None) -> Recipe:
             f"the recipe {recipe.name} says no `model`",
             hint="write its sizes, or `initial_weights: mini` to go on from what comes with Itda",
         )
-    sizes = MiniConfig.model_validate(read_card(weights).config)
+    sizes = recipe.trainable.sizes.model_validate(read_card(weights).config)
     return recipe.model_copy(update={"model": sizes})
 
 
-def start_from(network: nn.Module, weights: Path, *, family: str = "mini") -> dict[str, Any]:
+def start_from(network: nn.Module, weights: Path, *, family: str) -> dict[str, Any]:
     """Copy weights into a network that may have parts which they lack.
 
     Args:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from itda.chem.geometry import rigid_group_tables
+from itda.chem.residues import DSSP_LETTERS
 from itda.features import Features, TemplateFeatures
 from itda.models.mini.config import MiniConfig
 from itda.nn.linear import linear
@@ -28,7 +29,6 @@ RECYCLED_BINS = 15
 LDDT_BINS = 50
 PAE_BINS = 64
 PAE_BIN_ANGSTROM = 0.5
-DSSP_LETTERS = "HBEGITS-"
 
 
 @dataclass(frozen=True)
@@ -172,8 +172,10 @@ class Mini(nn.Module):
 
     def forward(self, features: Features, *, recycles: int = 0) -> MiniOutput:
         """Run `recycles + 1` passes and all heads; gradients flow through the last pass only."""
-        of = self.represent(features, recycles=recycles)
-        return self.heads(of.single, of.pair, self.place(of), features.tokens.restype)
+        representation = self.represent(features, recycles=recycles)
+        structure = self.place(representation)
+        single, pair = representation.single, representation.pair
+        return self.heads(single, pair, structure, features.tokens.restype)
 
     def represent(
         self,
@@ -215,9 +217,15 @@ class Mini(nn.Module):
                     ca = structure.frames.translation.detach()
         return Representation(single, pair, mask, anchors)
 
-    def place(self, of: Representation, *, drop: Drop | None = None) -> StructureOutput:
+    def place(self, representation: Representation, *, drop: Drop | None = None) -> StructureOutput:
         """Run the structure module; see `StructureModule` for `drop`."""
-        structure: StructureOutput = self.structure(of.single, of.pair, of.mask, of.anchors, drop)
+        structure: StructureOutput = self.structure(
+            representation.single,
+            representation.pair,
+            representation.mask,
+            representation.anchors,
+            drop,
+        )
         return structure
 
     def heads(

@@ -7,13 +7,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from itda.models.mini.modeling import (
-    DISTOGRAM_BINS,
-    DISTOGRAM_EDGES_ANGSTROM,
-    LDDT_BINS,
-    PAE_BIN_ANGSTROM,
-    PAE_BINS,
-)
 from itda.nn.structure.rigid import Rigid, pairwise_distance
 
 LDDT_RADIUS_ANGSTROM = 15.0
@@ -21,12 +14,21 @@ LDDT_TOLERANCES_ANGSTROM = (0.5, 1.0, 2.0, 4.0)
 
 
 def distogram_loss(
-    logits: Float[Tensor, "batch token token 64"],
+    logits: Float[Tensor, "batch token token bin"],
     true_cb: Float[Tensor, "batch token 3"],
     mask: Bool[Tensor, "batch token"],
+    *,
+    edges_angstrom: tuple[float, float],
 ) -> Float[Tensor, "batch"]:
-    """Cross-entropy of CB distances in 64 bins (AlphaFold 2 SI, 1.9.8)."""
-    edges = torch.linspace(*DISTOGRAM_EDGES_ANGSTROM, DISTOGRAM_BINS - 1, device=logits.device)
+    """Cross-entropy of CB distances (AlphaFold 2 SI, 1.9.8).
+
+    Args:
+        logits: Of each pair; the first and the last bin are open.
+        true_cb: Angstrom.
+        mask: Residues that count.
+        edges_angstrom: The lowest and the highest edge between bins.
+    """
+    edges = torch.linspace(*edges_angstrom, logits.shape[-1] - 1, device=logits.device)
     target = torch.bucketize(pairwise_distance(true_cb, true_cb), edges)
     both = mask[:, :, None] & mask[:, None, :]
     return _mean_cross_entropy(logits, target, both)
@@ -48,7 +50,7 @@ def lddt_ca(
 
 
 def plddt_loss(
-    logits: Float[Tensor, "batch token 50"],
+    logits: Float[Tensor, "batch token bin"],
     predicted_ca: Float[Tensor, "batch token 3"],
     true_ca: Float[Tensor, "batch token 3"],
     mask: Bool[Tensor, "batch token"],
@@ -56,24 +58,34 @@ def plddt_loss(
     """Cross-entropy of the CA-lDDT that the prediction has (AlphaFold 2 SI, algorithm 29)."""
     with torch.no_grad():
         score = lddt_ca(predicted_ca, true_ca, mask)
-        target = (score * LDDT_BINS).long().clamp_max(LDDT_BINS - 1)
+        target = (score * logits.shape[-1]).long().clamp_max(logits.shape[-1] - 1)
     return _mean_cross_entropy(logits, target, mask)
 
 
 def pae_loss(
-    logits: Float[Tensor, "batch token token 64"],
+    logits: Float[Tensor, "batch token token bin"],
     predicted: Rigid,
     true: Rigid,
     mask: Bool[Tensor, "batch token"],
+    *,
+    bin_angstrom: float,
 ) -> Float[Tensor, "batch"]:
-    """Cross-entropy of the error of residue j seen from frame i (AlphaFold 2 SI, 1.9.7)."""
+    """Cross-entropy of the error of residue j seen from frame i (AlphaFold 2 SI, 1.9.7).
+
+    Args:
+        logits: Of each pair; bins begin at 0, and the last one is open.
+        predicted: Frames, angstrom.
+        true: Likewise.
+        mask: Residues that count.
+        bin_angstrom: Width of the bins.
+    """
     with torch.no_grad():
         seen = [
             frames.unsqueeze(-1).invert_apply(frames.translation[:, None, :, :])
             for frames in (predicted, true)
         ]
         error = (seen[0] - seen[1]).norm(dim=-1)
-        target = (error / PAE_BIN_ANGSTROM).long().clamp_max(PAE_BINS - 1)
+        target = (error / bin_angstrom).long().clamp_max(logits.shape[-1] - 1)
     return _mean_cross_entropy(logits, target, mask[:, :, None] & mask[:, None, :])
 
 

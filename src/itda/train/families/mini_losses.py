@@ -1,4 +1,4 @@
-"""All losses of one batch and their weighted sum."""
+"""All losses of mini on one batch and their weighted sum."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from torch import Tensor
 
 from itda.chem.geometry import rigid_group_tables
 from itda.chem.residues import RESTYPE_1_TO_3, SYMMETRIC_ATOMS
-from itda.models.mini.modeling import MiniOutput
+from itda.features import Features
+from itda.models.mini.modeling import DISTOGRAM_EDGES_ANGSTROM, PAE_BIN_ANGSTROM, MiniOutput
 from itda.nn.structure.rigid import Rigid
-from itda.train.batch import Batch, Targets
+from itda.train.batch import Batch
 from itda.train.losses import binned
 from itda.train.losses.frame_aligned import frame_aligned_point_error
 from itda.train.losses.torsion import torsion_loss
 from itda.train.losses.violation import clash_violation, peptide_violation
+from itda.train.targets import ChainTargets
 
 LOSS_NAMES = (
     "backbone",
@@ -35,7 +37,7 @@ LOSS_NAMES = (
 
 def compute_losses(
     output: MiniOutput,
-    batch: Batch,
+    batch: Batch[Features, ChainTargets],
     weights: Mapping[str, float],
     *,
     clamped: Bool[Tensor, "batch"],
@@ -63,7 +65,10 @@ def compute_losses(
 
 
 def _each(
-    output: MiniOutput, batch: Batch, weights: Mapping[str, float], clamped: Bool[Tensor, "batch"]
+    output: MiniOutput,
+    batch: Batch[Features, ChainTargets],
+    weights: Mapping[str, float],
+    clamped: Bool[Tensor, "batch"],
 ) -> Iterator[tuple[str, Tensor]]:
     tokens, targets = batch.features.tokens, batch.targets
     seen, true_frames = targets.backbone_mask, targets.frames
@@ -93,7 +98,12 @@ def _each(
             ),
         )
     if weights.get("distogram"):
-        yield "distogram", binned.distogram_loss(output.distogram_logits, targets.cb, seen)
+        yield (
+            "distogram",
+            binned.distogram_loss(
+                output.distogram_logits, targets.cb, seen, edges_angstrom=DISTOGRAM_EDGES_ANGSTROM
+            ),
+        )
     if weights.get("torsion"):
         period = torch.from_numpy(rigid_group_tables().torsion_period_pi).to(seen.device)
         yield (
@@ -120,7 +130,13 @@ def _each(
     if weights.get("pae"):
         yield (
             "pae",
-            binned.pae_loss(output.pae_logits, output.structure.frames, true_frames, seen),
+            binned.pae_loss(
+                output.pae_logits,
+                output.structure.frames,
+                true_frames,
+                seen,
+                bin_angstrom=PAE_BIN_ANGSTROM,
+            ),
         )
     if weights.get("profile"):
         known = targets.profile.sum(-1) > 0.5
@@ -138,7 +154,7 @@ def _each(
 
 
 def _name_symmetric_atoms(
-    output: MiniOutput, targets: Targets, batch: Batch
+    output: MiniOutput, targets: ChainTargets, batch: Batch[Features, ChainTargets]
 ) -> Float[Tensor, "batch token 14 3"]:
     """Exchange names such as OD1 and OD2 where that brings experiment and prediction nearer."""
     swap = torch.from_numpy(_swapped_columns()).to(targets.atoms.device)
