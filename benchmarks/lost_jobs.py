@@ -23,8 +23,8 @@ from itda.bench.record import SOURCE as ROOT
 from itda.bench.record import provenance, write_record
 from itda.engine.engine import Engine
 from itda.engine.events import JobFailed, JobFinished
-from itda.engine.store import Store
 from itda.job.model import Job
+from itda.store.store import Store
 
 NAMES = ("first", "second", "third")
 SEQUENCE = "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ"

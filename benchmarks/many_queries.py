@@ -55,7 +55,7 @@ from itda.engine.ahead import ahead
 from itda.engine.gather import gather
 from itda.engine.search_options import SearchOptions, choose_searches
 from itda.engine.stages import Stages
-from itda.engine.store import Store
+from itda.store.store import Store
 from itda.job.read import read_jobs
 from itda.models.registry import get_family
 queries, cache, name, threads = sys.argv[1:5]

@@ -75,9 +75,9 @@ def main() -> None:
 
 
 def run(folder: Path, count: int, enforced: int, seed: int) -> dict[str, Any]:
-    from itda.engine.cost.calibrate import calibrate
-    from itda.engine.cost.calibration import find
-    from itda.engine.cost.devices import describe
+    from itda.cost.calibrate import calibrate
+    from itda.cost.calibration import find
+    from itda.cost.devices import describe
     from itda.hub.weights import read_card
 
     weights = {"esmfold": small_esmfold(folder)}
@@ -164,7 +164,7 @@ def draw(count: int, enforced: int, seed: int) -> list[dict[str, Any]]:
 def measured(
     draws: list[dict[str, Any]], weights: dict[str, Path], folder: Path
 ) -> list[dict[str, Any]]:
-    from itda.engine.cost.measure import Case, ExhaustedError, measure
+    from itda.cost.measure import Case, ExhaustedError, measure
 
     notes = folder / "draws.jsonl"
     lines = notes.read_text().splitlines() if notes.exists() else []
@@ -210,8 +210,8 @@ def measured(
 
 def judged(rows: list[dict[str, Any]], weights: dict[str, Path]) -> list[dict[str, Any]]:
     """Ask the planner about each draw."""
-    from itda.engine.cost.measure import Case
-    from itda.engine.cost.predictor import Predictor
+    from itda.cost.measure import Case
+    from itda.cost.predictor import Predictor
     from itda.models.registry import get_family
 
     found = []

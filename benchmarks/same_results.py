@@ -34,7 +34,7 @@ import numpy as np
 EXAMPLES = Path(str(files("itda"))) / "data" / "examples"
 UBIQUITIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"
 RELATIVE = "MQIFVKTLTGKTITLEVESSDTIDNVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLADYNIQKESTLHLVLRLRGG"
-HEADPIECE = "LSDEDFKAVFGMTRSAFANLPLWKQQNLKKEKGLF"
+HP36 = "LSDEDFKAVFGMTRSAFANLPLWKQQNLKKEKGLF"
 PEPTIDE = "MKTAYIAKQRQISFVKSHFSRQ"
 HEAVY = (
     "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAED"
@@ -84,11 +84,9 @@ def jobs(weights: Path, alignment: Path) -> list[Job]:
         "name": "seeds",
         "seeds": [3, 4],
         "samples": 2,
-        "entities": [{"protein": {"id": "Q", "sequence": HEADPIECE}}],
+        "entities": [{"protein": {"id": "Q", "sequence": HP36}}],
     }
-    yaml = (
-        f"version: 1\nname: yaml\nentities:\n  - protein:\n      id: B\n      sequence: {HEADPIECE}\n"
-    )
+    yaml = f"version: 1\nname: yaml\nentities:\n  - protein:\n      id: B\n      sequence: {HP36}\n"
     two = {
         "version": 1,
         "name": "two",
@@ -102,9 +100,12 @@ def jobs(weights: Path, alignment: Path) -> list[Job]:
         job("mini, deterministic", "command", one, deterministic=True),
         job("mini, a batch", "command", many),
         job("mini, one at once", "command", many, at_once=1),
-        job("mini, unknown residue", "command", f">x\n{HEADPIECE[:9]}X{HEADPIECE[10:]}\n"),
+        job("mini, unknown residue", "command", f">x\n{HP36[:9]}X{HP36[10:]}\n"),
         job(
-            "mini, letters read as X", "command", f">x\n{HEADPIECE[:9]}B{HEADPIECE[10:]}\n", ambiguous="x"
+            "mini, letters read as X",
+            "command",
+            f">x\n{HP36[:9]}B{HP36[10:]}\n",
+            ambiguous="x",
         ),
         job("mini, alignment", "command", one, msa=str(alignment)),
         job("mini, searched", "command", one, msa="mmseqs", db="sequences"),
@@ -191,7 +192,7 @@ def _prepare(folder: Path) -> tuple[Path, Path]:
     alignment.write_text(f">ubiquitin\n{UBIQUITIN}\n>relative\n{RELATIVE}\n")
     sequences = folder / "sequences.fasta"
     sequences.write_text(
-        f">a\n{UBIQUITIN}\n>b\n{RELATIVE}\n>c\n{HEADPIECE * 3}\n>d\n{PEPTIDE * 4}\n>e\n{HEAVY}\n"
+        f">a\n{UBIQUITIN}\n>b\n{RELATIVE}\n>c\n{HP36 * 3}\n>d\n{PEPTIDE * 4}\n>e\n{HEAVY}\n"
     )
     structures = folder / "structures"
     structures.mkdir()

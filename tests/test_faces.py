@@ -15,7 +15,7 @@ from itda.cli.main import COMMANDS, load_command
 from itda.errors import InputError
 from itda.faces import PYTHON, REQUEST, spoken_in
 from itda.job.model import Job
-from itda.remote.wire import Options
+from itda.wire import Options
 
 SOURCE = Path(itda.__file__).parent
 OTHERS = {"help", "host-url", "nproc-per-node"}

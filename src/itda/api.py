@@ -9,16 +9,13 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from itda.cost.memory import parse_bytes
 from itda.engine.attach import attach
-from itda.engine.cost.memory import parse_bytes
 from itda.engine.engine import Engine
 from itda.engine.events import Event, JobFailed, JobFinished, JobWarned
 from itda.engine.inputs import read_input
-from itda.engine.paths import stage_folder
 from itda.engine.plan import Settings
-from itda.engine.result import Result
 from itda.engine.search_options import SearchOptions, choose_searches, split_msa
-from itda.engine.store import Store
 from itda.engine.trim import trim_job
 from itda.engine.weights import choose_weights
 from itda.errors import InputError
@@ -29,6 +26,9 @@ from itda.job.problems import shown
 from itda.job.read import read_jobs
 from itda.job.sequences import MoleculeOption
 from itda.models import registry
+from itda.results.result import Result
+from itda.store.paths import stage_folder
+from itda.store.store import Store
 
 if TYPE_CHECKING:
     from itda.models.family import Family

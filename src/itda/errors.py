@@ -50,3 +50,16 @@ class OutputError(ItdaError):
 
 class DependencyError(ItdaError):
     """An optional package or program that this step needs is not installed."""
+
+
+class LostJobError(Exception):
+    """A run was over, and a job was neither done nor failed: a fault of the program's own."""
+
+
+def describe_error(error: BaseException) -> dict[str, str]:
+    """Return an error as `kind`, `problem` and `hint`, for JSON and for tables."""
+    if isinstance(error, ItdaError):
+        return {"kind": type(error).__name__, "problem": error.problem, "hint": error.hint}
+    text = " ".join(str(error).split())
+    problem = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return {"kind": "UnexpectedError", "problem": problem, "hint": ""}

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from itda.cli.main import run
-from itda.engine.store import Store
-from itda.engine.store_limit import VARIABLE
+from itda.store.limit import VARIABLE
+from itda.store.store import Store
 
 DAY = 24 * 3600.0
 CONTENT = b"x" * 8000

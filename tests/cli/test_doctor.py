@@ -52,7 +52,7 @@ def test_without_torch_folding_cannot_work(family, capsys, monkeypatch) -> None:
     def none() -> None:
         raise DependencyError("PyTorch cannot be imported", hint="pip install 'itda[engine]'")
 
-    monkeypatch.setattr("itda.engine.device.available_devices", none)
+    monkeypatch.setattr("itda.device.available_devices", none)
     assert run(["doctor", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert not found["can_fold"]

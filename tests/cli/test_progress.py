@@ -16,9 +16,9 @@ from itda.engine.events import (
     StageProgress,
     StageStarted,
 )
-from itda.engine.result import Result
 from itda.errors import InputError
 from itda.job.model import Job
+from itda.results.result import Result
 
 NAMES = [f"job_{number}" for number in range(20)]
 COSTS = {name: {"alignment": [1.0], "predict": [100.0]} for name in NAMES}

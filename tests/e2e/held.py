@@ -16,8 +16,9 @@ from pathlib import Path
 
 sys.path += [str(Path(__file__).parents[1] / "engine"), str(Path(__file__).parents[2])]
 
+from itda import atomic
 from itda.cli import main, progress
-from itda.engine import atomic, store
+from itda.store import store
 
 PLACE = os.environ.get("HELD_AT", "").split()
 LOG = Path(os.environ["HELD_LOG"])

@@ -9,10 +9,10 @@ import pytest
 from fake_search import FakeSource, FakeTemplates
 
 import itda
-from itda.engine.result import Result
 from itda.engine.search_options import SearchOptions
 from itda.errors import CapabilityError, InputError
 from itda.job.model import Job
+from itda.results.result import Result
 
 SEQUENCE = "MKTAYIAKQRQISFVK"
 

@@ -3,9 +3,9 @@ from fake_family import FakeFamily, install
 
 from itda.engine.engine import Engine
 from itda.engine.events import JobFinished
-from itda.engine.result import Result
-from itda.engine.store import Store
 from itda.job.model import Job
+from itda.results.result import Result
+from itda.store.store import Store
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,9 @@ from itda.engine.ahead import FIRST_AT_ONCE
 from itda.engine.engine import Engine
 from itda.engine.events import JobFailed, JobFinished, StageFinished
 from itda.engine.searches import Searches
-from itda.engine.store import Store
 from itda.errors import DataError
 from itda.job.model import Job
+from itda.store.store import Store
 
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"
 

@@ -13,10 +13,10 @@ from itda.engine.events import (
     StageProgress,
     StageStarted,
 )
-from itda.engine.store import Store
 from itda.errors import CapabilityError, WeightsError
 from itda.job.model import Job
 from itda.ops.routing import BACKENDS, VARIABLE, override
+from itda.store.store import Store
 
 SEQUENCE = "MKTAYIAKQRQISFVK"
 

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from itda.engine import events
-from itda.engine.events import Event, JobFailed, JobFinished, StageProgress, describe_error
-from itda.errors import InputError
+from itda.engine.events import Event, JobFailed, JobFinished, StageProgress
+from itda.errors import InputError, describe_error
 
 KINDS = [
     kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, Event)

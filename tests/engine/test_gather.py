@@ -16,10 +16,10 @@ from itda.engine.events import (
     StageProgress,
 )
 from itda.engine.searches import Searches
-from itda.engine.store import Store
 from itda.errors import CapabilityError, DataError, InputError
 from itda.job.model import Job
 from itda.models.family import Capabilities
+from itda.store.store import Store
 
 SEQUENCE = "MKTAYIAKQRQISFVK"
 

@@ -14,11 +14,11 @@ from itda.cli.progress import scores_shown
 from itda.engine.codec import decode_predictions, encode_predictions
 from itda.engine.engine import Engine
 from itda.engine.events import JobFailed, JobFinished
-from itda.engine.files import confidence_of, write_result
-from itda.engine.report.page import render_page
-from itda.engine.result import Result
-from itda.engine.store import Store
 from itda.job.model import Job
+from itda.results.files import confidence_of, write_result
+from itda.results.report.page import render_page
+from itda.results.result import Result
+from itda.store.store import Store
 
 HEAVY, LIGHT = "MKTAYIAKQRQISF", "VKSHFSRQLEERLGLIEV"
 

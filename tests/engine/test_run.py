@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from fake_family import FakeFamily, install
 
+from itda.cost.predictor import Predictor
 from itda.engine import run as run_module
-from itda.engine.cost.predictor import Predictor
 from itda.engine.engine import Engine
 from itda.engine.events import JobFailed, JobFinished, JobStarted, JobWarned, StageStarted
 from itda.engine.loaded import Loaded

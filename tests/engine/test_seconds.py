@@ -9,13 +9,13 @@ import pytest
 from fake_family import FakeFamily, FakeModel, install
 from fake_search import FakeSource
 
+from itda.cost.predictor import Predictor
 from itda.engine import stages
-from itda.engine.cost.predictor import Predictor
 from itda.engine.engine import Engine
 from itda.engine.events import JobFinished, StageFinished
 from itda.engine.searches import Searches
-from itda.engine.workplace import Workplace
 from itda.job.model import Job
+from itda.store.workplace import Workplace
 
 SEQUENCE = "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ"
 NETWORK_SECONDS, GEOMETRY_SECONDS = 6.0, 3.0

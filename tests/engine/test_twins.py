@@ -12,10 +12,10 @@ from itda.engine import run as run_module
 from itda.engine.engine import Engine
 from itda.engine.events import JobFailed, JobFinished, StageFinished
 from itda.engine.ledger import Ledger
-from itda.engine.lost import LostJobError
 from itda.engine.plan import Settings
-from itda.engine.store import Store
+from itda.errors import LostJobError
 from itda.job.model import Job
+from itda.store.store import Store
 
 SEQUENCE = "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ"
 PATIENCE_SECONDS = 2.0

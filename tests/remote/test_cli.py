@@ -14,7 +14,7 @@ import pytest
 
 from itda.cli.main import run
 from itda.remote.profile import profile_file
-from itda.remote.wire import UBIQUITIN
+from itda.wire import UBIQUITIN
 from tests.patience import PATIENCE_SECONDS
 from tests.server.rest.house import FASTA
 from tests.server.rest.test_results import CIF

@@ -21,7 +21,7 @@ from itda.remote.errors import (
     UnauthenticatedError,
     UnreachableError,
 )
-from itda.remote.wire import UBIQUITIN
+from itda.wire import UBIQUITIN
 from tests.server.rest.house import FASTA
 from tests.server.rest.test_events import progress
 from tests.server.rest.test_results import CIF, FILES

@@ -18,12 +18,12 @@ import pytest
 import uvicorn
 
 from itda.errors import InputError, OutputError
-from itda.remote.wire import UBIQUITIN
 from itda.server.errors import ConflictError
 from itda.server.serve import _listening, address_of, serve
 from itda.server.services import open_services
 from itda.server.settings import ServerSettings
 from itda.storage import locked
+from itda.wire import UBIQUITIN
 from tests.patience import PATIENCE_SECONDS
 
 

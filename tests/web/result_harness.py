@@ -19,10 +19,10 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from itda.confidence.validity import check_validity
-from itda.engine.files import write_result
-from itda.engine.result import Result
 from itda.errors import ItdaError
 from itda.job.model import Job
+from itda.results.files import write_result
+from itda.results.result import Result
 from itda.server.errors import NotFoundError
 from itda.server.pages import result as pages_result
 from itda.server.pages.statics import Files

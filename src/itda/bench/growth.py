@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from itda.bench.summary import rounded
-from itda.engine.cost.fit import non_negative
+from itda.cost.fit import non_negative
 from itda.errors import InputError
 
 FEWEST = 3

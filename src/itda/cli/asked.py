@@ -88,19 +88,19 @@ def ask(
     Raises:
         ItdaError: Something that holds for all jobs is wrong.
     """
+    from itda.cost.memory import parse_bytes
     from itda.engine.attach import attach
-    from itda.engine.cost.memory import parse_bytes
     from itda.engine.engine import Engine
     from itda.engine.many_inputs import read_inputs
-    from itda.engine.paths import stage_folder
     from itda.engine.plan import Settings
     from itda.engine.search_options import choose_searches, split_msa
-    from itda.engine.store import Store
     from itda.engine.trim import trim as trimmed
     from itda.engine.weights import choose_weights
     from itda.inputs import expand
     from itda.job.inputs import JOBS
     from itda.models.registry import get_family
+    from itda.store.paths import stage_folder
+    from itda.store.store import Store
 
     family = get_family(model)
     way, alignments = split_msa(msa)

@@ -134,8 +134,8 @@ def report(
     ),
 ) -> None:
     """Write the page of benchmarks from the files of results."""
+    from itda.atomic import write_bytes
     from itda.bench.report import page, read_results
-    from itda.engine.atomic import write_bytes
     from itda.errors import InputError
 
     found = read_results(results)
@@ -155,7 +155,7 @@ def calibrate(
     device: Annotated[str, typer.Option(help="cpu, cuda:0 or mps.")] = "cpu",
 ) -> None:
     """Fit this machine's constants of time and memory, which `itda plan` and every run ask."""
-    from itda.engine.cost.calibrate import calibrate as run
+    from itda.cost.calibrate import calibrate as run
     from itda.models.registry import FAMILIES
 
     say = _reporter()

@@ -17,8 +17,8 @@ from itda.errors import InputError, OutputError
 from itda.hub.folders import shown_bytes
 
 if TYPE_CHECKING:
-    from itda.engine.store import Pruned, Store
-    from itda.engine.store_entries import Entry
+    from itda.store.entries import Entry
+    from itda.store.store import Pruned, Store
 
 app = typer.Typer(
     add_completion=False,
@@ -44,7 +44,7 @@ StageName = Annotated[
 @app.command("info")
 def info(cache: Folder = None, json_output: AsJson = False) -> None:
     """Say where the cache is, what it holds, how much it may hold."""
-    from itda.engine.workplace import work_folder
+    from itda.store.workplace import work_folder
 
     store = _store(cache)
     entries = store.entries()
@@ -124,8 +124,8 @@ def verify(
 
     Exit status: 0 all that stay are whole, 1 all are damaged, 2 some are.
     """
-    from itda.engine.store import DamagedEntryError
-    from itda.engine.store_entries import read_entry
+    from itda.store.entries import read_entry
+    from itda.store.store import DamagedEntryError
 
     store = _store(cache)
     damaged: dict[str, str] = {}
@@ -184,7 +184,7 @@ def prune(
 
     Without an option, down to the limit. What a running process uses stays.
     """
-    from itda.engine.store_limit import parse_size
+    from itda.store.limit import parse_size
 
     unused = 0.0 if older_than is None else _seconds(older_than)
     aim = 0 if to is None else parse_size(to, what="--to")
@@ -208,7 +208,7 @@ def clear(
 
     Results that were written to folders of your own stay, and so does what a running process uses.
     """
-    from itda.engine.workplace import clear_work
+    from itda.store.workplace import clear_work
 
     store = _store(cache)
     entries = store.entries()
@@ -245,8 +245,8 @@ def limit(
 
     $ITDA_CACHE_LIMIT goes before what is set here.
     """
-    from itda.engine.paths import stage_folder
-    from itda.engine.store_limit import VARIABLE, limit_of, set_limit
+    from itda.store.limit import VARIABLE, limit_of, set_limit
+    from itda.store.paths import stage_folder
 
     folder = cache or stage_folder()
     if size is not None:
@@ -262,8 +262,8 @@ def limit(
 
 
 def _store(cache: Path | None) -> Store:
-    from itda.engine.paths import stage_folder
-    from itda.engine.store import Store
+    from itda.store.paths import stage_folder
+    from itda.store.store import Store
 
     folder = cache or stage_folder()
     if folder.exists() and not folder.is_dir():
@@ -351,7 +351,7 @@ def _bytes(entries: list[Entry] | tuple[Entry, ...]) -> int:
 
 
 def _bytes_in(*folders: Path) -> list[int]:
-    from itda.engine.store_entries import bytes_on_disk
+    from itda.store.entries import bytes_on_disk
 
     return [bytes_on_disk(folder) - 4096 for folder in folders if folder.is_dir()]
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from itda.engine.paths import cache_folder
 from itda.errors import ItdaError
 from itda.machine import usable_cores
+from itda.store.paths import cache_folder
 
 if TYPE_CHECKING:
     from itda.models.family import Family
@@ -151,7 +151,7 @@ def _writable(name: str, folder: Path) -> Check:
 
 
 def _torch() -> Iterator[Check]:
-    from itda.engine.device import available_devices
+    from itda.device import available_devices
 
     try:
         devices = available_devices()

@@ -71,7 +71,7 @@ def evaluate(
     from itda.cli.extras import require_extra
 
     with require_extra("engine"):
-        from itda.engine.device import resolve_device
+        from itda.device import resolve_device
         from itda.models.mini import FAMILY
         from itda.structure.chains.dataset import ChainDataset
         from itda.train.evaluation.evaluate import (

@@ -22,7 +22,7 @@ def examples(
 
     Files that are there and equal are left; another of the same name is kept unless --overwrite.
     """
-    from itda.engine.atomic import write_bytes
+    from itda.atomic import write_bytes
 
     for source in sorted(files("itda.data.examples").iterdir(), key=lambda one: one.name):
         target, content = folder / source.name, source.read_bytes()

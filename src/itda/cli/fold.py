@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     from itda.cli.progress import View
     from itda.engine.engine import Engine
     from itda.engine.events import JobFailed
-    from itda.engine.folder import OutputFolder
     from itda.engine.plan import Plan
     from itda.inputs import Inputs as ExpandedInputs
+    from itda.results.folder import OutputFolder
 
 RUN_INTERRUPTED, RUN_TERMINATED = 130, 143
 FINISHED, STOPPED, INTERRUPTED, LOST = "finished", "stopped", "interrupted", "lost"
@@ -141,8 +141,8 @@ def fold(
     from itda.cli.estimate import costs_of
     from itda.cli.progress import choose_view, failures_told
     from itda.engine.events import JobFailed
-    from itda.engine.folder import OutputFolder
     from itda.engine.search_options import SearchOptions, split_msa
+    from itda.results.folder import OutputFolder
 
     style = ProgressStyle.JSON if json_events else progress
     with failures_told(style):
@@ -178,8 +178,9 @@ def fold(
         engine, plan, rejected = asked.engine, asked.plan, asked.rejected
         folder = OutputFolder(
             out or default_folder(asked.inputs),
-            plan,
-            rejected=rejected,
+            plan.requests,
+            refused=[*rejected, *plan.refused],
+            settings=plan.settings.shown(),
             overwrite=overwrite,
             sources=asked.batch.sources,
         )
@@ -235,7 +236,7 @@ def default_folder(inputs: ExpandedInputs) -> Path:
 
 def _run(engine: Engine, plan: Plan, folder: OutputFolder, view: View) -> str:
     """Fold, write each result as it comes, and return how the run ended."""
-    from itda.engine.atomic import DiskFullError
+    from itda.atomic import DiskFullError
     from itda.engine.events import JobFailed, JobFinished, JobWarned
     from itda.engine.lost import lost
 

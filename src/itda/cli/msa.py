@@ -368,7 +368,7 @@ def _looks_like_nucleotides(alignment: Alignment) -> bool:
 
 
 def _write(path: Path, text: str, overwrite: bool) -> None:
-    from itda.engine.atomic import write_bytes
+    from itda.atomic import write_bytes
 
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already", hint="choose another, or pass --overwrite")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import typer
 
-from itda.engine.paths import cache_folder
 from itda.errors import ItdaError
+from itda.store.paths import cache_folder
 
 
 def print_problem(problem: str, *, hint: str = "") -> None:

@@ -29,7 +29,7 @@ def parity(
     """
     from rich.console import Console
 
-    from itda.engine.atomic import write_bytes, write_json
+    from itda.atomic import write_bytes, write_json
     from itda.parity.document import to_markdown
     from itda.parity.harness import run
     from itda.parity.suites import SUITES, suites_of

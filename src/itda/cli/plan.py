@@ -35,7 +35,7 @@ from itda.errors import ItdaError
 
 if TYPE_CHECKING:
     from itda.cli.asked import Asked
-    from itda.engine.cost.predictor import Predictor
+    from itda.cost.predictor import Predictor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +147,7 @@ def plan(
 
 def lines_of(asked: Asked) -> list[Line]:
     """Say of every record of an input, in its order, what becomes of it."""
-    from itda.engine.cost.loads import residues_of
+    from itda.cost.loads import residues_of
 
     residues = {job.name: residues_of(job) for job in asked.batch.jobs}
     lines = [
@@ -211,7 +211,7 @@ def _total_seconds(lines: list[Line], predictor: Predictor) -> float:
 
 
 def _print(lines: list[Line], predictor: Predictor) -> None:
-    from itda.engine.cost.memory import bytes_shown
+    from itda.cost.memory import bytes_shown
 
     widest = min(40, max((len(line.name) for line in lines), default=0))
     for line in lines:

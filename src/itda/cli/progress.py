@@ -32,7 +32,7 @@ from itda.errors import ItdaError
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from itda.engine.result import Result
+    from itda.results.result import Result
 
 _LINE_EVERY_SECONDS = 10.0
 _NAME_LENGTH = 36

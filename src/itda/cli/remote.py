@@ -17,7 +17,7 @@ from itda.errors import ItdaError
 
 if TYPE_CHECKING:
     from itda.remote.client import Client
-    from itda.remote.wire import JobView
+    from itda.wire import JobView
 
 app = typer.Typer(
     help="Jobs on an Itda server: submit, watch, fetch.\n\n"

@@ -13,7 +13,7 @@ from itda.errors import CapabilityError, InputError
 
 if TYPE_CHECKING:
     from itda.inputs import Inputs
-    from itda.remote.wire import JobView, RecordUnderstood, Submitted, Understood
+    from itda.wire import JobView, RecordUnderstood, Submitted, Understood
 
 Answered = TypeVar("Answered")
 
@@ -105,7 +105,7 @@ def show_plans(plans: Sequence[Understood], failed: int, json_output: bool) -> N
 
 
 def _plan_lines(found: Understood) -> Iterator[str]:
-    from itda.engine.cost.memory import bytes_shown
+    from itda.cost.memory import bytes_shown
 
     for record in found.records:
         cost = ""

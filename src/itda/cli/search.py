@@ -85,13 +85,13 @@ def run(
     """
     from itda.engine.ahead import Wanted
     from itda.engine.many_inputs import read_inputs
-    from itda.engine.paths import stage_folder
     from itda.engine.search_options import NONE
-    from itda.engine.store import Store
     from itda.engine.stored_alignments import StoredAlignments
     from itda.inputs import expand
     from itda.job.inputs import JOBS
     from itda.search.folder import AlignmentFolder
+    from itda.store.paths import stage_folder
+    from itda.store.store import Store
 
     inputs = expand(sources, JOBS)
     batch = read_inputs(inputs.sources, msa=NONE)
@@ -166,10 +166,10 @@ def serve(
     `colabfold_batch --host-url http://HOST:8765`. Ctrl-C stops it; what waits goes on at the next
     start.
     """
-    from itda.engine.paths import cache_folder
     from itda.search.service.http import SearchServer
     from itda.search.service.limits import Limits
     from itda.search.service.service import SearchService
+    from itda.store.paths import cache_folder
 
     if msa == "none":
         raise InputError("--msa none finds nothing that could be served", hint="--msa mmseqs")

@@ -76,7 +76,7 @@ def worker(
             from itda.server.settings import ServerSettings
             from itda.server.work.command import Options, work
 
-        from itda.engine.cost.memory import parse_bytes
+        from itda.cost.memory import parse_bytes
 
         settings = ServerSettings.from_environment(
             home=home, database_url=database, lease_seconds=lease

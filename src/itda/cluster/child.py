@@ -57,7 +57,7 @@ class Child:
     def run(self) -> None:
         """Get ready, then do work until the parent goes."""
         from itda.cluster.machine import device_kind_of, memory_of
-        from itda.engine.device import available_devices, resolve_device
+        from itda.device import available_devices, resolve_device
 
         device, memory = self._options["device"], self._options["memory_bytes"]
         try:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from itda.engine.device import release_memory
+from itda.device import release_memory
 
 if TYPE_CHECKING:
     from itda.models.family import Family, Model

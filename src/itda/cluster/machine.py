@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itda.engine.cost.memory import room
+from itda.cost.memory import room
 
 
 def device_kind_of(device: str) -> str:

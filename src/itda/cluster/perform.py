@@ -18,28 +18,28 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from itda.atomic import DiskFullError, remove_leftovers
 from itda.cluster.kept_model import KeptModel
 from itda.cluster.stop import Stop
 from itda.cluster.work import Done, Event, Failed, Lost, Outcome, Stopped, Task, Work
-from itda.engine.atomic import DiskFullError, remove_leftovers
 from itda.engine.engine import Engine
-from itda.engine.events import JobFailed, JobFinished, JobWarned, StageFinished, describe_error
-from itda.engine.files import file_names, write_result
+from itda.engine.events import JobFailed, JobFinished, JobWarned, StageFinished
 from itda.engine.lost import lost
 from itda.engine.plan import Settings
 from itda.engine.search_options import SearchOptions, choose_searches
-from itda.engine.store import Store
 from itda.engine.weights import choose_weights
-from itda.errors import ItdaError, OutputError
+from itda.errors import ItdaError, OutputError, describe_error
 from itda.job.model import Job
 from itda.job.names import collision_key
 from itda.machine import use_cores
 from itda.models import registry
+from itda.results.files import file_names, write_result
+from itda.store.store import Store
 
 if TYPE_CHECKING:
     from itda.engine.events import Event as EngineEvent
-    from itda.engine.result import Result
     from itda.models.family import Family
+    from itda.results.result import Result
 
 WRITE_AGAIN_AFTER_SECONDS = (1.0, 2.0, 5.0, 10.0, 20.0)
 """Waits between attempts to write files of a result, before the job is given back."""

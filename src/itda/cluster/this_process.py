@@ -41,7 +41,7 @@ class ThisProcess:
         memory_bytes: int | None = None,
         threads: int | None = None,
     ) -> None:
-        from itda.engine.device import resolve_device
+        from itda.device import resolve_device
 
         self.device = resolve_device(device)
         self.device_kind = device_kind_of(self.device)

@@ -101,7 +101,7 @@ class Done:
     """The job was folded.
 
     Attributes:
-        files: By what they are, as `itda.engine.files.file_names` calls them.
+        files: By what they are, as `itda.results.files.file_names` calls them.
         summary: `residues`, `mean_plddt`, `ptm`, `samples`, `cached`, `seconds`, and `warnings`
             where there are any.
     """

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 
 from itda.engine.codec_evidence import ALIGNMENT as ALIGNMENT_CODEC
 from itda.engine.gather import ALIGNMENT, alignment_inputs, refuse_changed
-from itda.engine.workplace import BusyError, Workplace, refuse_to_wait
 from itda.errors import ItdaError
 from itda.job.entities import Protein
 from itda.search.sources.source import ManySource
+from itda.store.workplace import BusyError, Workplace, refuse_to_wait
 
 if TYPE_CHECKING:
     from itda.engine.searches import Searches

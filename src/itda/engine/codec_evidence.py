@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping
 
 from itda.engine.searches import FoundTemplates
 from itda.engine.stages import Codec
-from itda.engine.store import digest_of
 from itda.search.alignments.alignment import Alignment, encode_rows
 from itda.search.templates.codec import decode_templates, encode_templates, templates_digest
 from itda.search.templates.template import Template
 from itda.storage import OtherFormatError
+from itda.store.store import digest_of
 
 ALIGNMENT_FORMAT = 1
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from itda.engine.cost.predictor import Admission, Predictor
+from itda.cost.predictor import Admission, Predictor
+from itda.device import resolve_device
 from itda.engine.determinism import deterministic
-from itda.engine.device import resolve_device
 from itda.engine.events import Event, JobFailed, JobFinished
 from itda.engine.loaded import Loaded
 from itda.engine.lost import lost
@@ -17,9 +17,9 @@ from itda.engine.plan import Plan, Settings, make_plan
 from itda.engine.run import PREDICT, Run
 from itda.engine.searches import Searches
 from itda.engine.stages import Stage, Stages
-from itda.engine.store import Store
 from itda.engine.weights import needs_preparation, prepare
 from itda.job.model import Job
+from itda.store.store import Store
 
 if TYPE_CHECKING:
     from itda.models.family import Family

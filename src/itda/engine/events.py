@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
 
-from itda.errors import ItdaError
+from itda.errors import ItdaError, describe_error
 
 if TYPE_CHECKING:
-    from itda.engine.result import Result
+    from itda.results.result import Result
 
 
 def _now() -> datetime:
@@ -158,12 +158,3 @@ class JobFailed(Event):
 
     def _fields(self) -> Mapping[str, object]:
         return {"refused": self.refused, "error": describe_error(self.error)}
-
-
-def describe_error(error: BaseException) -> dict[str, str]:
-    """Return an error as `kind`, `problem` and `hint`, for JSON and for tables."""
-    if isinstance(error, ItdaError):
-        return {"kind": type(error).__name__, "problem": error.problem, "hint": error.hint}
-    text = " ".join(str(error).split())
-    problem = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return {"kind": "UnexpectedError", "problem": problem, "hint": ""}

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from itda.engine.device import release_memory
+from itda.device import release_memory
 
 if TYPE_CHECKING:
     from itda.models.family import Model

@@ -5,10 +5,7 @@ from __future__ import annotations
 import traceback
 
 from itda.engine.events import JobFailed
-
-
-class LostJobError(Exception):
-    """A run was over, and a job was neither done nor failed: a fault of the program's own."""
+from itda.errors import LostJobError
 
 
 def lost(name: str) -> JobFailed:

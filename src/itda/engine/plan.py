@@ -10,19 +10,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from itda.engine.cost.loads import load_of
+from itda.cost.loads import load_of
 from itda.engine.events import JobFailed
 from itda.engine.searches import Searches, refuse_both, refuse_searches, without_evidence
-from itda.engine.store import digest_of
 from itda.errors import CapabilityError, InputError, ItdaError, WeightsError
 from itda.job.model import Job
 from itda.job.names import collision_key
 from itda.models.family import Relating
 from itda.models.refusals import or_choose
 from itda.storage import file_digest
+from itda.store.store import digest_of
 
 if TYPE_CHECKING:
-    from itda.engine.cost.predictor import Admission
+    from itda.cost.predictor import Admission
     from itda.models.demand import Load
     from itda.models.family import Family
 
@@ -66,6 +66,17 @@ class Settings:
                 hint="give a weights file or a set of `itda weights list`, or leave --weights out "
                 "to use the family's own",
             ) from error
+
+    def shown(self) -> dict[str, object]:
+        """What a summary of the run says of them."""
+        return {
+            "family": self.family.name,
+            "weights": self.weights_digest,
+            "seed": self.seed,
+            "samples": self.samples,
+            "recycles": self.recycles,
+            **self.searches.titles(),
+        }
 
     @functools.cached_property
     def searches_key(self) -> dict[str, dict[str, object]]:
@@ -125,6 +136,11 @@ class Plan:
     requests: tuple[Request, ...]
     refusals: tuple[tuple[int, JobFailed], ...]
     total: int
+
+    @property
+    def refused(self) -> list[tuple[str, int, Exception]]:
+        """Name, place and reason of each job that was refused."""
+        return [(failure.job, place, failure.error) for place, failure in self.refusals]
 
 
 def make_plan(

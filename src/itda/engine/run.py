@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import itda
+from itda.cost.loads import load_of
+from itda.device import release_memory
 from itda.engine.ahead import ahead
-from itda.engine.cost.loads import load_of
 from itda.engine.crew import POLL_SECONDS, Crew
-from itda.engine.device import release_memory
 from itda.engine.events import (
     Event,
     JobFailed,
@@ -48,16 +48,16 @@ from itda.engine.gather import Gathered, gather
 from itda.engine.ledger import Ledger
 from itda.engine.loaded import Loaded, without_frames
 from itda.engine.plan import Plan
-from itda.engine.result import Result, ranked
 from itda.engine.schedule import Waiting
 from itda.engine.stages import Stage, Stages
-from itda.engine.store import Store
 from itda.errors import ItdaError
 from itda.models.family import Order, Progress, part_of
+from itda.results.result import Result, ranked
+from itda.store.store import Store
 from itda.structure.prediction import Prediction
 
 if TYPE_CHECKING:
-    from itda.engine.cost.predictor import Predictor
+    from itda.cost.predictor import Predictor
 
 PREDICT = Stage("predict", 7)
 VALIDITY = Stage("validity", 1)

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 from itda.engine.events import Event, JobWarned, StageFinished, StageProgress, StageStarted
-from itda.engine.store import DamagedEntryError, Store
 from itda.engine.worker import Progress, with_progress
-from itda.engine.workplace import Workplace, workplace
 from itda.storage import OtherFormatError
+from itda.store.store import DamagedEntryError, Store
+from itda.store.workplace import Workplace, workplace
 
 Value = TypeVar("Value")
 

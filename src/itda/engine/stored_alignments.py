@@ -13,9 +13,9 @@ from itda.engine.gather import search_alignment
 from itda.engine.stages import Stages
 
 if TYPE_CHECKING:
-    from itda.engine.store import Store
     from itda.search.alignments.alignment import Alignment
     from itda.search.sources.source import Progress, Source
+    from itda.store.store import Store
 
 
 class StoredAlignments:

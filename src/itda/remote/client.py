@@ -28,7 +28,7 @@ from itda.remote.following import Follower
 from itda.remote.packing import Packed, pack
 from itda.remote.profile import find_profile
 from itda.remote.transport import Transport
-from itda.remote.wire import (
+from itda.wire import (
     DatabaseList,
     EventView,
     Files,
@@ -116,7 +116,7 @@ class Client:
             project: Key of the project; may be left out where there is one only.
             priority: `urgent` is for managers of the project.
             idempotency_key: Sent twice, it gives the same jobs; a new one unless told.
-            options: Fields of `itda.remote.wire.Options`: `family`, `samples`, `seed`, ….
+            options: Fields of `itda.wire.Options`: `family`, `samples`, `seed`, ….
 
         Returns:
             The jobs, and the records that gave none.

@@ -11,8 +11,8 @@ from itda.errors import InputError, OutputError
 from itda.job.names import check_file_name
 from itda.remote.errors import UnreachableError
 from itda.remote.transport import TRIES, Transport
-from itda.remote.wire import FileView
 from itda.storage import file_digest
+from itda.wire import FileView
 
 _CHUNK_BYTES = 2**18
 

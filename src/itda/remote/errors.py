@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itda.errors
 from itda.errors import ItdaError
-from itda.remote.wire import Problem
+from itda.wire import Problem
 
 
 class RemoteError(ItdaError):

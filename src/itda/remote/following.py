@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from itda.remote.errors import RateError, UnreachableError
 from itda.remote.transport import TRIES, Transport
-from itda.remote.wire import EventView, JobView
+from itda.wire import EventView, JobView
 
 SILENCE_SECONDS = 45.0
 """A server sends something at least every 15 s; a longer silence is a broken connection."""

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 import itda
 from itda.remote.errors import UnreachableError, error_of
-from itda.remote.wire import Problem
+from itda.wire import Problem
 
 Answered = TypeVar("Answered", bound=BaseModel)
 

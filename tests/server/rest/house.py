@@ -8,12 +8,12 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from itda.remote.wire import UBIQUITIN
 from itda.server import rest, security
 from itda.server.database.database import Database
 from itda.server.queue.records import Capacity, FileRecord, NewWorker
 from itda.server.services import Services, make_services
 from itda.server.settings import Limits, ServerSettings
+from itda.wire import UBIQUITIN
 
 from ..accounts.clock import Clock
 

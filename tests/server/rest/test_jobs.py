@@ -8,9 +8,9 @@ import threading
 import pytest
 
 from itda.job import components
-from itda.remote.wire import UBIQUITIN
 from itda.server.queue import submission
 from itda.server.queue.records import Priority, State
+from itda.wire import UBIQUITIN
 
 from .house import FASTA
 

@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import pytest
 
 from itda.errors import CapabilityError, InputError
-from itda.remote.wire import UBIQUITIN, Options
 from itda.server.errors import TooLargeError
 from itda.server.settings import Limits
 from itda.server.understand import Understanding, Upload
+from itda.wire import UBIQUITIN, Options
 from tests.patience import PATIENCE_SECONDS
 
 A3M = f">ubiquitin\n{UBIQUITIN}\n>relative\n{UBIQUITIN.replace('K', 'R')}\n".encode()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from itda.engine.cost import predictor
-from itda.engine.cost.memory import Room
+from itda.cost import predictor
+from itda.cost.memory import Room
 from itda.server.queue.records import State
 
 from ...cluster.helpers import wait_until

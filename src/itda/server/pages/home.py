@@ -10,13 +10,13 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from itda.errors import ItdaError
-from itda.remote.wire import UBIQUITIN
 from itda.server.pages import submission
 from itda.server.pages.job import input_text, readable
 from itda.server.pages.submission import Answer, Form, answer_to, form_of
 from itda.server.pages.view import View
 from itda.server.pages.visitors import AVisitor, Visitor, WhatWasSent, go_to
 from itda.server.queue.records import Priority
+from itda.wire import UBIQUITIN
 
 EXAMPLE = f">ubiquitin\n{UBIQUITIN}\n"
 SHOWN_RECORDS = 20

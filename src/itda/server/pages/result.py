@@ -252,7 +252,7 @@ def routes(services: Services, authorise: Authorise | None = None) -> APIRouter:
 
     @router.get(SIMPLE_VIEWER)
     def simple_viewer() -> Response:
-        script = package_files("itda.engine.report").joinpath("vendor", "3Dmol-min.js")
+        script = package_files("itda.results.report").joinpath("vendor", "3Dmol-min.js")
         headers = {"Cache-Control": "public, max-age=86400"}
         return Response(script.read_bytes(), media_type="text/javascript", headers=headers)
 

@@ -13,7 +13,7 @@ import numpy as np
 from biotite.structure.io.pdbx import CIFFile
 from jaxtyping import Float
 
-from itda.engine.files import CONFIDENCE_FORMAT
+from itda.results.files import CONFIDENCE_FORMAT
 from itda.server.errors import NotFoundError
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from itda.errors import InputError, ItdaError
-from itda.remote.wire import FamilyUnderstood, Options, Understood
 from itda.search.databases.registry import Databases
 from itda.server.errors import ForbiddenError
 from itda.server.queue.records import JobRecord, Priority
 from itda.server.understand import fault_of
+from itda.wire import FamilyUnderstood, Options, Understood
 
 if TYPE_CHECKING:
     from itda.server.accounts.records import Project

@@ -36,7 +36,7 @@ class FileRecord:
     """A file of a job.
 
     Attributes:
-        kind: Of a result, as `itda.engine.files.file_names` calls it; of an input its name.
+        kind: Of a result, as `itda.results.files.file_names` calls it; of an input its name.
         name: The name under which it is offered.
         digest: SHA-256 of its content, under which the artefact folder has it.
         bytes: Its size.

@@ -4,17 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from itda.remote.wire import (
-    AuditView,
-    MemberView,
-    MyProject,
-    OrganisationView,
-    ProjectView,
-    QuotaStatus,
-    ScopeName,
-    TokenView,
-    UserView,
-)
 from itda.server.accounts.records import (
     SCOPES,
     AuditLine,
@@ -27,6 +16,17 @@ from itda.server.accounts.records import (
 )
 from itda.server.queue.records import QuotaStatus as QuotaRecord
 from itda.server.rest.common import moment, moment_or_none
+from itda.wire import (
+    AuditView,
+    MemberView,
+    MyProject,
+    OrganisationView,
+    ProjectView,
+    QuotaStatus,
+    ScopeName,
+    TokenView,
+    UserView,
+)
 
 
 def user_view(user: User) -> UserView:

@@ -6,7 +6,26 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 
-from itda.remote.wire import (
+from itda.server.queue.records import Quota, WorkerRecord
+from itda.server.rest.accounts_views import (
+    audit_view,
+    organisation_view,
+    project_view,
+    user_view,
+)
+from itda.server.rest.common import (
+    KEY_PATTERN,
+    Administrator,
+    ProjectFilter,
+    ProjectKey,
+    SearchText,
+    UserKey,
+    moment,
+    problems,
+)
+from itda.server.rest.jobs import Service
+from itda.server.services import Services
+from itda.wire import (
     Audit,
     Drain,
     InvitedUser,
@@ -29,26 +48,7 @@ from itda.remote.wire import (
     Workers,
     WorkerView,
 )
-from itda.remote.wire.base import LARGEST_NUMBER
-from itda.server.queue.records import Quota, WorkerRecord
-from itda.server.rest.accounts_views import (
-    audit_view,
-    organisation_view,
-    project_view,
-    user_view,
-)
-from itda.server.rest.common import (
-    KEY_PATTERN,
-    Administrator,
-    ProjectFilter,
-    ProjectKey,
-    SearchText,
-    UserKey,
-    moment,
-    problems,
-)
-from itda.server.rest.jobs import Service
-from itda.server.services import Services
+from itda.wire.base import LARGEST_NUMBER
 
 HOUR_SECONDS = 3600.0
 

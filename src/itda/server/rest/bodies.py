@@ -10,10 +10,10 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
 from itda.errors import InputError
-from itda.remote.wire import FieldProblem, PlanRequest, Submission
 from itda.server.errors import TooLargeError
 from itda.server.rest.problems import BodyError, field_problems
 from itda.server.understand import Upload
+from itda.wire import FieldProblem, PlanRequest, Submission
 
 MULTIPART = "multipart/form-data"
 JSON = "application/json"

@@ -9,7 +9,13 @@ from itda.errors import ItdaError
 from itda.hub.registry import weight_sets
 from itda.hub.source import how_to_get
 from itda.models.registry import FAMILIES, get_family
-from itda.remote.wire import (
+from itda.search.databases.registry import Databases
+from itda.server.rest.accounts_views import my_project, scope_names, user_view
+from itda.server.rest.common import Reader, problems
+from itda.server.rest.jobs import Service
+from itda.server.security.identity import Identity
+from itda.server.services import Services
+from itda.wire import (
     DatabaseList,
     DatabaseView,
     Me,
@@ -18,12 +24,6 @@ from itda.remote.wire import (
     MyProject,
     MyProjects,
 )
-from itda.search.databases.registry import Databases
-from itda.server.rest.accounts_views import my_project, scope_names, user_view
-from itda.server.rest.common import Reader, problems
-from itda.server.rest.jobs import Service
-from itda.server.security.identity import Identity
-from itda.server.services import Services
 
 router = APIRouter()
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Depends, Path, Query, Request
 from pydantic import AfterValidator, StringConstraints
 
-from itda.remote.wire.base import printable
 from itda.server.errors import NotFoundError
 from itda.server.queue.records import JobRecord
 from itda.server.rest.problems import MEDIA_TYPE
 from itda.server.security.identity import Action, Identity, require
+from itda.wire.base import printable
 
 if TYPE_CHECKING:
     from itda.server.services import Services

@@ -12,14 +12,14 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from itda.remote.wire import EventPage, EventView, JobView
-from itda.remote.wire.base import LARGEST_NUMBER
 from itda.server.errors import NotFoundError
 from itda.server.queue.records import EventRecord, JobRecord
 from itda.server.rest.common import JobKey, Reader, job_for, problems
 from itda.server.rest.jobs import Service
 from itda.server.rest.views import event_view, job_view, state_name
 from itda.server.services import Services
+from itda.wire import EventPage, EventView, JobView
+from itda.wire.base import LARGEST_NUMBER
 
 STREAM = "text/event-stream"
 

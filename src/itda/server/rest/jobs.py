@@ -11,19 +11,6 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Connection
 
 from itda.errors import InputError
-from itda.remote.wire import (
-    JobDetail,
-    JobPage,
-    JobView,
-    PlanRequest,
-    RecordUnderstood,
-    Stages,
-    StageView,
-    StateName,
-    Submission,
-    Submitted,
-    Understood,
-)
 from itda.server.queue import submission
 from itda.server.queue.records import JobRecord, State
 from itda.server.rest.bodies import read_body, request_body
@@ -44,6 +31,19 @@ from itda.server.rest.views import etag_of, job_detail, job_view, priority_of, s
 from itda.server.security.identity import Identity
 from itda.server.services import Services
 from itda.server.understand import Upload
+from itda.wire import (
+    JobDetail,
+    JobPage,
+    JobView,
+    PlanRequest,
+    RecordUnderstood,
+    Stages,
+    StageView,
+    StateName,
+    Submission,
+    Submitted,
+    Understood,
+)
 
 MOST_JOBS = 200
 

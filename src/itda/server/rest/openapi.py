@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.openapi.utils import get_openapi
 
 import itda
-from itda.remote.wire import FieldProblem, PlanRequest, Problem, Submission
+from itda.wire import FieldProblem, PlanRequest, Problem, Submission
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

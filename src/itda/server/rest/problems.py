@@ -17,11 +17,11 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from itda.errors import ItdaError, OutputError
-from itda.remote.wire import FieldProblem, Problem
 from itda.server.errors import QuotaError
 from itda.server.security.head import takes_head
 from itda.server.security.problem import headers_of
 from itda.server.security.problem import status_of as security_status_of
+from itda.wire import FieldProblem, Problem
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -12,7 +12,6 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 
 from itda.job.names import file_stem
-from itda.remote.wire import Files, Pae
 from itda.server.errors import NotFoundError
 from itda.server.queue.records import FileRecord, JobRecord
 from itda.server.rest.archive import zipped
@@ -21,6 +20,7 @@ from itda.server.rest.jobs import Service
 from itda.server.rest.views import file_view
 from itda.server.security.identity import Identity
 from itda.server.services import Services
+from itda.wire import Files, Pae
 
 MEDIA_TYPES = {
     ".cif": "chemical/x-mmcif",

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from itda.remote.wire import CreatedToken, MemberChange, Members, MemberView, NewToken, Tokens
 from itda.server.rest.accounts_views import member_view, token_view
 from itda.server.rest.common import KEY_PATTERN, Manager, ProjectKey, Reader, UserKey, problems
 from itda.server.rest.jobs import Service
+from itda.wire import CreatedToken, MemberChange, Members, MemberView, NewToken, Tokens
 
 DAY_SECONDS = 86_400.0
 

@@ -8,10 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 
 from itda.errors import InputError
-from itda.remote.wire import Usage, UsageView
 from itda.server.queue.records import UsageLine
 from itda.server.rest.common import ProjectFilter, Reader, problems, readable_projects
 from itda.server.rest.jobs import Service
+from itda.wire import Usage, UsageView
 
 CSV = "text/csv"
 

@@ -6,16 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from itda.remote.wire import (
-    EventView,
-    FileView,
-    JobDetail,
-    JobError,
-    JobView,
-    PriorityName,
-    StageView,
-    StateName,
-)
 from itda.server.queue.records import (
     EventRecord,
     FileRecord,
@@ -25,6 +15,16 @@ from itda.server.queue.records import (
     StageRecord,
 )
 from itda.server.rest.common import moment, moment_or_none
+from itda.wire import (
+    EventView,
+    FileView,
+    JobDetail,
+    JobError,
+    JobView,
+    PriorityName,
+    StageView,
+    StateName,
+)
 
 _PRIORITIES: Mapping[Priority, PriorityName] = {
     Priority.URGENT: "urgent",

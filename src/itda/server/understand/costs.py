@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from itda.engine.cost import calibration
-from itda.engine.cost.devices import Device
-from itda.engine.cost.memory import Room
-from itda.engine.cost.predictor import Predictor
-from itda.engine.device import resolve_device
+from itda.cost import calibration
+from itda.cost.devices import Device
+from itda.cost.memory import Room
+from itda.cost.predictor import Predictor
+from itda.device import resolve_device
 from itda.models.family import Family
 
 BELIEVED_SECONDS = 5.0

@@ -28,9 +28,9 @@ from itda.job.problems import shown
 from itda.job.read import JobBatch, read_jobs
 from itda.job.source import Format, guess_format, open_source
 from itda.models.registry import get_family
-from itda.remote.wire import Options
 from itda.server.errors import TooLargeError
 from itda.server.settings import Limits
+from itda.wire import Options
 
 PASTED = "the text"
 """How messages name what was pasted."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from itda.engine.cost.loads import residues_of
+from itda.cost.loads import residues_of
 from itda.engine.plan import Settings, make_plan
 from itda.engine.search_options import SearchOptions, choose_searches
 from itda.engine.searches import Searches
@@ -18,12 +18,6 @@ from itda.hub.registry import weight_sets
 from itda.hub.source import how_to_get
 from itda.job.model import Job
 from itda.models.registry import FAMILIES, get_family
-from itda.remote.wire import (
-    FamilyUnderstood,
-    Options,
-    RecordUnderstood,
-    Understood,
-)
 from itda.search.databases.registry import databases_folder
 from itda.server.queue.records import FileRecord, NewJob
 from itda.server.settings import Limits, hours_shown
@@ -46,9 +40,15 @@ from itda.server.understand.views import (
     spoken,
     unread_view,
 )
+from itda.wire import (
+    FamilyUnderstood,
+    Options,
+    RecordUnderstood,
+    Understood,
+)
 
 if TYPE_CHECKING:
-    from itda.engine.cost.predictor import Admission
+    from itda.cost.predictor import Admission
     from itda.models.demand import Load
     from itda.models.family import Family
     from itda.server.artefacts import Artefacts

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itda.errors import InputError, ItdaError
 from itda.job.entities import Ion, Ligand, Polymer
 from itda.job.model import Job
-from itda.remote.wire import ChainGroup, Fault, RecordUnderstood, Verdict
 from itda.server.understand.reading import ReadJob, Unread, in_terms_of_requests
+from itda.wire import ChainGroup, Fault, RecordUnderstood, Verdict
 
 _SHOWN_LABEL = 60
 

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from itda.cluster.work import Done, Executor, Failed, Lost, Outcome, Stopped, Work
-from itda.engine.events import describe_error
-from itda.errors import ItdaError
+from itda.errors import ItdaError, describe_error
 from itda.server.artefacts import Artefacts
 from itda.server.errors import NotFoundError
 from itda.server.queue.leases import wait_before

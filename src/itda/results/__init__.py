@@ -1,0 +1,1 @@
+"""What a user finds: files, folder, summary, report."""

@@ -1,0 +1,262 @@
+"""The folder that a run writes to: checked before work begins, never a mixture of two runs."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import itda
+from itda.atomic import DiskFullError, output_error, remove_leftovers
+from itda.errors import LostJobError, OutputError, describe_error
+from itda.job.model import Job
+from itda.results import summary
+from itda.results.files import estimated_bytes, file_names, write_result, written_digest
+from itda.results.result import Result
+from itda.results.summary import DONE, FAILED, LOST, REFUSED, WAITING, Record
+
+_SUMMARY_EVERY_SECONDS = 2.0
+_OVERWRITE_HINT = "choose another folder with --out, or replace what is there with --overwrite"
+
+
+class Wanted(Protocol):
+    """A result that a run is to write."""
+
+    @property
+    def job(self) -> Job:
+        """Whose it is."""
+        ...
+
+    @property
+    def position(self) -> int:
+        """Place of the job in the input, from 1."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Hash of all that was asked for."""
+        ...
+
+
+class Failure(Protocol):
+    """What is told of a job that failed."""
+
+    @property
+    def job(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def error(self) -> Exception:
+        """Why."""
+        ...
+
+    @property
+    def traceback(self) -> str:
+        """For the log."""
+        ...
+
+
+class OutputFolder:
+    """Where the results of one run go.
+
+    Attributes:
+        done: How many jobs this run has written.
+        written: The names of the files it wrote.
+
+    Args:
+        folder: The folder; made if missing.
+        wanted: The results to come.
+        refused: The other records of the input: name, place in the input and error.
+        settings: What holds for the run, as the summary shows it.
+        overwrite: Replace results of another run.
+        sources: The file of each record, by its place in the input.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        wanted: Sequence[Wanted],
+        *,
+        refused: Iterable[tuple[str, int, Exception]] = (),
+        settings: Mapping[str, object],
+        overwrite: bool = False,
+        sources: Mapping[int, str] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.records: dict[str, Record] = {}
+        self.refused = [_refused(*record) for record in refused]
+        self._wanted = wanted
+        self.written: list[str] = []
+        self.done = 0
+        self._overwrite = overwrite
+        self._summarised = 0.0
+        self._header: dict[str, Any] = {
+            "itda_version": itda.__version__,
+            "started": _now(),
+            "settings": dict(settings),
+        }
+        for request in wanted:
+            self.records[request.job.name] = Record(
+                request.job.name, request.position, request_digest=request.digest
+            )
+        for record in (*self.records.values(), *self.refused):
+            record.source = (sources or {}).get(record.position, "")
+
+    def prepare(self) -> None:
+        """Make the folder ready, or refuse before anything is computed.
+
+        Raises:
+            OutputError: The folder cannot be made or written, has not enough room, or holds
+                results of another run and `overwrite` is not set.
+        """
+        if self.folder.exists() and not self.folder.is_dir():
+            raise OutputError(
+                f"{self.folder}: is a file, not a folder", hint="choose a folder with --out"
+            )
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            probe = self.folder / f".{uuid.uuid4().hex[:8]}-probe"
+            probe.write_bytes(b"itda")
+            probe.unlink()
+        except OSError as error:
+            raise output_error(self.folder, error) from error
+        remove_leftovers(self.folder, self._names())
+        self._check_room()
+        self._settle_earlier_run()
+        self.write_summary("running")
+
+    def write(self, result: Result, warnings: Iterable[str] = ()) -> list[Path]:
+        """Write the files of a finished job and note it as done.
+
+        Raises:
+            OutputError: They cannot be written.
+        """
+        files = list(write_result(result, self.folder).values())
+        record = self.records[result.name]
+        record.status = DONE
+        record.files = [path.name for path in files]
+        record.details = {
+            "residues": len(result.plddt),
+            "mean_plddt": round(result.mean_plddt, 2),
+            "ptm": None if result.ptm is None else round(float(result.ptm), 4),
+            "samples": len(result.predictions),
+            "cached": result.cached,
+            "seconds": round(result.seconds, 3),
+            "warnings": list(warnings),
+        }
+        self.done += 1
+        self.written += record.files
+        self._write_summary_now_and_then()
+        return files
+
+    def fail(self, failure: Failure) -> None:
+        """Note a job as failed, or as lost where the run forgot it."""
+        record = self.records[failure.job]
+        record.status = LOST if isinstance(failure.error, LostJobError) else FAILED
+        record.files = []
+        record.details = {"error": describe_error(failure.error)}
+        self._write_summary_now_and_then()
+
+    @property
+    def waiting(self) -> list[str]:
+        """The records of which nothing has come yet."""
+        return [name for name, record in self.records.items() if record.status == WAITING]
+
+    @property
+    def lost(self) -> list[str]:
+        """The records that the run forgot."""
+        return [name for name, record in self.records.items() if record.status == LOST]
+
+    def log(self, failure: Failure) -> Path | None:
+        """Keep the traceback of an error that nobody expected; None where it cannot be kept."""
+        path = self.folder / "itda.log"
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(f"{_now()} job {failure.job!r}\n{failure.traceback}\n")
+        except OSError:
+            return None
+        return path
+
+    def write_summary(self, status: str) -> None:
+        """Write `summary.json` and `summary.tsv`.
+
+        Raises:
+            OutputError: They cannot be written.
+        """
+        header = {**self._header, "updated": _now()}
+        records = [*self.records.values(), *self.refused]
+        summary.write_summary(self.folder, records, status=status, header=header)
+        self._summarised = time.monotonic()
+
+    def _write_summary_now_and_then(self) -> None:
+        if time.monotonic() - self._summarised < _SUMMARY_EVERY_SECONDS:
+            return
+        # The last summary of the run will tell if it cannot be written.
+        with contextlib.suppress(OutputError):
+            self.write_summary("running")
+
+    def _names(self) -> set[str]:
+        """Return the names of all files that this run may write."""
+        jobs = (request.job for request in self._wanted)
+        results = (name for job in jobs for name in file_names(job).values())
+        return {"probe", summary.JSON_NAME, summary.TSV_NAME, *results}
+
+    def _check_room(self) -> None:
+        needed = sum(estimated_bytes(request.job) for request in self._wanted)
+        free = shutil.disk_usage(self.folder).free
+        if needed > free:
+            raise DiskFullError(
+                f"{self.folder}: {_megabytes(needed)} are needed, {_megabytes(free)} are free",
+                hint="free some space, or choose a folder on another disk with --out",
+            )
+
+    def _settle_earlier_run(self) -> None:
+        """Refuse, replace, or take over what the folder holds from before."""
+        earlier = {record.name: record for record in summary.read_records(self.folder)}
+        foreign = {
+            name: self._present(record.files)
+            for name, record in earlier.items()
+            if name not in self.records
+        }
+        for request in self._wanted:
+            name = request.job.name
+            known = earlier.get(name)
+            written = written_digest(self.folder, request.job)
+            files = set(file_names(request.job).values())
+            if written == request.digest:
+                if known is not None and known.status == DONE:
+                    known.position = self.records[name].position
+                    known.source = self.records[name].source
+                    self.records[name] = known
+            elif written or known is None or known.request_digest != request.digest:
+                foreign[name] = self._present(files.union(known.files if known else ()))
+        foreign = {name: files for name, files in foreign.items() if files}
+        if foreign and not self._overwrite:
+            names = ", ".join(sorted(foreign)[:5]) + (", …" if len(foreign) > 5 else "")
+            raise OutputError(
+                f"{self.folder}: holds results of another run: {names}", hint=_OVERWRITE_HINT
+            )
+        for stale in foreign.values():
+            for file in stale:
+                (self.folder / file).unlink(missing_ok=True)
+
+    def _present(self, names: Iterable[str]) -> list[str]:
+        return [name for name in names if (self.folder / name).is_file()]
+
+
+def _refused(name: str, position: int, error: Exception) -> Record:
+    return Record(name, position, REFUSED, details={"error": describe_error(error)})
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"

@@ -1,0 +1,125 @@
+"""Writes the report page from its template, style, script and strings."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import html
+import json
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from itda.models import registry
+from itda.results.result import Result
+
+PAE_STEP_ANGSTROM = 0.125
+PAE_LIMIT_ANGSTROM = 30
+"""Where the colour scale ends."""
+
+_SLOT = re.compile(r"\{\{([a-z_]+)\}\}")
+
+
+def render_page(result: Result, structure: str, confidence: Mapping[str, Any]) -> str:
+    """Return the page of a result.
+
+    Args:
+        result: What was folded.
+        structure: The best prediction as mmCIF text; the page shows it and can save it.
+        confidence: What the confidence file holds.
+    """
+    summaries = {
+        "en": _summary(result, "{} residues", "{} chains", "mean pLDDT", "model"),
+        "ko": _summary(result, "잔기 {}개", "사슬 {}개", "평균 pLDDT", "모델"),
+    }
+    residues = confidence["residues"]
+    data = {
+        "file_stem": result.job.file_stem,
+        "summaries": summaries,
+        "strings": json.loads(_part("strings.json")),
+        "chain_ids": residues["chain_id"],
+        "residue_numbers": residues["number"],
+        "insertion_codes": residues["insertion_code"],
+        "residue_names": residues["name"],
+        "plddt": confidence["plddt"],
+        "mean_plddt": confidence["mean_plddt"],
+        "chains": confidence["chains"],
+        "chain_pairs": confidence["chain_pairs"],
+        "pae": None if result.pae is None else _pae(result.pae),
+        "takes_alignment": _takes_alignment(result.provenance.family),
+        "samples": confidence["ranking"],
+        "validity": confidence["validity"],
+        "provenance": confidence["provenance"],
+        "cif": structure,
+        "confidence": confidence,
+    }
+    return fill(
+        _part("page.html"),
+        {
+            "title": html.escape(f"{result.name} · Itda"),
+            "name": html.escape(result.name),
+            "summary": html.escape(summaries["en"]),
+            "style": _part("page.css"),
+            "data": script_json(data),
+            "viewer": _part("vendor/3Dmol-min.js"),
+            "viewer_licence": html.escape(_part("vendor/3Dmol-LICENSE.txt")),
+            "script": _part("page.js"),
+        },
+    )
+
+
+def fill(template: str, slots: Mapping[str, str]) -> str:
+    """Put text into a template's `{{slots}}`; what is put in is not looked at again.
+
+    Raises:
+        KeyError: The template has a slot that is not given.
+    """
+    return _SLOT.sub(lambda match: slots[match.group(1)], template)
+
+
+def script_json(value: object) -> str:
+    """Return JSON that may stand inside an HTML script element, whatever its strings hold.
+
+    Example:
+        >>> script_json("</script>")
+        '"\\\\u003c/script\\\\u003e"'
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for letter in "<>&\u2028\u2029":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return text
+
+
+def _takes_alignment(family: str) -> bool:
+    known = family in registry.FAMILIES
+    return known and "msa" in registry.get_family(family).capabilities.inputs
+
+
+def _pae(pae: Float[np.ndarray, "residue residue"]) -> dict[str, Any]:
+    steps = np.clip(np.rint(pae / PAE_STEP_ANGSTROM), 0, 255).astype(np.uint8)
+    return {
+        "bytes": base64.b64encode(steps.tobytes()).decode(),
+        "step": PAE_STEP_ANGSTROM,
+        "limit": PAE_LIMIT_ANGSTROM,
+    }
+
+
+def _summary(result: Result, residues: str, chains: str, mean_plddt: str, model: str) -> str:
+    count = len(result.best.chain_confidence())
+    parts = [
+        residues.format(len(result.plddt)),
+        *([chains.format(count)] if count > 1 else []),
+        f"{mean_plddt} {result.mean_plddt:.1f}",
+        *([] if result.ptm is None else [f"pTM {result.ptm:.2f}"]),
+        f"{model} {result.provenance.family}",
+    ]
+    return " · ".join(parts)
+
+
+@functools.cache
+def _part(name: str) -> str:
+    return files("itda.results.report").joinpath(name).read_text(encoding="utf-8")

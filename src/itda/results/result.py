@@ -1,0 +1,102 @@
+"""What a finished job gives: its predictions, best first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
+
+from itda.job.model import Job
+from itda.structure.prediction import Prediction, Provenance
+
+if TYPE_CHECKING:
+    from biotite.structure import AtomArray
+
+
+@dataclass(frozen=True)
+class Result:
+    """A folded job.
+
+    Attributes:
+        job: What was folded.
+        predictions: One for each seed and sample, ranked by mean pLDDT, best first.
+        digest: Hash of all that was asked for: job, files it names, family, weights, settings.
+        cached: True where nothing had to be computed.
+        seconds: Time that this run spent on it.
+    """
+
+    job: Job
+    predictions: tuple[Prediction, ...]
+    digest: str
+    cached: bool
+    seconds: float
+
+    @property
+    def name(self) -> str:
+        """The job's name."""
+        return self.job.name
+
+    @property
+    def best(self) -> Prediction:
+        """The prediction with the highest mean pLDDT."""
+        return self.predictions[0]
+
+    @property
+    def plddt(self) -> Float[np.ndarray, " residue"]:
+        """Confidence of each residue of the best prediction, 0 to 100."""
+        return self.best.plddt
+
+    @property
+    def mean_plddt(self) -> float:
+        """Mean pLDDT of the best prediction, 0 to 100."""
+        return self.best.mean_plddt
+
+    @property
+    def pae(self) -> Float[np.ndarray, "residue residue"] | None:
+        """Predicted aligned error of the best prediction, Å; row: aligned on, column: scored.
+
+        None where the family predicts none.
+        """
+        return self.best.pae
+
+    @property
+    def ptm(self) -> float | None:
+        """Predicted TM-score of the best prediction, 0 to 1; None where the family has none."""
+        return self.best.ptm
+
+    @property
+    def atoms(self) -> AtomArray:
+        """Every atom of the best prediction, pLDDT as its B-factor."""
+        return self.best.atoms
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where the best prediction came from: weights, seed, versions, device."""
+        return self.best.provenance
+
+    def save(self, folder: Path | str, *, overwrite: bool = False) -> dict[str, Path]:
+        """Write the mmCIF, confidence, PAE and report files of this job.
+
+        Args:
+            folder: Where to; made if missing.
+            overwrite: Replace files of the same name that hold another result.
+
+        Returns:
+            The files, by what they are: `structure`, `confidence`, `report`, `pae` where the
+            family predicts it, and `sample_0`, `sample_1`, … where there is more than one
+            prediction.
+
+        Raises:
+            OutputError: The folder cannot be written, or holds another result of this name.
+        """
+        from itda.results.files import save_result
+
+        return save_result(self, Path(folder), overwrite=overwrite)
+
+
+def ranked(predictions: list[Prediction]) -> tuple[Prediction, ...]:
+    """Return predictions by falling mean pLDDT; equal ones by seed and sample."""
+    return tuple(sorted(predictions, key=lambda p: (-p.mean_plddt, p.seed, p.sample)))
