@@ -1,8 +1,3 @@
-import pytest
+from tests.engine.conftest import store
 
-from itda.store.store import Store
-
-
-@pytest.fixture
-def store(tmp_path) -> Store:
-    return Store(tmp_path / "store")
+__all__ = ["store"]

@@ -121,7 +121,7 @@ def test_killed_writer_leaves_no_entry(store: Store, tmp_path) -> None:
     script = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from itda.engine import store\n"
+        "from itda.store import store\n"
         "def die(source, target): os._exit(9)\n"
         "store._rename = die\n"
         f"store.Store(Path({str(store.folder)!r})).put({KEY!r}, {{'a': b'x' * 1000}})\n"

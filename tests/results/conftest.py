@@ -1,0 +1,3 @@
+from tests.engine.conftest import family, fold, job
+
+__all__ = ["family", "fold", "job"]
