@@ -14,14 +14,14 @@ from itda.engine.attach import attach
 from itda.engine.engine import Engine
 from itda.engine.events import Event, JobFailed, JobFinished, JobWarned
 from itda.engine.inputs import read_input
-from itda.engine.plan import Settings
-from itda.engine.search_options import SearchOptions, choose_searches, split_msa
+from itda.engine.run_settings import settings_of
+from itda.engine.search_options import split_msa
 from itda.engine.trim import trim_job
-from itda.engine.weights import choose_weights
 from itda.errors import InputError
 from itda.faces import PYTHON, spoken_in
 from itda.job.letters import Ambiguous, looks_like_path
 from itda.job.model import Job
+from itda.job.options import RunOptions
 from itda.job.problems import shown
 from itda.job.read import read_jobs
 from itda.job.sequences import MoleculeOption
@@ -58,6 +58,7 @@ def fold(
     deterministic: bool = False,
     molecule: MoleculeOption = "auto",
     ambiguous: Ambiguous = "refuse",
+    threads: int | None = None,
     out: str | Path | None = None,
     cache: bool = True,
 ) -> Result:
@@ -89,6 +90,7 @@ def fold(
         molecule: What a sequence or the records of a FASTA file are; `auto` is protein, and refuses
             what looks like DNA or RNA.
         ambiguous: `x` to read letters such as B, Z and U as unknown.
+        threads: Processor cores for searches; all of them unless told.
         out: A folder to write the files to as well; see `Result.save`.
         cache: Keep the work, and take what an earlier call kept.
 
@@ -107,26 +109,34 @@ def fold(
     """
     with spoken_in(PYTHON):
         family = registry.get_family(model) if isinstance(model, str) else model
-        search, alignment = split_msa(msa)
-        searches = choose_searches(
-            SearchOptions(
-                msa=search,
-                databases=(db,) if isinstance(db, str) else tuple(db),
-                templates=templates,
-                max_template_date=None if max_template_date is None else str(max_template_date),
-                max_template_identity=max_template_identity,
-                template_count=template_count,
-            ),
-            family,
+        options = RunOptions.of(
+            family=family.name,
+            weights=weights,
+            seed=seed,
+            samples=samples,
+            recycles=recycles,
+            msa=msa,
+            profile=profile,
+            databases=db,
+            templates=templates,
+            max_template_date=max_template_date,
+            max_template_identity=max_template_identity,
+            template_count=template_count,
+            molecule=molecule,
+            ambiguous=ambiguous,
+            trim=trim,
+            deterministic=deterministic,
+            threads=threads,
         )
-        job = _job(what, msa, family, molecule, ambiguous)
+        settings = settings_of(options, family)
+        job = _job(what, options, family)
         if name is not None:
             job = job.replace(name=name)
         if trim:
             job, cuts = trim_job(job, family)
             for cut in cuts:
                 warnings.warn(f"{job.name}: {cut}", stacklevel=2)
-        for field, path in (("msa", alignment), ("profile", profile)):
+        for field, path in (("msa", split_msa(msa)[1]), ("profile", profile)):
             if path is not None:
                 (job,), errors = attach([job], field, Path(path))
                 for error in errors.values():
@@ -135,15 +145,6 @@ def fold(
             Store(stage_folder()) if cache else None,
             device,
             memory=parse_bytes(memory) if isinstance(memory, str) else memory,
-        )
-        settings = Settings(
-            family,
-            choose_weights(weights, family),
-            seed,
-            samples,
-            recycles,
-            searches,
-            deterministic=deterministic,
         )
         events = engine.run_plan(engine.plan([job], settings))
         result = _result_of(events)
@@ -164,21 +165,18 @@ def _result_of(events: Iterator[Event]) -> Result:
     raise AssertionError("a run ends with a result or a failure")
 
 
-def _job(
-    what: str | Path | Job,
-    msa: str | Path | None,
-    family: Family,
-    molecule: MoleculeOption,
-    ambiguous: Ambiguous,
-) -> Job:
+def _job(what: str | Path | Job, options: RunOptions, family: Family) -> Job:
     if isinstance(what, Job):
         return what
+    molecule, ambiguous = options.molecule, options.ambiguous
     if isinstance(what, str) and not looks_like_path(what) and not _is_file(what):
         if not what.lstrip().startswith(">"):
             return Job.from_sequence("protein", what, molecule=molecule, ambiguous=ambiguous)
         batch = read_jobs(io.StringIO(what), molecule=molecule, ambiguous=ambiguous)
     else:
-        batch = read_input(what, msa=msa, family=family, molecule=molecule, ambiguous=ambiguous)
+        batch = read_input(
+            what, msa=options.msa, family=family, molecule=molecule, ambiguous=ambiguous
+        )
     for record in batch.rejected:
         raise record.error
     for warning in (*batch.warnings, *batch.notes):

@@ -250,8 +250,8 @@ def searched(monkeypatch) -> tuple[FakeSource, FakeTemplates]:
 
     def choose(options, family) -> Searches:
         return Searches(
-            source if options.searches_alignments else None,
-            finder if options.searches_templates else None,
+            source if options.msa else None,
+            finder if options.templates else None,
         )
 
     monkeypatch.setattr(search_options, "choose_searches", choose)

@@ -9,9 +9,9 @@ import pytest
 from fake_search import FakeSource, FakeTemplates
 
 import itda
-from itda.engine.search_options import SearchOptions
 from itda.errors import CapabilityError, InputError
 from itda.job.model import Job
+from itda.job.options import RunOptions
 from itda.results.result import Result
 
 SEQUENCE = "MKTAYIAKQRQISFVK"
@@ -73,7 +73,7 @@ def test_alignment_becomes_part_of_the_job(family, tmp_path) -> None:
 
 
 def test_searches_are_asked_for_as_on_the_command_line(family, monkeypatch) -> None:
-    from itda import api
+    from itda.engine import search_options
     from itda.engine.searches import Searches
 
     source, finder, asked = FakeSource(), FakeTemplates(), []
@@ -82,15 +82,19 @@ def test_searches_are_asked_for_as_on_the_command_line(family, monkeypatch) -> N
         asked.append(options)
         return Searches(source, finder)
 
-    monkeypatch.setattr(api, "choose_searches", choose)
+    monkeypatch.setattr(search_options, "choose_searches", choose)
     given = {"max_template_identity": 0.3, "template_count": 2}
     for day in ("2021-09-30", datetime.date(2021, 9, 30)):
         result = itda.fold(
             SEQUENCE, msa="hmmer", db="small", templates="pdb", max_template_date=day, **given
         )
     assert asked[0] == asked[1]
-    assert asked[0] == SearchOptions(
-        "hmmer", ("small",), "pdb", max_template_date="2021-09-30", **given
+    assert asked[0] == RunOptions(
+        msa="hmmer",
+        databases=("small",),
+        templates="pdb",
+        max_template_date=datetime.date(2021, 9, 30),
+        **given,
     )
     assert source.queries == [SEQUENCE] and result.cached
     assert result.provenance.inputs["template_source"] == "fake templates in structures"

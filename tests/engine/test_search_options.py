@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from itda.engine import search_options
-from itda.engine.search_options import SearchOptions, choose_searches, split_msa
+from itda.engine.search_options import choose_searches, split_msa
 from itda.errors import CapabilityError, DataError, InputError
+from itda.job.options import RunOptions
 from itda.search.databases import choose as choose_databases
 from itda.search.databases import registry
 from itda.search.sources import choose
@@ -50,7 +51,7 @@ def chosen(monkeypatch):
 
 
 def searches(family, **options):
-    return choose_searches(SearchOptions(**options), family)
+    return choose_searches(RunOptions.of(**options), family)
 
 
 @pytest.mark.parametrize(

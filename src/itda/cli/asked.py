@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from itda.cli.options import AmbiguousChoice, MoleculeChoice
 from itda.errors import ItdaError
 
 if TYPE_CHECKING:
     from itda.engine.engine import Engine
     from itda.engine.plan import Plan
-    from itda.engine.search_options import SearchOptions
     from itda.inputs import Inputs
+    from itda.job.options import RunOptions
     from itda.job.read import JobBatch
 
 
@@ -46,21 +44,10 @@ class Asked:
 
 def ask(
     sources: Sequence[str],
+    options: RunOptions,
     *,
-    model: str,
-    msa: str | None,
-    search: SearchOptions,
-    profile: Path | None,
-    molecule: MoleculeChoice,
-    ambiguous: AmbiguousChoice,
-    seed: int | None,
-    samples: int | None,
-    recycles: int | None,
-    weights: str | None,
     device: str,
     memory: str | None,
-    trim: bool = False,
-    deterministic: bool = False,
     at_once: int | None = None,
     cache: Path | None = None,
 ) -> Asked:
@@ -68,20 +55,9 @@ def ask(
 
     Args:
         sources: As a user writes them: files, folders, patterns, and `-`.
-        model: Name of the family.
-        msa: How to search for alignments, or a file or folder of them.
-        search: What else is to be searched.
-        profile: A file or folder of profiles.
-        molecule: What the records of a FASTA file are.
-        ambiguous: What happens to ambiguous letters.
-        seed: Replaces the seeds that jobs name.
-        samples: Replaces the samples that jobs name.
-        recycles: Passes beyond the first.
-        weights: A set or a file.
+        options: How they are to be read and folded.
         device: Where to fold.
         memory: Most that is taken, such as `8G`.
-        trim: Whether chains are cut to the part that the family folds.
-        deterministic: Whether the same bits come each time.
         at_once: Most jobs of a batch.
         cache: Where work is kept; the user's cache unless told.
 
@@ -92,29 +68,30 @@ def ask(
     from itda.engine.attach import attach
     from itda.engine.engine import Engine
     from itda.engine.many_inputs import read_inputs
-    from itda.engine.plan import Settings
-    from itda.engine.search_options import choose_searches, split_msa
+    from itda.engine.run_settings import settings_of
+    from itda.engine.search_options import split_msa
     from itda.engine.trim import trim as trimmed
-    from itda.engine.weights import choose_weights
     from itda.inputs import expand
     from itda.job.inputs import JOBS
-    from itda.models.registry import get_family
     from itda.store.paths import stage_folder
     from itda.store.store import Store
 
-    family = get_family(model)
-    way, alignments = split_msa(msa)
-    searches = choose_searches(dataclasses.replace(search, msa=way), family)
+    settings = settings_of(options)
+    family = settings.family
     inputs = expand(sources, JOBS)
     batch = read_inputs(
-        inputs.sources, molecule=molecule.value, ambiguous=ambiguous.value, msa=msa, family=family
+        inputs.sources,
+        molecule=options.molecule,
+        ambiguous=options.ambiguous,
+        msa=options.msa,
+        family=family,
     )
-    if trim:
+    if options.trim:
         batch = trimmed(batch, family)
     places = batch.places
     jobs, missing = list(batch.jobs), dict[str, ItdaError]()
-    for field, path in (("msa", alignments), ("profile", profile)):
-        jobs, errors = attach(jobs, field, path)
+    for field, path in (("msa", split_msa(options.msa)[1]), ("profile", options.profile)):
+        jobs, errors = attach(jobs, field, None if path is None else Path(path))
         missing.update(errors)
     rejected = [(record.called, record.index, record.error) for record in batch.rejected]
     rejected += [(name, places[name], error) for name, error in missing.items()]
@@ -125,19 +102,6 @@ def ask(
         memory=None if memory is None else parse_bytes(memory),
         at_once=at_once,
     )
-    plan = engine.plan(
-        jobs,
-        Settings(
-            family,
-            choose_weights(weights, family),
-            seed,
-            samples,
-            recycles,
-            searches,
-            deterministic=deterministic,
-        ),
-        places=[places[job.name] for job in jobs],
-        total=batch.total,
-    )
+    plan = engine.plan(jobs, settings, places=[places[job.name] for job in jobs], total=batch.total)
     rejected.sort(key=lambda one: one[1])
     return Asked(inputs, batch, tuple(rejected), engine, plan)

@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from itda.cli import complete
+from itda.cli.groups import spread
 from itda.cli.offline import go_offline
 from itda.cli.options import (
-    Ambiguous,
-    AmbiguousChoice,
+    AtOnce,
     Device,
     Inputs,
-    MaxTemplateDate,
-    MaxTemplateIdentity,
+    JsonEvents,
     Memory,
-    Molecule,
-    MoleculeChoice,
-    Msa,
-    Profile,
-    Recycles,
-    Samples,
-    Seed,
-    SequenceDatabases,
-    TemplateCount,
-    Templates,
-    Trim,
-    Weights,
+    Offline,
+    Progress,
+    ReplaceResults,
+    ResultFolder,
+    RunArguments,
+    StageFolder,
 )
 from itda.cli.output import (
     exit_status,
@@ -43,6 +35,7 @@ from itda.cli.signals import stopped_by_signals
 from itda.errors import OutputError
 
 if TYPE_CHECKING:
+    from itda.cli.asked import Asked
     from itda.cli.progress import View
     from itda.engine.engine import Engine
     from itda.engine.events import JobFailed
@@ -55,72 +48,19 @@ FINISHED, STOPPED, INTERRUPTED, LOST = "finished", "stopped", "interrupted", "lo
 RUN_LOST = 1
 
 
+@spread
 def fold(
     sources: Inputs,
-    model: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            autocompletion=complete.models,
-            help="Model family; `itda models` says what each folds, and with which outputs.",
-        ),
-    ] = "mini",
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Where results go. (default: INPUT_itda; of several, results_itda)"
-        ),
-    ] = None,
-    samples: Samples = None,
-    seed: Seed = None,
-    recycles: Recycles = None,
-    profile: Profile = None,
-    msa: Msa = None,
-    db: SequenceDatabases = None,
-    templates: Templates = None,
-    max_template_date: MaxTemplateDate = None,
-    max_template_identity: MaxTemplateIdentity = None,
-    template_count: TemplateCount = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Processor cores for searches. (default: all)")
-    ] = None,
-    trim: Trim = False,
-    molecule: Molecule = MoleculeChoice.AUTO,
-    ambiguous: Ambiguous = AmbiguousChoice.REFUSE,
+    run: RunArguments,
+    out: ResultFolder = None,
     device: Device = "auto",
     memory: Memory = None,
-    at_once: Annotated[
-        int | None,
-        typer.Option(min=1, help="Most records that are folded in one batch. (default: what fits)"),
-    ] = None,
-    deterministic: Annotated[
-        bool,
-        typer.Option("--deterministic", help="The same bits each time, at some cost in speed."),
-    ] = False,
-    offline: Annotated[
-        bool,
-        typer.Option("--offline", help="Use no network: refuse at once what would need it."),
-    ] = False,
-    weights: Weights = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace results of another run in DIR.")
-    ] = False,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Where work is kept for later runs. (default: your cache)"
-        ),
-    ] = None,
-    progress: Annotated[
-        ProgressStyle,
-        typer.Option(
-            help="How the run is shown: a bar, lines, JSON lines on standard output, or only "
-            "problems; auto is a bar on a terminal."
-        ),
-    ] = ProgressStyle.AUTO,
-    json_events: Annotated[
-        bool, typer.Option("--json", help="The same as --progress json.")
-    ] = False,
+    at_once: AtOnce = None,
+    offline: Offline = False,
+    overwrite: ReplaceResults = False,
+    cache: StageFolder = None,
+    progress: Progress = ProgressStyle.AUTO,
+    json_events: JsonEvents = False,
 ) -> None:
     """Fold proteins.
 
@@ -138,71 +78,52 @@ def fold(
     fault of Itda lost a record, which summary.tsv then calls lost.
     """
     from itda.cli.asked import ask
-    from itda.cli.estimate import costs_of
-    from itda.cli.progress import choose_view, failures_told
-    from itda.engine.events import JobFailed
-    from itda.engine.search_options import SearchOptions, split_msa
+    from itda.cli.progress import failures_told
+    from itda.engine.search_options import split_msa
     from itda.results.folder import OutputFolder
 
     style = ProgressStyle.JSON if json_events else progress
     with failures_told(style):
-        search, _ = split_msa(msa)
+        options = run.options()
+        search, _ = split_msa(options.msa)
         if offline:
             go_offline(search)
-        asked = ask(
-            sources,
-            model=model,
-            msa=msa,
-            search=SearchOptions(
-                databases=tuple(db or ()),
-                templates=templates,
-                max_template_date=max_template_date,
-                max_template_identity=max_template_identity,
-                template_count=template_count,
-                threads=threads,
-            ),
-            profile=profile,
-            trim=trim,
-            molecule=molecule,
-            ambiguous=ambiguous,
-            seed=seed,
-            samples=samples,
-            recycles=recycles,
-            weights=weights,
-            device=device,
-            memory=memory,
-            deterministic=deterministic,
-            at_once=at_once,
-            cache=cache,
-        )
-        engine, plan, rejected = asked.engine, asked.plan, asked.rejected
+        asked = ask(sources, options, device=device, memory=memory, at_once=at_once, cache=cache)
         folder = OutputFolder(
             out or default_folder(asked.inputs),
-            plan.requests,
-            refused=[*rejected, *plan.refused],
-            settings=plan.settings.shown(),
+            asked.plan.requests,
+            refused=[*asked.rejected, *asked.plan.refused],
+            settings=asked.plan.settings.shown(),
             overwrite=overwrite,
             sources=asked.batch.sources,
         )
         for note in asked.notes:
             print_warning(note)
-        if search is not None and search.startswith("server:") and plan.requests:
-            server = plan.settings.searches.titles()["alignments"]
+        if search is not None and search.startswith("server:") and asked.plan.requests:
+            server = asked.plan.settings.searches.titles()["alignments"]
             print_warning(f"the sequences leave this machine: they are sent to {server}")
+    raise typer.Exit(_fold(asked, folder, style))
+
+
+def _fold(asked: Asked, folder: OutputFolder, style: ProgressStyle) -> int:
+    """Fold what was admitted, show how it goes, and return the exit status."""
+    from itda.cli.estimate import costs_of
+    from itda.cli.progress import choose_view
+    from itda.engine.events import JobFailed
+
+    engine, plan, batch = asked.engine, asked.plan, asked.batch
     with (
         stopped_by_signals() as terminated,
         choose_view(
             costs_of(plan),
             style=style,
             seconds=engine.seconds(plan),
-            sources={
-                name: asked.batch.sources[place] for name, place in asked.batch.places.items()
-            },
+            sources={name: batch.sources[place] for name, place in batch.places.items()},
         ) as view,
     ):
         folder.prepare()
-        for name, place, error in rejected:
-            told = asked.batch.sources[place]
+        for name, place, error in asked.rejected:
+            told = batch.sources[place]
             view.show(JobFailed(job=name, error=error, refused=True, source=told))
         status = _run(engine, plan, folder, view)
         code = RUN_LOST if status == LOST else exit_status(folder.done, plan.total)
@@ -226,7 +147,7 @@ def fold(
             f"stopped: {folder.done} of {plan.total} done and saved in {folder.folder}",
             hint="the same command goes on from there",
         )
-    raise typer.Exit(code)
+    return code
 
 
 def default_folder(inputs: ExpandedInputs) -> Path:

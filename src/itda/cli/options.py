@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from itda.cli import complete
+from itda.cli.progress_style import ProgressStyle
 
 if TYPE_CHECKING:
+    from itda.job.options import RunOptions
     from itda.train.split import Split
 
 
@@ -36,6 +39,15 @@ Inputs = Annotated[
         metavar="FASTA|YAML|-",
         help="Files of sequences or jobs, folders of them, quoted patterns such as '*.fasta'; "
         "- reads standard input.",
+    ),
+]
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        autocompletion=complete.models,
+        help="Model family; `itda models` says what each folds, and with which outputs.",
     ),
 ]
 Molecule = Annotated[MoleculeChoice, typer.Option(help="What the records of a FASTA file are.")]
@@ -91,6 +103,13 @@ MaxTemplateIdentity = Annotated[
 TemplateCount = Annotated[
     int | None, typer.Option(min=1, help="Most templates of a chain. (default: 4)")
 ]
+Deterministic = Annotated[
+    bool,
+    typer.Option("--deterministic", help="The same bits each time, at some cost in speed."),
+]
+Threads = Annotated[
+    int | None, typer.Option(min=1, help="Processor cores for searches. (default: all)")
+]
 Weights = Annotated[
     str | None,
     typer.Option(
@@ -121,6 +140,47 @@ Trim = Annotated[
         "--trim", help="Cut chains to what the model folds: a Fab or an IgG to its Fv (flashabb)."
     ),
 ]
+ResultFolder = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Where results go. (default: INPUT_itda; of several, results_itda)"
+    ),
+]
+AtOnce = Annotated[
+    int | None,
+    typer.Option(min=1, help="Most records that are folded in one batch. (default: what fits)"),
+]
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Use no network: refuse at once what would need it.")
+]
+ReplaceResults = Annotated[
+    bool, typer.Option("--overwrite", help="Replace results of another run in DIR.")
+]
+StageFolder = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Where work is kept for later runs. (default: your cache)"),
+]
+Progress = Annotated[
+    ProgressStyle,
+    typer.Option(
+        help="How the run is shown: a bar, lines, JSON lines on standard output, or only "
+        "problems; auto is a bar on a terminal."
+    ),
+]
+JsonEvents = Annotated[bool, typer.Option("--json", help="The same as --progress json.")]
+SentMsa = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SEARCH", help="none, mmseqs, hmmer or hmmer:phmmer, on the server. (default: none)"
+    ),
+]
+SentDatabases = Annotated[
+    list[str] | None,
+    typer.Option("--db", metavar="NAME", help="Sequence database of the server; may be repeated."),
+]
+SentTemplates = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Database of structures of the server.")
+]
 Datasets = Annotated[
     str | None,
     typer.Option(
@@ -133,6 +193,64 @@ Host = Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 for the w
 Database = Annotated[
     str | None, typer.Option(metavar="URL", help="The server's database; or ITDA_DATABASE.")
 ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedArguments:
+    """Options of a run wherever it is made; each is called as the field of `RunOptions` is."""
+
+    family: Model = "mini"
+    samples: Samples = None
+    seed: Seed = None
+    recycles: Recycles = None
+    msa: Msa = None
+    databases: SequenceDatabases = None
+    templates: Templates = None
+    max_template_date: MaxTemplateDate = None
+    max_template_identity: MaxTemplateIdentity = None
+    template_count: TemplateCount = None
+    trim: Trim = False
+    molecule: Molecule = MoleculeChoice.AUTO
+    ambiguous: Ambiguous = AmbiguousChoice.REFUSE
+    deterministic: Deterministic = False
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What differs from the defaults, by field of `RunOptions`."""
+        told = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        return {
+            name: value.value if isinstance(value, StrEnum) else value
+            for name, (value, default) in told.items()
+            if name == "family" or value not in (default, [])
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunArguments(SharedArguments):
+    """Options of a run on this machine."""
+
+    profile: Profile = None
+    weights: Weights = None
+    threads: Threads = None
+
+    def options(self) -> RunOptions:
+        """Return what they stand for.
+
+        Raises:
+            InputError: A value breaks a rule.
+        """
+        from itda.job.options import RunOptions
+
+        return RunOptions.of(**self.given)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentArguments(SharedArguments):
+    """Options of a run on a server, whose databases are its own."""
+
+    msa: SentMsa = None
+    databases: SentDatabases = None
+    templates: SentTemplates = None
 
 
 def named_datasets(named: str | None, split: Split) -> list[str]:

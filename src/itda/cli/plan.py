@@ -4,32 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from itda.cli import complete
-from itda.cli.options import (
-    Ambiguous,
-    AmbiguousChoice,
-    Device,
-    Inputs,
-    MaxTemplateDate,
-    MaxTemplateIdentity,
-    Memory,
-    Molecule,
-    MoleculeChoice,
-    Msa,
-    Profile,
-    Recycles,
-    Samples,
-    Seed,
-    SequenceDatabases,
-    TemplateCount,
-    Templates,
-    Trim,
-    Weights,
-)
+from itda.cli.groups import spread
+from itda.cli.options import AsJson, Device, Inputs, Memory, RunArguments
 from itda.cli.output import exit_status, print_hint, print_warning, seconds_shown
 from itda.errors import ItdaError
 
@@ -70,35 +50,13 @@ class Line:
         return self.verdict != "refused"
 
 
+@spread
 def plan(
     sources: Inputs,
-    model: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            autocompletion=complete.models,
-            help="Model family; `itda models` lists them.",
-        ),
-    ] = "mini",
-    samples: Samples = None,
-    seed: Seed = None,
-    recycles: Recycles = None,
-    profile: Profile = None,
-    msa: Msa = None,
-    db: SequenceDatabases = None,
-    templates: Templates = None,
-    max_template_date: MaxTemplateDate = None,
-    max_template_identity: MaxTemplateIdentity = None,
-    template_count: TemplateCount = None,
+    run: RunArguments,
     device: Device = "auto",
     memory: Memory = None,
-    weights: Weights = None,
-    trim: Trim = False,
-    molecule: Molecule = MoleculeChoice.AUTO,
-    ambiguous: Ambiguous = AmbiguousChoice.REFUSE,
-    json_output: Annotated[
-        bool, typer.Option("--json", help="Print JSON in place of the lines.")
-    ] = False,
+    json_output: AsJson = False,
 ) -> None:
     """Say what `itda fold` of the same input would need, and what would not fit.
 
@@ -109,30 +67,8 @@ def plan(
     Exit status: 0 all jobs fit, 1 none, 2 some.
     """
     from itda.cli.asked import ask
-    from itda.engine.search_options import SearchOptions
 
-    asked = ask(
-        sources,
-        model=model,
-        msa=msa,
-        search=SearchOptions(
-            databases=tuple(db or ()),
-            templates=templates,
-            max_template_date=max_template_date,
-            max_template_identity=max_template_identity,
-            template_count=template_count,
-        ),
-        profile=profile,
-        trim=trim,
-        molecule=molecule,
-        ambiguous=ambiguous,
-        seed=seed,
-        samples=samples,
-        recycles=recycles,
-        weights=weights,
-        device=device,
-        memory=memory,
-    )
+    asked = ask(sources, run.options(), device=device, memory=memory)
     for note in asked.notes:
         print_warning(note)
     predictor = asked.engine.predictor(asked.plan.settings)

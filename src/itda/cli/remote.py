@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from itda.cli import complete
 from itda.cli.fold import RUN_INTERRUPTED, default_folder
-from itda.cli.options import Inputs
+from itda.cli.groups import spread
+from itda.cli.options import Inputs, SentArguments
 from itda.cli.output import exit_status, print_error, print_problem, print_warning, seconds_shown
 from itda.cli.remote_sending import Submitting, send_each, show_plans, with_neighbours
 from itda.errors import ItdaError
@@ -73,26 +73,10 @@ def login(
 
 
 @app.command("submit")
+@spread
 def submit(
     sources: Inputs,
-    model: Annotated[
-        str,
-        typer.Option(metavar="NAME", autocompletion=complete.models, help="Model family."),
-    ] = "mini",
-    samples: Annotated[int | None, typer.Option(min=1, help="Structures from each seed.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the random numbers.")] = None,
-    recycles: Annotated[int | None, typer.Option(min=0, help="Passes beyond the first.")] = None,
-    msa: Annotated[
-        str | None,
-        typer.Option(metavar="SEARCH", help="none, mmseqs, hmmer or hmmer:phmmer, on the server."),
-    ] = None,
-    db: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Sequence database of the server; may be repeated."),
-    ] = None,
-    templates: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Database of structures of the server.")
-    ] = None,
+    run: SentArguments,
     file: Annotated[
         list[Path] | None,
         typer.Option(help="Alignment or profile called after its job; may be repeated."),
@@ -118,20 +102,11 @@ def submit(
 
     Exit status: 0 all records are queued (with --wait: done), 1 none, 2 some.
     """
-    given: dict[str, Any] = {
-        "family": model,
-        "samples": samples,
-        "seed": seed,
-        "recycles": recycles,
-        "msa": msa,
-        "databases": db or None,
-        "templates": templates,
-    }
-    options = {name: value for name, value in given.items() if value is not None}
     from itda.inputs import expand
     from itda.job.inputs import JOBS
 
     files = file or []
+    options = run.given
     inputs = expand(sources, JOBS)
     for note in inputs.notes:
         print_warning(note)
@@ -140,7 +115,7 @@ def submit(
             plans, failed = send_each(
                 inputs,
                 lambda sent: client.plan(
-                    sent, files=with_neighbours(sent, files, msa, model), **options
+                    sent, files=with_neighbours(sent, files, run.msa, run.family), **options
                 ),
             )
             show_plans(plans, failed, json_output)
@@ -150,7 +125,7 @@ def submit(
             told.show(
                 client.submit(
                     sent,
-                    files=with_neighbours(sent, files, msa, model),
+                    files=with_neighbours(sent, files, run.msa, run.family),
                     project=project,
                     priority=priority.value,
                     **options,

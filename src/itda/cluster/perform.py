@@ -25,12 +25,11 @@ from itda.cluster.work import Done, Event, Failed, Lost, Outcome, Stopped, Task,
 from itda.engine.engine import Engine
 from itda.engine.events import JobFailed, JobFinished, JobWarned, StageFinished
 from itda.engine.lost import lost
-from itda.engine.plan import Settings
-from itda.engine.search_options import SearchOptions, choose_searches
-from itda.engine.weights import choose_weights
+from itda.engine.run_settings import settings_of
 from itda.errors import ItdaError, OutputError, describe_error
 from itda.job.model import Job
 from itda.job.names import collision_key
+from itda.job.options import RunOptions
 from itda.machine import use_cores
 from itda.models import registry
 from itda.results.files import file_names, write_result
@@ -38,7 +37,7 @@ from itda.store.store import Store
 
 if TYPE_CHECKING:
     from itda.engine.events import Event as EngineEvent
-    from itda.models.family import Family
+    from itda.engine.plan import Settings
     from itda.results.result import Result
 
 WRITE_AGAIN_AFTER_SECONDS = (1.0, 2.0, 5.0, 10.0, 20.0)
@@ -168,28 +167,10 @@ class Performer:
         return self._engines[stages]
 
     def _settings(self, task: Task) -> Settings:
-        family = registry.get_family(task.family)
-        told = task.settings
-        searches = choose_searches(
-            SearchOptions(
-                msa=told.get("msa"),
-                databases=tuple(told.get("databases") or ()),
-                templates=told.get("templates"),
-                max_template_date=told.get("max_template_date"),
-                max_template_identity=told.get("max_template_identity"),
-                template_count=told.get("template_count"),
-                threads=self.threads,
-            ),
-            family,
-        )
-        return Settings(
-            self._kept.of(family),
-            _weights(told.get("weights"), family),
-            told.get("seed"),
-            told.get("samples"),
-            told.get("recycles"),
-            searches,
-            deterministic=bool(told.get("deterministic")),
+        options = options_of(task)
+        return settings_of(
+            RunOptions.of(**options, threads=self.threads),
+            self._kept.of(registry.get_family(task.family)),
         )
 
     def _write(
@@ -234,6 +215,20 @@ def read_job(task: Task) -> Job:
     return Job.from_dict(task.document, folder=task.inputs, files=files)
 
 
+def options_of(task: Task) -> dict[str, Any]:
+    """Return how a task is to be run, as fields of `RunOptions`.
+
+    Raises:
+        WeightsError: The weights are no published set; a path would be one of this machine's.
+    """
+    from itda.hub.registry import get_weight_set
+
+    told = dict(task.settings)
+    if told.get("weights") is not None:
+        told["weights"] = get_weight_set(str(told["weights"])).name
+    return {**told, "family": task.family}
+
+
 def groups(tasks: Iterable[Task], jobs: Mapping[str, Job]) -> list[list[Task]]:
     """Put tasks together that the engine can run at once: one family, same settings, other names.
 
@@ -275,15 +270,6 @@ def hindrance_of(error: BaseException) -> str:
             return str(seen)
         seen = seen.__cause__ or seen.__context__
     return ""
-
-
-def _weights(name: Any, family: Family) -> Path | None:
-    """Find weights by the name of a set: a path would be one of this machine's."""
-    if name is None:
-        return None
-    from itda.hub.registry import get_weight_set
-
-    return choose_weights(get_weight_set(str(name)).name, family)
 
 
 def _write_files(result: Result, folder: Path) -> dict[str, Path]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from itda.errors import DataError, InputError
 from itda.machine import usable_cores
 
 if TYPE_CHECKING:
+    from itda.job.options import RunOptions
     from itda.models.family import Family
     from itda.search.alignments.alignment import Alignment
     from itda.search.databases.database import Database
@@ -25,39 +25,6 @@ NONE = "none"
 _SERVER = "server:"
 _SEARCHED_IN_DATABASES = ("mmseqs", "hmmer")
 _WORDS = f"{NONE}, mmseqs, hmmer, hmmer:phmmer or server:URL"
-
-
-@dataclass(frozen=True)
-class SearchOptions:
-    """What a user asks to be searched.
-
-    Attributes:
-        msa: `none`, `mmseqs`, `hmmer`, `hmmer:phmmer` or `server:URL`; None is `none`.
-        databases: Names of sequence databases; where it is empty, the only one there is.
-        templates: Name of a database of structures, or `none`.
-        max_template_date: The latest day of release, ISO 8601.
-        max_template_identity: The largest identity to the query, 0..1.
-        template_count: Most templates of a protein; the search's own number where it is None.
-        threads: Processor cores; all that this process may use where it is None.
-    """
-
-    msa: str | None = None
-    databases: Sequence[str] = ()
-    templates: str | None = None
-    max_template_date: str | None = None
-    max_template_identity: float | None = None
-    template_count: int | None = None
-    threads: int | None = None
-
-    @property
-    def searches_alignments(self) -> bool:
-        """Whether alignments are to be searched."""
-        return self.msa not in (None, NONE)
-
-    @property
-    def searches_templates(self) -> bool:
-        """Whether templates are to be searched."""
-        return self.templates not in (None, NONE)
 
 
 @dataclass(frozen=True)
@@ -155,7 +122,7 @@ def split_msa(msa: str | Path | None) -> tuple[str | None, Path | None]:
     return None, Path(msa)
 
 
-def choose_searches(options: SearchOptions, family: Family) -> Searches:
+def choose_searches(options: RunOptions, family: Family) -> Searches:
     """Find the databases and programs that a user asks for.
 
     Args:
@@ -164,26 +131,23 @@ def choose_searches(options: SearchOptions, family: Family) -> Searches:
 
     Raises:
         CapabilityError: The family takes no alignment or no template.
-        InputError: Options contradict one another, or dates are limited in a database without any.
+        InputError: Options contradict one another, name a file that is not there, or limit dates in
+            a database without any.
         DataError: A database is missing, damaged or of the wrong kind, or several would do.
         DependencyError: A program is not installed.
     """
-    refuse_searches(
-        family, alignments=options.searches_alignments, templates=options.searches_templates
-    )
-    _refuse_contradictions(options)
+    way, templates_of = split_msa(options.msa)[0] or NONE, options.templates or NONE
+    refuse_searches(family, alignments=way != NONE, templates=templates_of != NONE)
+    _refuse_contradictions(options, way)
     threads = options.threads or usable_cores()
     alignments = templates = None
-    if options.searches_alignments:
+    if way != NONE:
         from itda.search.sources.choose import choose_source
 
-        assert options.msa is not None
-        alignments = choose_source(
-            options.msa, databases=_sequence_databases(options), threads=threads
-        )
-    if options.searches_templates:
-        assert options.templates is not None
-        database, limits = _structure_database(options.templates), _limits(options)
+        databases = _sequence_databases(options, way)
+        alignments = choose_source(way, databases=databases, threads=threads)
+    if templates_of != NONE:
+        database, limits = _structure_database(templates_of), _limits(options)
         if limits.max_date is not None:
             from itda.search.templates.find import check_dates
 
@@ -192,14 +156,13 @@ def choose_searches(options: SearchOptions, family: Family) -> Searches:
     return Searches(alignments, templates)
 
 
-def _refuse_contradictions(options: SearchOptions) -> None:
-    msa = options.msa or NONE
-    if options.databases and not msa.startswith(_SEARCHED_IN_DATABASES):
+def _refuse_contradictions(options: RunOptions, way: str) -> None:
+    if options.databases and not way.startswith(_SEARCHED_IN_DATABASES):
         raise InputError(
-            f"--db {options.databases[0]}: --msa {msa} searches no database of this machine",
+            f"--db {options.databases[0]}: --msa {way} searches no database of this machine",
             hint="add --msa mmseqs or --msa hmmer, or leave --db out",
         )
-    if options.searches_templates:
+    if options.templates not in (None, NONE):
         return
     for option, value in (
         ("--max-template-date", options.max_template_date),
@@ -213,13 +176,12 @@ def _refuse_contradictions(options: SearchOptions) -> None:
             )
 
 
-def _sequence_databases(options: SearchOptions) -> list[Database]:
+def _sequence_databases(options: RunOptions, way: str) -> list[Database]:
     from itda.search.databases.choose import sequence_databases
 
-    assert options.msa is not None
-    if not options.msa.startswith(_SEARCHED_IN_DATABASES):
+    if not way.startswith(_SEARCHED_IN_DATABASES):
         return []
-    return sequence_databases(options.databases, program=options.msa)
+    return sequence_databases(options.databases, program=way)
 
 
 def _structure_database(name: str) -> Database:
@@ -238,23 +200,12 @@ def _structure_database(name: str) -> Database:
     return database
 
 
-def _limits(options: SearchOptions) -> TemplateLimits:
+def _limits(options: RunOptions) -> TemplateLimits:
     from itda.search.templates.selection import TemplateLimits
 
     limits = TemplateLimits(
-        max_date=_date(options.max_template_date), max_identity=options.max_template_identity
+        max_date=options.max_template_date, max_identity=options.max_template_identity
     )
     if options.template_count is None:
         return limits
     return dataclasses.replace(limits, count=options.template_count)
-
-
-def _date(text: str | None) -> datetime.date | None:
-    if text is None:
-        return None
-    try:
-        return datetime.date.fromisoformat(text)
-    except ValueError as error:
-        raise InputError(
-            f"--max-template-date {text}: is no date", hint="write it as 2021-09-30"
-        ) from error

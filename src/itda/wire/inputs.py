@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_serializer
 
+from itda.job.options import RunOptions, SharedOptions
 from itda.wire.base import Answer, DatabaseName, Document, Identifier, Message, Name
 
 UBIQUITIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"
@@ -15,20 +16,14 @@ Verdict = Literal["runs", "runs frugally", "runs in smaller batches", "refused"]
 PriorityName = Literal["urgent", "normal", "background"]
 
 
-class Options(Message):
-    """How jobs are read and folded; what is left out is the family's or the job's own choice."""
+class Options(Message, SharedOptions):
+    """How jobs are read and folded; what is left out is the family's or the job's own choice.
+
+    Of `RunOptions` all but what only the machine that folds can know: its files, its addresses.
+    """
 
     family: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$", examples=["mini"])] = "mini"
     """The model family, one of `GET /models`."""
-
-    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = None
-    """Replaces the seeds that jobs name."""
-
-    samples: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    """Structures from each seed; replaces what jobs name."""
-
-    recycles: Annotated[int, Field(ge=0, le=1000)] | None = None
-    """Passes of the trunk beyond the first."""
 
     msa: Literal["none", "mmseqs", "hmmer", "hmmer:phmmer"] | None = None
     """How an alignment is searched for chains that bring none."""
@@ -39,30 +34,14 @@ class Options(Message):
     templates: DatabaseName | None = None
     """Database of structures that templates are taken from, of `GET /databases`."""
 
-    max_template_date: datetime.date | None = None
-    """Take no template that was released after this day."""
-
-    max_template_identity: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
-    """Take no template more like the query than this, 0 to 1."""
-
-    template_count: Annotated[int, Field(ge=1, le=1000)] | None = None
-    """Most templates of a chain."""
-
-    deterministic: bool = False
-    """The same bits each time, at some cost in speed."""
-
-    molecule: Literal["auto", "protein", "dna", "rna"] = "auto"
-    """What the records of a FASTA file are."""
-
-    ambiguous: Literal["refuse", "x"] = "refuse"
-    """Letters such as B, Z, U: refuse the record, or read them as X."""
-
-    trim: bool = False
-    """Cut chains to what the family folds, such as a Fab to its Fv (`flashabb`)."""
-
     @field_serializer("max_template_date")
     def _date_as_text(self, value: datetime.date | None) -> str | None:
         return None if value is None else value.isoformat()
+
+    @property
+    def run(self) -> RunOptions:
+        """The same for the machine that folds."""
+        return RunOptions(**{name: getattr(self, name) for name in Options.model_fields})
 
     def settings(self) -> dict[str, Any]:
         """What of this a job's run is told: all that is not said by the job or left out."""

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from itda.cost.loads import residues_of
 from itda.engine.plan import Settings, make_plan
-from itda.engine.search_options import SearchOptions, choose_searches
-from itda.engine.searches import Searches
+from itda.engine.run_settings import settings_of
 from itda.errors import CapabilityError, InputError, ItdaError, WeightsError
 from itda.hub.installed import state_of
 from itda.hub.registry import weight_sets
@@ -222,27 +221,7 @@ class Understanding:
                 hint="whoever runs the server gets them with "
                 + (how_to_get(weight_set) if weight_set else "a newer release"),
             )
-        searches = _chosen(
-            SearchOptions(
-                msa=options.msa,
-                databases=options.databases,
-                templates=options.templates,
-                max_template_date=None
-                if options.max_template_date is None
-                else options.max_template_date.isoformat(),
-                max_template_identity=options.max_template_identity,
-                template_count=options.template_count,
-            ),
-            family,
-        )
-        return family, Settings(
-            family,
-            seed=options.seed,
-            samples=options.samples,
-            recycles=options.recycles,
-            searches=searches,
-            deterministic=options.deterministic,
-        )
+        return family, _chosen(options, family)
 
     def _understood(self, read: Reading, family: Family, settings: Settings) -> Understood:
         priced = {one.record.index: one for one in self._priced(read.jobs, settings)}
@@ -364,10 +343,10 @@ class Understanding:
             log.exception("what predictions need could not be imported")
 
 
-def _chosen(options: SearchOptions, family: Family) -> Searches:
+def _chosen(options: Options, family: Family) -> Settings:
     """Find databases and programs; an error does not tell where the server keeps them."""
     try:
-        return choose_searches(options, family)
+        return settings_of(options.run, family)
     except ItdaError as error:
         folder = databases_folder()
         told = []
