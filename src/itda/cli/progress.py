@@ -25,9 +25,8 @@ from itda.engine.events import (
     StageFinished,
     StageProgress,
     StageStarted,
-    describe_error,
 )
-from itda.errors import ItdaError
+from itda.errors import ItdaError, describe_error
 
 if TYPE_CHECKING:
     from rich.progress import Progress

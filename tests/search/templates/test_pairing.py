@@ -62,3 +62,11 @@ def test_a_gap_stays_where_the_sequences_want_it() -> None:
     place = np.arange(len(template), dtype=np.int32)
     pairs = settle_gaps(query, template, found, place, broken_elsewhere)
     assert pairs.query_index.tolist() == found.tolist()
+
+
+@pytest.mark.parametrize("sequence", ["GGA", "ALAG", "MKTAYI", "GAGAGAGA"])
+def test_a_chain_lies_along_its_own_sequence_however_broken(sequence: str) -> None:
+    index = np.arange(len(sequence), dtype=np.int32) * 7
+    pairs = align_sequences(sequence, sequence, index)
+    assert pairs.query_index.tolist() == pairs.template_index.tolist() == [*range(len(sequence))]
+    assert pairs.identity == 1.0

@@ -38,7 +38,11 @@ def align_sequences(
         residue_index: Of the template's residues, as `Chain` has it. Where it leaves out residues a
             gap costs little.
     """
-    pairs = align(_strand(query), _strand(template, residue_index))
+    if query == template:
+        # A query of the residues that were seen lacks what the template lacks.
+        pairs = np.arange(len(query))[:, np.newaxis].repeat(2, axis=1)
+    else:
+        pairs = align(_strand(query), _strand(template, residue_index))
     query_index, template_index = pairs.astype(np.int32).T
     identity = pair_identity(query, template, query_index, template_index)
     return SequencePairs(query_index.copy(), template_index.copy(), identity)
