@@ -8,7 +8,7 @@ import biotite.structure.io.pdbx as pdbx
 import numpy as np
 import pytest
 from fake_family import FakeFamily, PairFamily, install
-from test_report import Page, data_of, in_browser, needs_chromium
+from tests.results.test_report import Page, data_of, in_browser, needs_chromium
 
 from itda.cli.progress import scores_shown
 from itda.engine.codec import decode_predictions, encode_predictions
