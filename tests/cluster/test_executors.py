@@ -108,6 +108,8 @@ def test_only_files_that_came_with_the_job_are_read(executor, tmp_path):
         one = one.__class__(**{**vars(one), "document": document, "inputs": inputs})
         ended.update(run(executor, work(tmp_path, one))[0])
     assert isinstance(ended["key-mine"], Done)
+    given = ended["key-mine"].files["alignment"]
+    assert given.name == "mine.a3m" and given.read_text().splitlines()[1] == query
     for name in ("theirs", "up"):
         assert isinstance(ended[f"key-{name}"], Failed)
         assert "did not come with the job" in ended[f"key-{name}"].error["problem"]

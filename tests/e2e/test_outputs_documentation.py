@@ -2,20 +2,31 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+sys.path.append(str(Path(__file__).parents[1] / "engine"))
+
+from fake_search import FakeManySource, FakeTemplates
+
 from itda.cli.main import run
+from itda.engine.searches import Searches
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [DOCS / "outputs.md", DOCS / "ko" / "outputs.md"]
 
 
 @pytest.fixture
-def told(family, tmp_path, capsys) -> list[dict[str, object]]:
+def told(family, tmp_path, capsys, monkeypatch) -> list[dict[str, object]]:
     """The events of a run that met everything; its files are in x_itda."""
+    source, templates = FakeManySource(), FakeTemplates()
+    monkeypatch.setattr(
+        "itda.engine.search_options.choose_searches",
+        lambda options, family: Searches(source, templates),
+    )
     text = ">good one\nMKTAYIAKQR\n>crash\nMKTAW\n>bad\nMKTB\n"
     (tmp_path / "x.fa").write_text(text)
     assert run(["fold", "x.fa", "--json", "--samples", "2"]) == 2
@@ -33,6 +44,9 @@ def test_everything_that_is_written_is_documented(told, page) -> None:
     confidence = json.loads(Path("x_itda/good.confidence.json").read_bytes())
     used |= set(confidence) | set(confidence["residues"]) | set(confidence["ranking"][0])
     used |= set(np.load("x_itda/good.pae.npz"))
+    hits = json.loads(Path("x_itda/good.templates.json").read_bytes())
+    used |= set(hits) | set(hits["hits"][0]) | {hits["format"]}
+    assert Path("x_itda/good.a3m").is_file()
     used |= {
         path.name.replace("good", "NAME")
         for path in Path("x_itda").iterdir()

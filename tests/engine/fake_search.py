@@ -13,9 +13,11 @@ import numpy as np
 from itda.engine.searches import FoundTemplates
 from itda.errors import DataError
 from itda.search.alignments.alignment import Alignment
+from itda.search.templates.selection import FoundHit
 from itda.search.templates.template import Template
 
 STEPS = 4
+_LATE = "released after 2021-09-30"
 
 
 class FakeSource:
@@ -120,7 +122,9 @@ class FakeTemplates:
         self.alignments.append(alignment)
         progress(0.5, "halfway")
         templates = tuple(template(f"{number}abc_A", query) for number in range(self.count))
-        return FoundTemplates(templates, "2 released after 2021-09-30")
+        used = [FoundHit.of_template(template, query) for template in templates]
+        late = FoundHit("9xyz_B", 0.01, 0.25, 0.5, len(query) // 2, "", False, _LATE)
+        return FoundTemplates(templates, f"2 {_LATE}", (*used, late))
 
 
 class ChangingSource(FakeSource):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fake_search import template
@@ -14,6 +16,7 @@ from itda.engine.codec_evidence import (
 )
 from itda.engine.searches import FoundTemplates
 from itda.search.alignments.alignment import Alignment
+from itda.search.templates.selection import FoundHit
 
 QUERY = "MKTAYIAKQR"
 
@@ -45,6 +48,17 @@ def test_alignment_of_the_query_alone(alignment) -> None:
     alone = alignment.select([0])
     assert decode_alignment(encode_alignment(alone)) == alone
     assert describe_alignment(alone) == "no relative" and describe_alignment(alignment)[0] == "3"
+
+
+def test_what_is_said_of_hits_comes_back() -> None:
+    used = FoundHit.of_template(template("1abc_A", QUERY), QUERY)
+    by_hand = replace(used, name="mine", e_value=float("nan"), release_date="")
+    other = FoundHit("2def_B", 0.01, 0.2, 0.5, 5, "", False, "released after 2021-09-30")
+    found = FoundTemplates((), "1 released after 2021-09-30", (used, by_hand, other))
+    again = decode_found(encode_found(found))
+    assert again.hits[0] == used and again.hits[2] == other
+    assert np.isnan(again.hits[1].e_value)
+    assert replace(again.hits[1], e_value=1.0) == replace(by_hand, e_value=1.0)
 
 
 def test_half_an_alignment_is_refused(alignment) -> None:

@@ -141,4 +141,4 @@ def test_names_that_files_cannot_have_are_changed_in_files_only(fold, tmp_path) 
 
 def test_every_kind_of_file_is_named_once(job) -> None:
     names = file_names(job.replace(seeds=(1, 2), samples=2))
-    assert len(set(names.values())) == len(names) == 4 + 4
+    assert len(set(names.values())) == len(names) == 6 + 4

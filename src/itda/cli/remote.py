@@ -211,7 +211,10 @@ def fetch(
     out: Out = Path(),
     kind: Annotated[
         list[str] | None,
-        typer.Option(help="structure, confidence, pae, report, sample_0, …; may be repeated."),
+        typer.Option(
+            help="structure, confidence, pae, report, alignment, templates, sample_0, …; may be "
+            "repeated."
+        ),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:

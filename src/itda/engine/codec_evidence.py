@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import json
+import math
 from collections.abc import Iterable, Mapping
 
 from itda.engine.searches import FoundTemplates
 from itda.engine.stages import Codec
 from itda.search.alignments.alignment import Alignment, encode_rows
 from itda.search.templates.codec import decode_templates, encode_templates, templates_digest
+from itda.search.templates.selection import FoundHit
 from itda.search.templates.template import Template
 from itda.storage import OtherFormatError
 from itda.store.store import digest_of
@@ -20,6 +22,7 @@ ALIGNMENT_FORMAT = 1
 _ROWS = "alignment.a3m.gz"
 _DETAILS = "alignment.json.gz"
 _REFUSED = "refused.json"
+_HITS = "hits.json.gz"
 _NAMES_SHOWN = 4
 
 
@@ -62,7 +65,15 @@ def decode_alignment(files: Mapping[str, bytes]) -> Alignment:
 
 def encode_found(found: FoundTemplates) -> dict[str, bytes]:
     """Return files that hold the templates, arrays bit for bit, and what was refused."""
-    return {**encode_templates(found.templates), _REFUSED: json.dumps(found.refused).encode()}
+    hits = [
+        {**dataclasses.asdict(hit), "e_value": None if math.isnan(hit.e_value) else hit.e_value}
+        for hit in found.hits
+    ]
+    return {
+        **encode_templates(found.templates),
+        _REFUSED: json.dumps(found.refused).encode(),
+        _HITS: _packed(json.dumps(hits)),
+    }
 
 
 def decode_found(files: Mapping[str, bytes]) -> FoundTemplates:
@@ -71,7 +82,11 @@ def decode_found(files: Mapping[str, bytes]) -> FoundTemplates:
     Raises:
         OtherFormatError: The files are of another format.
     """
-    return FoundTemplates(decode_templates(files), json.loads(files[_REFUSED]))
+    hits = [
+        FoundHit(**{**hit, "e_value": math.nan if hit["e_value"] is None else hit["e_value"]})
+        for hit in json.loads(gzip.decompress(files[_HITS]))
+    ]
+    return FoundTemplates(decode_templates(files), json.loads(files[_REFUSED]), tuple(hits))
 
 
 def alignment_key(alignment: Alignment | None) -> dict[str, str] | None:

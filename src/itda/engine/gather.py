@@ -28,9 +28,10 @@ from itda.search.evidence import Evidence
 from itda.search.sources.source import Source
 from itda.search.templates.codec import templates_digest
 from itda.search.templates.from_file import read_template
+from itda.search.templates.selection import FoundHit
 
 ALIGNMENT = Stage("alignment", 2)
-TEMPLATES = Stage("templates", 1)
+TEMPLATES = Stage("templates", 2)
 
 PROVENANCE = (
     "alignment", "alignment_rows", "alignment_search", "alignment_source",
@@ -129,7 +130,7 @@ def _of_protein(
         }
     if found.refused:
         provenance |= {"templates_refused": found.refused}
-    evidence = Evidence(alignment, found.templates, provenance)
+    evidence = Evidence(alignment, found.templates, found.hits, provenance)
     return evidence, cached and templates_cached
 
 
@@ -154,7 +155,8 @@ def _read_templates(
         for number, file in enumerate(entity.templates):
             progress(number / len(entity.templates), f"reading {file.path.name}")
             templates.append(read_template(file, entity.sequence))
-        return FoundTemplates(tuple(templates))
+        hits = (FoundHit.of_template(one, entity.sequence) for one in templates)
+        return FoundTemplates(tuple(templates), hits=tuple(hits))
 
     return (yield from stages.compute(job, TEMPLATES, read, describe_found))
 

@@ -454,6 +454,7 @@ class Run:
                 digest=job.request.digest,
                 cached=not job.computed,
                 seconds=job.seconds,
+                evidence=done[0][0].gathered.evidence,
             )
         except Exception as error:
             self._tell_failed(job, error)

@@ -88,7 +88,9 @@ class DatabaseTemplates:
         )
         refused = search.selection.refused
         return FoundTemplates(
-            search.templates, "; ".join(f"{count} {reason}" for reason, count in refused.items())
+            search.templates,
+            "; ".join(f"{count} {reason}" for reason, count in refused.items()),
+            search.selection.found,
         )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from itda.models.family import Capabilities, Family
     from itda.search.alignments.alignment import Alignment
     from itda.search.sources.source import Progress, Source
+    from itda.search.templates.selection import FoundHit
     from itda.search.templates.template import Template
 
 
@@ -26,10 +27,12 @@ class FoundTemplates:
     Attributes:
         templates: The best first.
         refused: What was found and not taken, with the reasons; empty where nothing was.
+        hits: What is said of everything that was found, the best first.
     """
 
     templates: tuple[Template, ...]
     refused: str = ""
+    hits: tuple[FoundHit, ...] = ()
 
 
 class TemplateSource(Protocol):

@@ -258,7 +258,8 @@ class Client:
         Args:
             job: Which; it must be done.
             folder: Where to; made if missing.
-            kinds: Only these: `structure`, `confidence`, `pae`, `report`, `sample_0`, ….
+            kinds: Only these: `structure`, `confidence`, `pae`, `report`, `alignment`,
+                `templates`, `sample_0`, ….
             overwrite: Replace files of the same name that hold something else.
 
         Returns:

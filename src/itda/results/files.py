@@ -4,6 +4,7 @@
 - `NAME_sample_0.cif`, `NAME_sample_1.cif`, …: every prediction by rank, where there are several.
 - `NAME.confidence.json`: pLDDT of each residue, pTM, geometry, ranking, provenance.
 - `NAME.pae.npz`: the predicted aligned error, where the family predicts it.
+- `NAME.a3m`, `NAME.templates.json`: what it was folded with; see `evidence_files`.
 - `NAME.html`: a page that shows all of this without a network.
 """
 
@@ -21,6 +22,7 @@ from biotite.structure import AtomArray, get_residue_starts
 from itda.atomic import output_error, remove_file, write_bytes, write_json
 from itda.errors import OutputError
 from itda.job.model import Job
+from itda.results.evidence_files import evidence_contents, evidence_names
 from itda.results.report.page import render_page
 from itda.results.result import Result
 from itda.structure.files import encode_prediction
@@ -44,6 +46,7 @@ def file_names(job: Job) -> dict[str, str]:
         **{f"sample_{rank}": f"{stem}_sample_{rank}.cif" for rank in samples},
         "confidence": f"{stem}.confidence.json",
         "pae": f"{stem}.pae.npz",
+        **evidence_names(job),
         "report": f"{stem}.html",
     }
 
@@ -63,7 +66,8 @@ def write_result(result: Result, folder: Path) -> dict[str, Path]:
     """Write a result's files, replacing those of the same name.
 
     Returns:
-        The files, by what they are, as `file_names` calls them; no `pae` where there is none.
+        The files, by what they are, as `file_names` calls them; no `pae`, alignment or templates
+        where there are none.
 
     Raises:
         OutputError: A file cannot be written, or one that no longer belongs cannot be removed.
@@ -79,6 +83,13 @@ def write_result(result: Result, folder: Path) -> dict[str, Path]:
         remove_file(paths.pop("pae"))
     else:
         write_bytes(paths["pae"], pae_archive(result.predictions))
+    evidence = evidence_contents(result.job, result.evidence, folder)
+    for kind in evidence_names(result.job):
+        if kind in evidence:
+            write_bytes(paths[kind], evidence[kind])
+        else:
+            # What else has this name may be a file of the user's.
+            del paths[kind]
     structure = encode_prediction(result.best).decode()
     write_bytes(paths["report"], render_page(result, structure, confidence).encode())
     write_json(paths["confidence"], confidence)
@@ -95,7 +106,10 @@ def save_result(result: Result, folder: Path, *, overwrite: bool) -> dict[str, P
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise output_error(folder, error) from error
-    taken = [name for name in file_names(result.job).values() if (folder / name).exists()]
+    evidence = evidence_contents(result.job, result.evidence, folder)
+    never = evidence_names(result.job).keys() - evidence.keys()
+    names = [name for kind, name in file_names(result.job).items() if kind not in never]
+    taken = [name for name in names if (folder / name).exists()]
     if taken and not overwrite and written_digest(folder, result.job) != result.digest:
         raise OutputError(
             f"{folder / taken[0]}: holds another result",

@@ -16,6 +16,7 @@ from itda.atomic import DiskFullError, output_error, remove_leftovers
 from itda.errors import LostJobError, OutputError, describe_error
 from itda.job.model import Job
 from itda.results import summary
+from itda.results.evidence_files import alignment_names, is_input
 from itda.results.files import estimated_bytes, file_names, write_result, written_digest
 from itda.results.result import Result
 from itda.results.summary import DONE, FAILED, LOST, REFUSED, WAITING, Record
@@ -228,7 +229,7 @@ class OutputFolder:
             name = request.job.name
             known = earlier.get(name)
             written = written_digest(self.folder, request.job)
-            files = set(file_names(request.job).values())
+            files = set(file_names(request.job).values()).difference(alignment_names(request.job))
             if written == request.digest:
                 if known is not None and known.status == DONE:
                     known.position = self.records[name].position
@@ -242,9 +243,34 @@ class OutputFolder:
             raise OutputError(
                 f"{self.folder}: holds results of another run: {names}", hint=_OVERWRITE_HINT
             )
+        self._spare_alignments(earlier)
         for stale in foreign.values():
             for file in stale:
-                (self.folder / file).unlink(missing_ok=True)
+                path = self.folder / file
+                if not any(is_input(request.job, path) for request in self._wanted):
+                    path.unlink(missing_ok=True)
+
+    def _spare_alignments(self, earlier: Mapping[str, Record]) -> None:
+        """Refuse to write an alignment over one that no run of this folder wrote."""
+        if self._overwrite:
+            return
+        for request in self._wanted:
+            job, known = request.job, earlier.get(request.job.name)
+            for name in alignment_names(job) if self._writes_alignments(job) else ():
+                path = self.folder / name
+                # A run that was killed may have written it and not yet said so.
+                written = known is not None and (
+                    name in known.files or known.request_digest == request.digest
+                )
+                if path.exists() and not written and not is_input(job, path):
+                    raise OutputError(
+                        f"{path}: exists already and is not from a run of this folder",
+                        hint=_OVERWRITE_HINT,
+                    )
+
+    def _writes_alignments(self, job: Job) -> bool:
+        brings = any(getattr(entity, "msa", None) is not None for entity in job.entities)
+        return brings or self._header["settings"].get("alignments") is not None
 
     def _present(self, names: Iterable[str]) -> list[str]:
         return [name for name in names if (self.folder / name).is_file()]

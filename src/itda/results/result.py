@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from itda.job.model import Job
+from itda.search.evidence import Evidence
 from itda.structure.prediction import Prediction, Provenance
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ class Result:
         digest: Hash of all that was asked for: job, files it names, family, weights, settings.
         cached: True where nothing had to be computed.
         seconds: Time that this run spent on it.
+        evidence: Alignment and templates that it was folded with, of each protein chain.
     """
 
     job: Job
@@ -33,6 +36,7 @@ class Result:
     digest: str
     cached: bool
     seconds: float
+    evidence: Mapping[str, Evidence] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:

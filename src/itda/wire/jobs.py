@@ -230,7 +230,8 @@ class FileView(Answer):
     """A file of a job."""
 
     kind: Annotated[str, Field(examples=["structure"])]
-    """`structure`, `sample_0`, …, `confidence`, `pae`, `report`; of inputs their name."""
+    """`structure`, `sample_0`, …, `confidence`, `pae`, `report`, `alignment`, `templates`; of
+    inputs their name."""
 
     name: Annotated[str, Field(examples=["ubiquitin.cif"])]
     """Under which it is offered."""

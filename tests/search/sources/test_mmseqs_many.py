@@ -182,6 +182,7 @@ def test_those_that_are_further_are_not_searched_again(cut, queries, alone, tmp_
     assert [queries[4] in text.split("\n") for text in searched] == [True, False, False]
 
 
+@pytest.mark.slow
 def test_clusters_are_expanded_for_each(queries, tmp_path) -> None:
     """A database of representatives, with `_seq` and `_aln` beside it, as ColabFold's."""
     records = [record for record in family()[1] if not record[0].startswith("stranger")]

@@ -52,6 +52,26 @@ def cut(hit: TemplateHit, count: int) -> TemplateHit:
     )
 
 
+def test_every_hit_is_told_of_with_its_reason(select, hits, query, database) -> None:
+    asked = [cut(hits[0], 5), *hits]
+    selection = select(replace(OPEN, count=2), asked)
+    told = [(found.name, found.used, found.reason) for found in selection.found]
+    enough = "behind as many as are taken"
+    assert told == [
+        ("1aaa_A", False, "with fewer than 10 paired residues"),
+        ("1aaa_A", True, ""),
+        ("1aaa_B", False, "the same letters along the query as a better one"),
+        ("2bbb_A", True, ""),
+        *((hit.name, False, enough) for hit in hits[3:]),
+    ]
+    assert [found.e_value for found in selection.found[1:]] == [hit.e_value for hit in hits]
+    first = selection.found[1]
+    assert first.pairs == len(hits[0].query_index)
+    assert first.coverage == first.pairs / len(query)
+    assert first.release_date == database.chains().release_dates[0]
+    assert selection.seen == 4 and sum(selection.refused.values()) == 2
+
+
 def test_duplicate_is_dropped_and_counted(select) -> None:
     selection = select(OPEN)
     assert names(selection) == ["1aaa_A", "2bbb_A", "3ccc_A", "4ddd_A"]

@@ -22,6 +22,7 @@ import numpy as np
 from itda.errors import InputError
 from itda.search.templates.hits import TemplateHit
 from itda.search.templates.pairing import align_sequences, settle_gaps
+from itda.search.templates.template import Template
 from itda.structure.chains.chain import CA_INDEX
 from itda.structure.chains.dataset import ChainDataset
 
@@ -83,6 +84,48 @@ class TemplateLimits:
 
 
 @dataclass(frozen=True)
+class FoundHit:
+    """What is said of a hit, taken or not.
+
+    Attributes:
+        name: Entry and chain, such as `1ubq_A`.
+        e_value: Expected number of chance hits as good as this one; NaN where nobody searched.
+        identity: Identical residues over paired ones, 0..1.
+        coverage: Part of the query that is paired, 0..1.
+        pairs: How many residues are paired.
+        release_date: ISO 8601, empty where unknown.
+        used: Whether it became a template.
+        reason: Why it did not.
+    """
+
+    name: str
+    e_value: float
+    identity: float
+    coverage: float
+    pairs: int
+    release_date: str
+    used: bool
+    reason: str = ""
+
+    @classmethod
+    def of_template(cls, template: Template, query: str) -> FoundHit:
+        """Say of a template that it was taken."""
+        return cls(
+            template.name,
+            template.e_value,
+            template.identity,
+            len(template.query_index) / len(query),
+            len(template.query_index),
+            template.release_date,
+            used=True,
+        )
+
+
+ENOUGH = "behind as many as are taken"
+"""Why the hits after the last template are none."""
+
+
+@dataclass(frozen=True)
 class Selection:
     """The hits that were taken, and why others were not.
 
@@ -91,11 +134,13 @@ class Selection:
         refused: How many hits broke each rule, in words; those behind the last one taken are not
             looked at.
         seen: How many hits were looked at.
+        found: What is said of every hit, in the order of the search.
     """
 
     hits: tuple[TemplateHit, ...]
     refused: Mapping[str, int] = field(default_factory=dict)
     seen: int = 0
+    found: tuple[FoundHit, ...] = ()
 
     def __str__(self) -> str:
         reasons = "; ".join(f"{count} {reason}" for reason, count in self.refused.items())
@@ -118,10 +163,12 @@ def select_hits(
     refused: Counter[str] = Counter()
     laid: set[tuple[bytes, bytes]] = set()
     taken: list[TemplateHit] = []
+    found: list[FoundHit] = []
     seen = 0
     for hit in hits:
         if len(taken) == limits.count:
-            break
+            found.append(_found(query, hit, chains, ENOUGH))
+            continue
         seen += 1
         letters = np.frombuffer(chains.sequence(hit.chain).encode(), np.uint8)[hit.template_index]
         along_query = (hit.query_index.tobytes(), letters.tobytes())
@@ -130,10 +177,25 @@ def select_hits(
             reason = "the same letters along the query as a better one"
         if reason is None:
             laid.add(along_query)
-            taken.append(_settled(query, hit, chains))
+            hit = _settled(query, hit, chains)
+            taken.append(hit)
         else:
             refused[reason] += 1
-    return Selection(tuple(taken), dict(refused), seen)
+        found.append(_found(query, hit, chains, reason))
+    return Selection(tuple(taken), dict(refused), seen, tuple(found))
+
+
+def _found(query: str, hit: TemplateHit, chains: ChainDataset, reason: str | None) -> FoundHit:
+    return FoundHit(
+        hit.name,
+        hit.e_value,
+        hit.identity,
+        hit.pairs / len(query),
+        hit.pairs,
+        chains.release_dates[hit.chain],
+        used=reason is None,
+        reason=reason or "",
+    )
 
 
 def _settled(query: str, hit: TemplateHit, chains: ChainDataset) -> TemplateHit:

@@ -176,6 +176,8 @@ _DOWNLOADS = {
     "confidence": mark("Confidence (JSON)"),
     "pae": mark("Expected errors (NumPy)"),
     "report": mark("Report (one HTML file, works offline)"),
+    "alignment": mark("Alignment (A3M)"),
+    "templates": mark("Templates and what else was found (JSON)"),
 }
 
 
@@ -184,16 +186,20 @@ def _downloads(files: ResultFiles, job: JobRecord) -> list[dict[str, Any]]:
         {
             "kind": kind,
             "label": label,
+            "chain": kind.removeprefix(offer).removeprefix("_"),
             "address": f"/api/v1/jobs/{job.id}/files/{kind}",
-            "bytes": files.records[kind].bytes,
-            "name": files.records[kind].name,
+            "bytes": record.bytes,
+            "name": record.name,
         }
-        for kind, label in _DOWNLOADS.items()
-        if kind in files.records
+        for offer, label in _DOWNLOADS.items()
+        for kind, record in files.records.items()
+        # Of a job with several proteins, alignments and templates have the chain's id behind.
+        if kind == offer or kind.startswith(f"{offer}_")
     ]
     everything = {
         "kind": "archive",
         "label": mark("Everything (zip)"),
+        "chain": "",
         "address": f"/api/v1/jobs/{job.id}/archive",
         "bytes": sum(record.bytes for record in files.records.values()),
         "name": "",

@@ -27,6 +27,7 @@ MEDIA_TYPES = {
     ".json": "application/json",
     ".npz": "application/x-npz",
     ".html": "text/html; charset=utf-8",
+    ".a3m": "text/plain; charset=utf-8",
 }
 log = logging.getLogger("itda.server")
 

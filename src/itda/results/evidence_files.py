@@ -1,0 +1,107 @@
+"""Files that say what a result was folded with: alignments, and what a search for templates found.
+
+- `NAME.a3m`: the alignment of the protein, as `--msa` reads it.
+- `NAME.templates.json`: the templates, and every hit that is none.
+
+Of a job with several proteins, `NAME_A.a3m` and `NAME_A.templates.json` with the first chain of
+each protein.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from itda.job.entities import Protein
+from itda.job.model import Job
+from itda.search.evidence import Evidence
+
+ALIGNMENT, TEMPLATES = "alignment", "templates"
+TEMPLATES_FORMAT = "itda-templates"
+TEMPLATES_VERSION = 1
+
+
+def evidence_names(job: Job) -> dict[str, str]:
+    """Return the names that these files of a job can have, by what they are.
+
+    Example:
+        >>> evidence_names(Job.from_sequence("ubq", "MQIFVK"))
+        {'alignment': 'ubq.a3m', 'templates': 'ubq.templates.json'}
+    """
+    return {
+        kind + part: f"{job.file_stem}{part}{suffix}"
+        for part in _parts(job)
+        for kind, suffix in ((ALIGNMENT, ".a3m"), (TEMPLATES, ".templates.json"))
+    }
+
+
+def alignment_names(job: Job) -> list[str]:
+    """Return the names that a job's alignments can have: those of files of the user's, too."""
+    return [name for kind, name in evidence_names(job).items() if kind.startswith(ALIGNMENT)]
+
+
+def evidence_contents(job: Job, evidence: Mapping[str, Evidence], folder: Path) -> dict[str, bytes]:
+    """Return what these files hold, of those that there are.
+
+    Args:
+        job: What was folded.
+        evidence: Of each protein chain.
+        folder: Where they are written to.
+
+    Returns:
+        By what they are; not the alignment that is read from the very file.
+    """
+    names = evidence_names(job)
+    contents: dict[str, bytes] = {}
+    for part, protein in _parts(job).items():
+        found = evidence.get(protein.ids[0], Evidence())
+        kind = ALIGNMENT + part
+        if found.alignment is not None and not is_input(job, folder / names[kind]):
+            contents[kind] = found.alignment.to_a3m().encode()
+        if "template_source" in found.provenance:
+            described = json.dumps(_templates(job, protein, found), indent=1, ensure_ascii=False)
+            contents[TEMPLATES + part] = f"{described}\n".encode()
+    return contents
+
+
+def _parts(job: Job) -> dict[str, Protein]:
+    proteins = [entity for entity in job.entities if isinstance(entity, Protein)]
+    if len(proteins) == 1:
+        return {"": proteins[0]}
+    return {f"_{protein.ids[0]}": protein for protein in proteins}
+
+
+def _templates(job: Job, protein: Protein, found: Evidence) -> dict[str, Any]:
+    search = found.provenance.get("template_search")
+    hits = [asdict(hit) for hit in found.hits]
+    for hit in hits:
+        # JSON has no NaN.
+        hit["e_value"] = None if math.isnan(hit["e_value"]) else hit["e_value"]
+        hit["release_date"] = hit["release_date"] or None
+        hit["reason"] = hit["reason"] or None
+    return {
+        "format": TEMPLATES_FORMAT,
+        "version": TEMPLATES_VERSION,
+        "name": job.name,
+        "chain_ids": list(protein.ids),
+        "source": found.provenance["template_source"],
+        "search": None if search is None else json.loads(search),
+        "hits": hits,
+    }
+
+
+def is_input(job: Job, path: Path) -> bool:
+    """Whether a file is an alignment that the job brings."""
+    brought = (entity.msa for entity in job.entities if isinstance(entity, Protein))
+    return any(msa is not None and _is_same(msa, path) for msa in brought)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
