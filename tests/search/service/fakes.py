@@ -3,6 +3,7 @@
 import contextlib
 import threading
 
+from itda.errors import InputError
 from itda.search.alignments.alignment import Alignment
 from itda.search.service.http import SearchServer
 from itda.search.service.service import SearchService
@@ -36,6 +37,25 @@ class FakeSource:
             raise self.error
         rows = [query[:-1] + "aa-", "-" + query[1:]]
         return Alignment.from_aligned(query, self.names, rows, source="tiny")
+
+
+class FakeManySource(FakeSource):
+    """Takes up to three queries at once; those in `failing` fail, each for itself."""
+
+    most_at_once = 3
+
+    def __init__(self, version=1):
+        super().__init__(version)
+        self.calls = []
+        self.failing = set()
+
+    def search_many(self, queries, *, works, progress):
+        self.calls.append(list(queries))
+        for number, (query, work) in enumerate(zip(queries, works, strict=True)):
+            if query in self.failing:
+                yield number, InputError(f"cannot search {query}")
+            else:
+                yield number, self.search(query, work=work, progress=progress)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from itda.search.service.service import RefusedError, SearchService
 from itda.search.service.tickets import Ticket, TicketTable
 from tests.patience import PATIENCE_SECONDS
 
-from .fakes import FakeSource
+from .fakes import FakeManySource, FakeSource
 
 QUERY = ">101\nMKTAYIAKQR\n"
 UNIREF = "uniref.a3m"
@@ -90,6 +90,38 @@ def test_a_sequence_in_another_ticket_is_not_searched_again(start, source):
     assert source.searched == ["MKTAYIAKQR", "MKV"]
     files = read_archive(service.tickets.archive(ticket.id), [UNIREF])
     assert list(split_blocks(files[UNIREF])) == ["7", "8"]
+
+
+FIVE = [f"MKTAYIAKQR{letter}" for letter in "ACDEF"]
+
+
+def many(*sequences):
+    return "".join(f">{101 + number}\n{text}\n" for number, text in enumerate(sequences))
+
+
+def test_sequences_of_a_ticket_are_searched_together(start):
+    source = FakeManySource()
+    service = start(source)
+    first = submit(service, many(FIVE[1]))
+    assert wait(service, first).status is Status.COMPLETE
+    # One is known, one comes twice.
+    ticket = submit(service, many(*FIVE, FIVE[0]))
+    assert wait(service, ticket).status is Status.COMPLETE
+    assert source.calls == [[FIVE[1]], [FIVE[0], FIVE[2], FIVE[3]], [FIVE[4]]]
+    blocks = split_blocks(read_archive(service.tickets.archive(ticket.id), [UNIREF])[UNIREF])
+    assert [block[0].splitlines()[1] for block in blocks.values()] == [*FIVE, FIVE[0]]
+
+
+def test_a_sequence_that_fails_costs_the_others_of_its_ticket_nothing(start):
+    source = FakeManySource()
+    source.failing = {FIVE[1]}
+    service = start(source)
+    ticket = submit(service, many(*FIVE[:3]))
+    ended = wait(service, ticket)
+    assert ended.status is Status.ERROR and ended.error == f"cannot search {FIVE[1]}"
+    source.failing = set()
+    assert wait(service, submit(service, many(*FIVE[:3]))).status is Status.COMPLETE
+    assert source.calls[1:] == [[FIVE[1]]]
 
 
 def test_two_workers_search_one_sequence_once(start, source):

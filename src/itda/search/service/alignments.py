@@ -7,16 +7,16 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from itda.errors import InputError
+from itda.errors import InputError, ItdaError
 from itda.search.alignments.alignment import Alignment
 from itda.search.alignments.formats import read_alignment
 from itda.search.service.protocol import digest_of
-from itda.search.sources.source import Progress, Source
+from itda.search.sources.source import ManySource, Progress, Source
 from itda.storage import write_whole
 
 FORMAT = 1
@@ -47,31 +47,66 @@ class AlignmentCache:
         """
         return digest_of({"format": FORMAT, "source": dict(self.source.key())})
 
-    def search(self, query: str, progress: Progress) -> Alignment:
-        """Return the alignment of a sequence, from the cache where it is there.
+    def search(self, queries: Sequence[str], progress: Progress) -> list[Alignment]:
+        """Return the alignment of each sequence, from the cache where it is there.
+
+        What is not there is searched at once, where the source takes many queries.
 
         Args:
-            query: One-letter protein sequence.
-            progress: As for `Source.search`; what it raises leaves a work folder that the next
-                search of the same sequence goes on from.
+            queries: One-letter protein sequences.
+            progress: As for `Source.search`; what it raises leaves work folders that the next
+                search of the same sequences goes on from.
 
         Raises:
-            ItdaError: As `Source.search`.
+            ItdaError: As `Source.search`; what was found of other sequences is kept.
         """
-        key = digest_of([self.digest(), query])
-        path = self._alignments / key[:2] / f"{key}.a3m"
-        with self._alone(key, progress):
-            kept = _read(path, query)
-            if kept is not None:
-                with contextlib.suppress(OSError):
-                    os.utime(path)
-                return kept
-            work = self._work / key
+        source = self.digest()
+        keys = {query: digest_of([source, query]) for query in queries}
+        found: dict[str, Alignment] = {}
+        failed: list[ItdaError] = []
+        with contextlib.ExitStack() as held:
+            # In one order, so that no two tickets wait for one another.
+            for key in sorted(set(keys.values())):
+                held.enter_context(self._alone(key, progress))
+            for query, key in keys.items():
+                kept = _read(self._path(key), query)
+                if kept is not None:
+                    found[query] = kept
+                    with contextlib.suppress(OSError):
+                        os.utime(self._path(key))
+            missing = [query for query in keys if query not in found]
+            for query, alignment in self._searched(missing, keys, progress):
+                if isinstance(alignment, ItdaError):
+                    failed.append(alignment)
+                    continue
+                write_whole(self._path(keys[query]), alignment.to_a3m().encode())
+                shutil.rmtree(self._work / keys[query], ignore_errors=True)
+                found[query] = alignment
+        for error in failed:
+            raise error
+        return [found[query] for query in queries]
+
+    def _searched(
+        self, queries: Sequence[str], keys: Mapping[str, str], progress: Progress
+    ) -> Iterator[tuple[str, Alignment | ItdaError]]:
+        works = [self._work / keys[query] for query in queries]
+        for work in works:
             work.mkdir(parents=True, exist_ok=True)
-            alignment = self.source.search(query, work=work, progress=progress)
-            write_whole(path, alignment.to_a3m().encode())
-            shutil.rmtree(work, ignore_errors=True)
-            return alignment
+        if not isinstance(self.source, ManySource):
+            for query, work in zip(queries, works, strict=True):
+                yield query, self.source.search(query, work=work, progress=progress)
+            return
+        most = self.source.most_at_once
+        for start in range(0, len(queries), most):
+            some = queries[start : start + most]
+            searched = self.source.search_many(
+                some, works=works[start : start + most], progress=progress
+            )
+            for number, alignment in searched:
+                yield some[number], alignment
+
+    def _path(self, key: str) -> Path:
+        return self._alignments / key[:2] / f"{key}.a3m"
 
     def sweep(self, older_than_seconds: float) -> int:
         """Remove alignments and work folders that nobody used since; return how many."""

@@ -215,7 +215,7 @@ class SearchService:
                 said = time.monotonic()
                 self.log(f"{ticket.id}: {fraction:.0%} {message}")
 
-        alignments = [self.alignments.search(sequence, progress) for _, sequence in ticket.queries]
+        alignments = self.alignments.search([sequence for _, sequence in ticket.queries], progress)
         mode = parse_mode(ticket.kind, ticket.mode)
         names = [name for name, _ in ticket.queries]
         return archive_files(mode, names, alignments, made_by=self.source.title)
