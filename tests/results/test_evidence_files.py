@@ -3,10 +3,10 @@ import math
 from pathlib import Path
 
 import pytest
-from fake_search import template
+from tests.engine.fake_search import template
 
-from itda.results.evidence_files import evidence_contents, evidence_names, is_input
 from itda.job.model import Job
+from itda.results.evidence_files import evidence_contents, evidence_names, is_input
 from itda.search.alignments.alignment import Alignment
 from itda.search.alignments.formats import parse_alignment
 from itda.search.evidence import Evidence
