@@ -51,13 +51,20 @@ class TriangleAttention(TriangleUpdate):
         mask: Bool[Tensor, "batch row col"],
     ) -> OfRows:
         """Norm all edges, and read the bias, which every row needs, from them."""
+        biases: list[Float[Tensor, "batch part col head"]] = []
+
+        def read(part: Float[Tensor, "batch part col channel"]) -> Float[Tensor, "..."]:
+            part = normed(self.norm, part, self.bias)
+            biases.append(self.bias(part))
+            return part.to(self.project.weight.dtype)
+
         # Edges of ending nodes stand in columns: here they are read once.
-        every = map_rows(edges, lambda part: normed(self.norm, part, self.bias))
+        every = map_rows(edges, read)
         order = (0, 3, 2, 1) if self.bias_transposed else (0, 3, 1, 2)
-        bias = map_rows(every, self.bias).permute(order).contiguous()
+        bias = torch.cat(biases, dim=1).permute(order).contiguous()
 
         def update(rows: slice) -> Float[Tensor, "batch part col channel"]:
-            x = every[:, rows].to(self.project.weight.dtype)
+            x = every[:, rows]
             projected = self.project(x)
             if x.device.type == "cpu":
                 # There attention is as fast in float32, and its logits are not rounded.
