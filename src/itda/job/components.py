@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from itda.chem.dictionary import DictionaryEntry, dictionary_atoms, dictionary_entry
 from itda.chem.residues import RESTYPE_1_TO_3
 from itda.errors import InputError
 from itda.job.entities import Ion, Ligand, Molecule, Polymer
@@ -25,21 +26,6 @@ _STANDARD_CODES = {
 
 _MOST_BYTES = 4 * 2**20
 """Of a file of one's own definitions; one of the dictionary takes 9 kB."""
-
-
-@dataclass(frozen=True)
-class Component:
-    """What the dictionary says of a code.
-
-    Attributes:
-        link_type: How it links to its neighbours, such as "L-PEPTIDE LINKING".
-        parent: One-letter code of the residue that it derives from; "" where it has none.
-        replaced_by: The code to use instead where this one is obsolete; "" where it is current.
-    """
-
-    link_type: str
-    parent: str
-    replaced_by: str
 
 
 def check_components(job: Job) -> list[str]:
@@ -129,8 +115,8 @@ def _code_at(entity: Molecule, position_1based: int) -> str:
     return _STANDARD_CODES[entity.molecule][entity.sequence[position_1based - 1]]
 
 
-def _find_component(code: str, own: Mapping[str, _Definition], where: str) -> Component:
-    component = own[code].component if code in own else _published_component(code)
+def _find_component(code: str, own: Mapping[str, _Definition], where: str) -> DictionaryEntry:
+    component = own[code].component if code in own else dictionary_entry(code)
     if component is None:
         raise InputError(
             f"{where}: {shown(code)} is not in the Chemical Component Dictionary",
@@ -146,63 +132,12 @@ def _find_component(code: str, own: Mapping[str, _Definition], where: str) -> Co
 
 
 def _atoms(code: str, own: Mapping[str, _Definition]) -> tuple[str, ...]:
-    return own[code].atoms if code in own else _published_atoms(code)
-
-
-def _published_component(code: str) -> Component | None:
-    return _components().get(code)
-
-
-def _published_atoms(code: str) -> tuple[str, ...]:
-    spans, names = _atom_names()
-    return tuple(names[spans[code]].astype(str).tolist()) if code in spans else ()
-
-
-# The dictionary takes half a gigabyte where biotite's own functions look into it; these columns of
-# it take 30 MB. The table of atoms takes ten times as long to read, and most jobs need none of it.
-@cache
-def _components() -> dict[str, Component]:
-    table = _published("chem_comp")
-    kept: dict[str, str] = {}
-    columns = [
-        [kept.setdefault(text, text) for text in map(_told, table[name].as_array(str).tolist())]
-        for name in ("type", "one_letter_code", "pdbx_replaced_by")
-    ]
-    return {
-        code: Component(kind.upper(), letter, newer)
-        for code, kind, letter, newer in zip(
-            table["id"].as_array(str).tolist(), *columns, strict=True
-        )
-    }
-
-
-@cache
-def _atom_names() -> tuple[dict[str, slice], Any]:
-    """Return the names of all atoms, and where those of each code are."""
-    import numpy as np
-
-    table = _published("chem_comp_atom")
-    codes = table["comp_id"].as_array(str)
-    starts = np.flatnonzero(np.append(True, codes[1:] != codes[:-1]))
-    stops = np.append(starts[1:], len(codes)).tolist()
-    spans = dict(zip(codes[starts].tolist(), map(slice, starts.tolist(), stops), strict=True))
-    return spans, table["atom_id"].as_array(str).astype("S")
-
-
-def _published(category: str) -> Any:
-    from biotite.structure import info
-    from biotite.structure.io.pdbx import BinaryCIFFile
-
-    return BinaryCIFFile.read(Path(info.__file__).parent / "components.bcif").block[category]
-
-
-def _told(text: str) -> str:
-    return "" if text in ("?", ".") else text
+    return own[code].atoms if code in own else dictionary_atoms(code)
 
 
 @dataclass(frozen=True)
 class _Definition:
-    component: Component
+    component: DictionaryEntry
     atoms: tuple[str, ...]
 
 
@@ -250,7 +185,7 @@ def _block_definitions(block: Any) -> dict[str, _Definition]:
 
     codes = values(block, "_chem_comp.id")
     columns = []
-    for item in ("type", "one_letter_code", "pdbx_replaced_by"):
+    for item in ("name", "type", "one_letter_code", "pdbx_replaced_by"):
         told = values(block, f"_chem_comp.{item}")
         columns.append(told if len(told) == len(codes) else [""] * len(codes))
     names = values(block, "_chem_comp_atom.atom_id")
@@ -261,7 +196,7 @@ def _block_definitions(block: Any) -> dict[str, _Definition]:
     for owner, name in zip(owners, names, strict=False):  # without a code, no owner
         atoms.setdefault(owner, []).append(name)
     return {
-        code: _Definition(Component(kind.upper(), letter, newer), tuple(atoms[code]))
-        for code, kind, letter, newer in zip(codes, *columns, strict=True)
+        code: _Definition(DictionaryEntry(name, kind.upper(), letter, newer), tuple(atoms[code]))
+        for code, name, kind, letter, newer in zip(codes, *columns, strict=True)
         if code in atoms
     }

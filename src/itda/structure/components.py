@@ -1,7 +1,7 @@
 """What kind of residue a component code stands for.
 
-The Chemical Component Dictionary that comes with biotite takes half a gigabyte once loaded, so the
-standard amino acids, nucleotides and water are told here, and it is asked only for the rest.
+The standard amino acids, nucleotides and water are told here; the dictionary, which takes a moment
+to read, is asked only for the rest.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from itda.chem.dictionary import dictionary_entry
 from itda.chem.force_fields import standard_residue
 from itda.chem.residues import RESTYPE_3_TO_1
 
@@ -110,16 +111,12 @@ def component(code: str) -> Component:
     """
     if code in _COMMON:
         return _COMMON[code]
-    from biotite.structure import info
-
-    # The dictionary writes some types in small letters.
-    link_type = (info.link_type(code) or "").upper()
-    if not link_type:
+    entry = dictionary_entry(code)
+    if entry is None or not entry.link_type:
         return Component(code, code, "", "X")
-    letter = info.one_letter_code(code) or "X"
-    name = info.full_name(code) or code
+    letter = entry.parent
     # A chromophore made from several residues has several letters.
-    return Component(code, name, link_type, letter if len(letter) == 1 else "X")
+    return Component(code, entry.name or code, entry.link_type, letter if len(letter) == 1 else "X")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from itda.job import components
+from itda.chem import dictionary
 from itda.server.queue import submission
 from itda.server.queue.records import Priority, State
 from itda.wire import UBIQUITIN
@@ -379,9 +379,11 @@ def test_what_the_first_request_needs_is_imported_when_the_server_starts(house, 
 
 
 def test_the_dictionary_of_components_is_read_before_it_is_asked_for(house, monkeypatch):
-    read, published = [], components._published
-    monkeypatch.setattr(components, "_published", lambda name: read.append(name) or published(name))
-    for table in (components._components, components._atom_names):
+    read, columns = [], dictionary._columns
+    monkeypatch.setattr(
+        dictionary, "_columns", lambda name, *items: read.append(name) or columns(name, *items)
+    )
+    for table in (dictionary._components, dictionary._atom_names):
         table.cache_clear()
     house.services.understanding.warm().join()
     assert sorted(read) == ["chem_comp", "chem_comp_atom"]

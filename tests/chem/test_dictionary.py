@@ -1,0 +1,34 @@
+"""The dictionary of components, held against biotite's own functions."""
+
+import pytest
+from biotite.structure import info
+
+from itda.chem.dictionary import dictionary_atoms, dictionary_codes, dictionary_entry
+
+# Of each kind: standard, modified, small letters, several letters, obsolete, ligand, ion, long name.
+CHOSEN = ["ALA", "MSE", "SEP", "MK8", "CRO", "DA", "PSU", "ATP", "HEM", "NAG", "ZN", "HOH", "UNK"]
+
+
+@pytest.mark.filterwarnings("ignore:The coordinates are missing")
+@pytest.mark.parametrize("codes", [CHOSEN, slice(0, None, 199)], ids=["chosen", "one in 199"])
+def test_it_says_what_biotite_says(codes) -> None:
+    every = dictionary_codes()
+    assert len(every) == len(set(every)) > 40_000
+    for code in every[codes] if isinstance(codes, slice) else codes:
+        entry = dictionary_entry(code)
+        assert entry is not None
+        assert entry.name == (info.full_name(code) or "")
+        assert entry.link_type == (info.link_type(code) or "").upper()
+        assert entry.parent == (info.one_letter_code(code) or "")
+        assert dictionary_atoms(code) == tuple(info.residue(code).atom_name.tolist())
+
+
+def test_what_is_not_in_it() -> None:
+    assert dictionary_entry("NONE OF THESE") is None
+    assert dictionary_atoms("NONE OF THESE") == ()
+
+
+def test_an_obsolete_code_names_its_successor() -> None:
+    replaced = [code for code in dictionary_codes() if dictionary_entry(code).replaced_by]
+    assert replaced
+    assert all(dictionary_entry(dictionary_entry(code).replaced_by) for code in replaced[:50])
