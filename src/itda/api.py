@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from itda.cost.memory import parse_bytes
 from itda.engine.attach import attach
@@ -59,6 +60,7 @@ def fold(
     molecule: MoleculeOption = "auto",
     ambiguous: Ambiguous = "refuse",
     threads: int | None = None,
+    parameters: Mapping[str, Any] = MappingProxyType({}),
     out: str | Path | None = None,
     cache: bool = True,
 ) -> Result:
@@ -91,6 +93,8 @@ def fold(
             what looks like DNA or RNA.
         ambiguous: `x` to read letters such as B, Z and U as unknown.
         threads: Processor cores for searches; all of them unless told.
+        parameters: Parameters of the family's own by name, such as {"steps": 50}; `itda models`
+            lists them.
         out: A folder to write the files to as well; see `Result.save`.
         cache: Keep the work, and take what an earlier call kept.
 
@@ -127,6 +131,7 @@ def fold(
             trim=trim,
             deterministic=deterministic,
             threads=threads,
+            parameters=dict(parameters),
         )
         settings = settings_of(options, family)
         job = _job(what, options, family)

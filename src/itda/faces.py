@@ -68,6 +68,7 @@ class Face:
 PYTHON = Face(
     alone="{name}",
     valued='{name}="{value}"',
+    names={"parameter": "parameters"},
     instead={"cache": "cache=False", "at-once": "less at once"},
 )
 """Arguments of `itda.fold`."""
@@ -75,7 +76,7 @@ PYTHON = Face(
 REQUEST = Face(
     alone="{name}",
     valued="{name} {value}",
-    names={"model": "family", "db": "databases"},
+    names={"model": "family", "db": "databases", "parameter": "parameters"},
     left_out=(" (`itda models`)",),
 )
 """Fields of a request, and of the page that sends it."""

@@ -48,6 +48,7 @@ def runner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> CliRunner:
             citation="Kim 2026",
             capabilities=capabilities,
             weight_set=weight_set,
+            parameters=None,
             converter=None,
         )
         for name, capabilities, weight_set in (

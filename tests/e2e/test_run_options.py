@@ -37,6 +37,7 @@ GIVEN = {
     "ambiguous": "x",
     "trim": True,
     "deterministic": True,
+    "parameters": {"steps": "5"},
 }
 """A value for every option, none of them the default."""
 
@@ -66,7 +67,9 @@ def arguments(given) -> list[str]:
     found = []
     for name, value in given.items():
         option = "--" + CALLED_OTHERWISE.get(name, name).replace("_", "-")
-        if isinstance(value, tuple):
+        if isinstance(value, dict):
+            found += [word for one in value.items() for word in ("--parameter", "=".join(one))]
+        elif isinstance(value, tuple):
             found += [word for one in value for word in (option, one)]
         else:
             found += [option] if value is True else [option, str(value)]

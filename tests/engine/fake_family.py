@@ -38,6 +38,7 @@ class FakeFamily:
     licence = "CC0-1.0"
     citation = ""
     weight_set = "mini"
+    parameters: type | None = None
     converter = None
     capabilities = Capabilities(
         molecules=frozenset({"protein"}),

@@ -47,6 +47,7 @@ class FakeFamily:
     licence: str = "CC0-1.0"
     citation: str = "none"
     weight_set: str = "narrow_v1"
+    parameters: None = None
     converter: None = None
 
     def check(self, job: Job) -> None:

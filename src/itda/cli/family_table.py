@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,6 +11,7 @@ from itda.hub.folders import shown_bytes
 from itda.hub.installed import state_of
 from itda.hub.registry import BuiltIn, Package, WeightSet, weight_sets
 from itda.hub.source import how_to_get, origin_of
+from itda.models.parameters import parameter_schemas
 
 if TYPE_CHECKING:
     from itda.models.family import Capabilities, Family
@@ -121,6 +123,30 @@ def weights_entry(family: Family) -> dict[str, Any]:
     }
 
 
+def parameter_lines(family: Family) -> list[str]:
+    """Say of each parameter of a family's own what it may be, its default, and what it does."""
+    lines = []
+    for name, schema in parameter_schemas(family).items():
+        kinds = [schema, *schema.get("anyOf", ())]
+        values = [json.dumps(value) for kind in kinds for value in kind.get("enum", ())] or [
+            kind["type"] for kind in kinds if "type" in kind
+        ]
+        limits = [
+            f"{word} {schema[key]}"
+            for key, word in (
+                ("minimum", "from"),
+                ("exclusiveMinimum", "above"),
+                ("maximum", "to"),
+                ("exclusiveMaximum", "below"),
+            )
+            if key in schema
+        ]
+        shape = " ".join([" or ".join(values), *limits])
+        default = f"default {json.dumps(schema.get('default'))}"
+        lines.append(f"{name}={shape} ({default}): {schema.get('description', '')}".rstrip(": "))
+    return lines
+
+
 def default_set(family: Family) -> WeightSet | None:
     """Return the set of weights that a family takes by itself; None where the table has none."""
     return weight_sets().get(family.weight_set)
@@ -151,6 +177,7 @@ def markdown(families: Sequence[Family], language: Language) -> str:
                 lines.append(f"- {forbids}: {sentence}")
             if command := _command(weight_set):
                 lines.append(f"- {get}: `{command}`")
+        lines += [f"- `--parameter` {line}" for line in parameter_lines(family)]
         lines.append(f"- {cite}: {family.citation}")
     return "\n".join(lines) + "\n"
 

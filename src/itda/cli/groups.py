@@ -19,7 +19,7 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
     groups: dict[str, type[Any]] = {
         name: parameter.annotation
         for name, parameter in signature.parameters.items()
-        if dataclasses.is_dataclass(parameter.annotation)
+        if isinstance(parameter.annotation, type) and dataclasses.is_dataclass(parameter.annotation)
     }
 
     @functools.wraps(command)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from itda.cli import complete
+
 
 class LanguageChoice(StrEnum):
     """Language of the page."""
@@ -17,6 +19,14 @@ class LanguageChoice(StrEnum):
 
 
 def models(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]...",
+            autocompletion=complete.models,
+            help="Families, with their own parameters. (default: all)",
+        ),
+    ] = None,
     json_output: Annotated[
         bool, typer.Option("--json", help="Print JSON in place of the table.")
     ] = False,
@@ -29,10 +39,11 @@ def models(
     ] = LanguageChoice.EN,
 ) -> None:
     """List the model families: what each folds, what it gives, and where its weights are."""
-    from itda.cli.family_table import family_rows, markdown, weights_entry
+    from itda.cli.family_table import family_rows, markdown, parameter_lines, weights_entry
     from itda.models import registry
+    from itda.models.parameters import parameter_schemas
 
-    families = [registry.get_family(name) for name in registry.FAMILIES]
+    families = [registry.get_family(name) for name in names or registry.FAMILIES]
     if as_markdown:
         typer.echo(markdown(families, language.value), nl=False)
         return
@@ -44,6 +55,7 @@ def models(
                 "licence": family.licence,
                 "citation": family.citation,
                 "capabilities": family.capabilities.to_dict(),
+                "parameters": parameter_schemas(family),
                 "weights": weights_entry(family),
             }
             for family in families
@@ -68,3 +80,5 @@ def models(
         console.print(f"  cite: {family.citation}")
         if entry["state"] == "not here":
             console.print(f"  weights: {entry['how_to_get']}")
+        for line in parameter_lines(family):
+            console.print(f"  --parameter {line}")

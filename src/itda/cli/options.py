@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 
 from itda.cli import complete
 from itda.cli.progress_style import ProgressStyle
+from itda.errors import InputError
 
 if TYPE_CHECKING:
     from itda.job.options import RunOptions
@@ -106,6 +108,15 @@ TemplateCount = Annotated[
 Deterministic = Annotated[
     bool,
     typer.Option("--deterministic", help="The same bits each time, at some cost in speed."),
+]
+FamilyParameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--parameter",
+        metavar="NAME=VALUE",
+        help="Parameter of the model family's own, of `itda models NAME`; may be given more than "
+        "once.",
+    ),
 ]
 Threads = Annotated[
     int | None, typer.Option(min=1, help="Processor cores for searches. (default: all)")
@@ -213,16 +224,44 @@ class SharedArguments:
     molecule: Molecule = MoleculeChoice.AUTO
     ambiguous: Ambiguous = AmbiguousChoice.REFUSE
     deterministic: Deterministic = False
+    parameters: FamilyParameters = None
 
     @property
     def given(self) -> dict[str, Any]:
-        """What differs from the defaults, by field of `RunOptions`."""
+        """What differs from the defaults, by field of `RunOptions`.
+
+        Raises:
+            InputError: A parameter is no `NAME=VALUE`, or is given twice.
+        """
         told = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
-        return {
+        given = {
             name: value.value if isinstance(value, StrEnum) else value
             for name, (value, default) in told.items()
             if name == "family" or value not in (default, [])
         }
+        if self.parameters:
+            given["parameters"] = _by_name(self.parameters)
+        return given
+
+
+def _by_name(parameters: list[str]) -> dict[str, Any]:
+    """Take `NAME=VALUE` apart; a value in brackets is JSON, any other stays text."""
+    found: dict[str, Any] = {}
+    for text in parameters:
+        name, parted, value = text.partition("=")
+        if not (name and parted):
+            raise InputError(
+                f"--parameter {text}: is no NAME=VALUE", hint="write it as --parameter steps=200"
+            )
+        if name in found:
+            raise InputError(f"--parameter {name}: is given twice", hint="give it once")
+        try:
+            found[name] = json.loads(value) if value.startswith(("[", "{")) else value
+        except ValueError as error:
+            raise InputError(
+                f"--parameter {text}: the value is no JSON", hint='write lists as ["a", "b"]'
+            ) from error
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

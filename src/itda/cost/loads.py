@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 from itda.cost.devices import Device
 from itda.job.model import Job
 from itda.models.demand import Load
 
+if TYPE_CHECKING:
+    from itda.models.parameters import FamilyParameters
+
 
 def load_of(
-    *jobs: Job, recycles: int | None = None, templates: int = 0, frugal: bool = False
+    *jobs: Job,
+    recycles: int | None = None,
+    templates: int = 0,
+    frugal: bool = False,
+    parameters: FamilyParameters | None = None,
 ) -> Load:
     """Give the load of jobs that are folded at once.
 
@@ -19,6 +27,7 @@ def load_of(
         recycles: Passes beyond the first; None for the family's choice.
         templates: Most that a search gives a chain; those that a job names are counted too.
         frugal: Whether speed is given up for memory.
+        parameters: Of the family's own.
     """
     named = [
         len(getattr(entity, "templates", None) or ()) for job in jobs for entity in job.entities
@@ -30,6 +39,7 @@ def load_of(
         samples=max(job.samples for job in jobs),
         recycles=recycles,
         frugal=frugal,
+        parameters=parameters,
     )
 
 

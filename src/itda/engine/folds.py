@@ -7,14 +7,14 @@ import functools
 import json
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from itda.confidence.validity import check_validity
 from itda.engine.codec import decode_predictions, encode_predictions
 from itda.engine.gather import PROVENANCE, Gathered
 from itda.engine.plan import Request
 from itda.engine.stages import Codec
-from itda.models.family import Finish
+from itda.models.family import Finish, Order
 from itda.structure.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -67,6 +67,16 @@ class Fold:
     started: bool = False
     seconds: float = 0.0
 
+    @property
+    def order(self) -> Order:
+        """What the model is asked to fold."""
+        return Order(
+            job=self.job.request.job,
+            seed=self.seed,
+            evidence=self.gathered.evidence,
+            parameters=self.load.parameters,
+        )
+
     @functools.cached_property
     def key(self) -> str:
         """Equal for folds that give the same result."""
@@ -114,7 +124,7 @@ def codec_of(fold: Fold) -> Codec[list[Prediction]]:
 
 
 def in_terms_of(fold: Fold, prediction: Prediction) -> Prediction:
-    """Give the prediction of a fold its job's name, and say where the job's evidence came from.
+    """Give the prediction of a fold its job's name, parameters, and where its evidence came from.
 
     Neither may be what the prediction has: it can have been made for another job of the same key,
     and the same alignment can come from a file today and have come from a search yesterday.
@@ -126,10 +136,11 @@ def in_terms_of(fold: Fold, prediction: Prediction) -> Prediction:
         if name.rpartition(".")[2] not in PROVENANCE
     }
     inputs = own | dict(fold.gathered.inputs)
+    parameters = cast("Mapping[str, object]", fold.inputs.get("parameters", {}))
     return dataclasses.replace(
         prediction,
         name=fold.job.name,
-        provenance=dataclasses.replace(provenance, inputs=inputs),
+        provenance=dataclasses.replace(provenance, inputs=inputs, parameters=parameters),
     )
 
 

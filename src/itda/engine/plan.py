@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from itda.cost.predictor import Admission
     from itda.models.demand import Load
     from itda.models.family import Family
+    from itda.models.parameters import FamilyParameters
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Settings:
         recycles: How often the trunk sees its own output; None for the family's choice.
         searches: What is searched for each job before it is folded.
         deterministic: Whether the same input gives the same bits each time, at a cost in speed.
+        parameters: Of the family's own, its defaults unless told; None where it has none.
     """
 
     family: Family
@@ -48,6 +50,18 @@ class Settings:
     recycles: int | None = None
     searches: Searches = field(default_factory=Searches)
     deterministic: bool = False
+    parameters: FamilyParameters | None = None
+
+    def __post_init__(self) -> None:
+        if self.parameters is None and self.family.parameters is not None:
+            object.__setattr__(self, "parameters", self.family.parameters())
+
+    @property
+    def parameters_key(self) -> dict[str, object]:
+        """The family's own parameters by name, as JSON values; empty where it has none."""
+        if self.parameters is None:
+            return {}
+        return {"parameters": self.parameters.model_dump(mode="json")}
 
     @functools.cached_property
     def weights_digest(self) -> str:
@@ -75,6 +89,7 @@ class Settings:
             "seed": self.seed,
             "samples": self.samples,
             "recycles": self.recycles,
+            **self.parameters_key,
             **self.searches.titles(),
         }
 
@@ -87,12 +102,21 @@ class Settings:
         """
         return self.searches.key()
 
-    def load_of(self, job: Job) -> Load:
+    def load_of(self, job: Job, *, templates: int | None = None, frugal: bool = False) -> Load:
         """Give what is asked of the machine by a job with the run's samples put in.
 
-        Templates that are to be searched count as if as many as may be were found.
+        Args:
+            job: Which.
+            templates: Most that a chain has; as many as may be found unless told.
+            frugal: Whether speed is given up for memory.
         """
-        return load_of(job, recycles=self.recycles, templates=self.searches.most_templates)
+        return load_of(
+            job,
+            recycles=self.recycles,
+            templates=self.searches.most_templates if templates is None else templates,
+            frugal=frugal,
+            parameters=self.parameters,
+        )
 
 
 @dataclass(frozen=True)
@@ -282,6 +306,7 @@ def _request(
         "recycles": settings.recycles,
         "family": settings.family.name,
         "weights": weights_digest,
+        **settings.parameters_key,
     }
     if searches_key:
         asked["searches"] = searches_key

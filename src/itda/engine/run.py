@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import itda
-from itda.cost.loads import load_of
 from itda.device import release_memory
 from itda.engine.ahead import ahead
 from itda.engine.crew import POLL_SECONDS, Crew
@@ -51,7 +50,7 @@ from itda.engine.plan import Plan
 from itda.engine.schedule import Waiting
 from itda.engine.stages import Stage, Stages
 from itda.errors import ItdaError
-from itda.models.family import Order, Progress, part_of
+from itda.models.family import Progress, part_of
 from itda.results.result import Result, ranked
 from itda.store.store import Store
 from itda.structure.prediction import Prediction
@@ -160,9 +159,8 @@ class Run:
             self._expect_more(True)
         (gathered,) = found
         job.computed = not gathered.cached
-        load = load_of(
+        load = settings.load_of(
             request.job,
-            recycles=settings.recycles,
             templates=max((len(e.templates) for e in gathered.evidence.values()), default=0),
             frugal=request.frugal,
         )
@@ -176,6 +174,7 @@ class Run:
             "device": model.device,
             "itda": itda.__version__,
             **({"deterministic": True} if settings.deterministic else {}),
+            **settings.parameters_key,
             **kernels_told(),
         }
         return [
@@ -266,10 +265,7 @@ class Run:
             folds = self._ledger.wanted(batch)
         if not folds:
             return
-        orders = [
-            Order(job=fold.job.request.job, seed=fold.seed, evidence=fold.gathered.evidence)
-            for fold in folds
-        ]
+        orders = [fold.order for fold in folds]
         try:
             with self._shared(folds), frugally(folds[0].load.frugal):
                 finish = self.loaded.model.begin(

@@ -8,6 +8,7 @@ from itda.engine import search_options
 from itda.engine.plan import Settings
 from itda.engine.weights import choose_weights
 from itda.models import registry
+from itda.models.parameters import choose_parameters
 
 if TYPE_CHECKING:
     from itda.job.options import RunOptions
@@ -22,7 +23,8 @@ def settings_of(options: RunOptions, family: Family | None = None) -> Settings:
         family: Taken in place of the one that the options name.
 
     Raises:
-        CapabilityError: There is no such family, or it takes no alignment or template.
+        CapabilityError: There is no such family, it takes no alignment or template, or has no
+            parameter of such a name.
         InputError: Options contradict one another, or name a file that is not there.
         DataError: A database is missing, damaged or of the wrong kind, or several would do.
         DependencyError: A program is not installed.
@@ -38,4 +40,5 @@ def settings_of(options: RunOptions, family: Family | None = None) -> Settings:
         options.recycles,
         searches,
         deterministic=options.deterministic,
+        parameters=choose_parameters(options.parameters, family),
     )

@@ -7,6 +7,7 @@ a `RunOptions` on; `itda.engine.run_settings` makes the engine's settings of it.
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -62,6 +63,9 @@ class SharedOptions(BaseModel):
 
     trim: bool = False
     """Cut chains to what the family folds, such as a Fab to its Fv (`flashabb`)."""
+
+    parameters: Mapping[str, Any] = {}
+    """Parameters of the family's own by their names; `itda models NAME` lists them."""
 
 
 class RunOptions(SharedOptions):

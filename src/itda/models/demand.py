@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from itda.models.parameters import FamilyParameters
 
 FORMULAS = 4
 """Version of what all families ask for; constants that were fitted to another one are not used."""
@@ -38,6 +41,7 @@ class Load:
             that are fetched as they are needed.
         device: Kind of device.
         cores: Of the processor, where that is the device; 1 elsewhere.
+        parameters: Of the family's own, such as steps; None where it has none.
         dtype: Number format of the parts of a network that may be computed in half precision; None
             for float32.
     """
@@ -49,6 +53,7 @@ class Load:
     samples: int = 1
     recycles: int | None = None
     frugal: bool = False
+    parameters: FamilyParameters | None = None
     device: DeviceKind = "cpu"
     cores: int = 1
     dtype: Precision | None = None

@@ -14,6 +14,7 @@ from itda.job.model import Job
 if TYPE_CHECKING:
     from itda.hub.convert import Converter
     from itda.models.demand import Demand, Load
+    from itda.models.parameters import FamilyParameters
     from itda.search.evidence import Evidence
     from itda.structure.prediction import Prediction
 
@@ -79,11 +80,13 @@ class Order:
         seed: Start of the random numbers.
         evidence: Alignment and templates of each protein chain by its id. They are read from here,
             also where the job names the files that they came from.
+        parameters: Of the family's own; its defaults where it is None.
     """
 
     job: Job
     seed: int
     evidence: Mapping[str, Evidence]
+    parameters: FamilyParameters | None = None
 
 
 Finish = Callable[[Progress | None], "list[list[Prediction]]"]
@@ -190,6 +193,11 @@ class Family(Protocol):
     @property
     def weight_set(self) -> str:
         """Name of its default weights in the table of `itda.hub.registry`."""
+        ...
+
+    @property
+    def parameters(self) -> type[FamilyParameters] | None:
+        """Parameters of its own, each with a default; None where it has none."""
         ...
 
     @property

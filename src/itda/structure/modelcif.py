@@ -142,6 +142,7 @@ def _software_tables(prediction: Prediction) -> Tables:
         ("integer", "seed", str(prediction.seed)),
         ("integer", "sample", str(prediction.sample)),
         ("integer", "recycles", str(made.recycles)),
+        *(("string", f"parameter {name}", str(one)) for name, one in made.parameters.items()),
         ("string", "device", made.device),
         *(("string", name, dtype) for name, dtype in _dtypes(made)),
         ("string", "created", made.created),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ class Provenance:
             {"language_model": "bfloat16", "trunk": "float32"}.
         versions: Version of each library that took part.
         created: When, ISO 8601 in UTC.
+        parameters: Of the family's own; left out of `to_dict` where there are none.
     """
 
     itda_version: str
@@ -57,6 +58,7 @@ class Provenance:
     dtype: str | Mapping[str, str]
     versions: Mapping[str, str]
     created: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not _ISO_8601_UTC.fullmatch(self.created):
@@ -64,8 +66,10 @@ class Provenance:
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain data for JSON."""
-        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        plain = {one.name: getattr(self, one.name) for one in fields(self)}
         plain["citations"] = list(self.citations)
+        if not self.parameters:
+            del plain["parameters"]
         return {
             name: dict(value) if isinstance(value, Mapping) else value
             for name, value in plain.items()
@@ -85,7 +89,8 @@ class Provenance:
         Raises:
             ValueError: If a field is missing or unknown.
         """
-        expected = {field.name for field in fields(cls)}
+        expected = {one.name for one in fields(cls)}
+        data = {"parameters": {}, **data}
         if set(data) != expected:
             odd = sorted(set(data) ^ expected)
             raise ValueError(f"provenance fields missing or unknown: {', '.join(odd)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
@@ -187,6 +188,8 @@ class ModelView(Answer):
     """What brings them there; for whoever runs the server."""
     capabilities: dict[str, Any]
     """What it folds, takes and gives."""
+    parameters: Mapping[str, Any] = {}
+    """Parameters of its own by name, each as a JSON schema."""
 
 
 class Models(Answer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -40,5 +41,13 @@ DatabaseName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9
 """Name of a search database; never a path."""
 
 Count = Annotated[int, Field(ge=0, le=LARGEST_NUMBER)]
+
+_Word = Annotated[str, StringConstraints(max_length=1000), AfterValidator(printable)]
+_Whole = Annotated[int, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
+_Scalar = bool | _Whole | Annotated[float, Field(allow_inf_nan=False)] | _Word
+_ParameterName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
+
+Parameters = Annotated[Mapping[_ParameterName, _Scalar | tuple[_Scalar, ...]], Field(max_length=50)]
+"""Parameters of a family by name; the family says what they may be."""
 
 Document = dict[str, Any]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_serializer
 
 from itda.job.options import RunOptions, SharedOptions
-from itda.wire.base import Answer, DatabaseName, Document, Identifier, Message, Name
+from itda.wire.base import Answer, DatabaseName, Document, Identifier, Message, Name, Parameters
 
 UBIQUITIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"
 
@@ -33,6 +33,9 @@ class Options(Message, SharedOptions):
 
     templates: DatabaseName | None = None
     """Database of structures that templates are taken from, of `GET /databases`."""
+
+    parameters: Parameters = Field(default={})
+    """Parameters of the family's own by their names; `GET /models` lists them."""
 
     @field_serializer("max_template_date")
     def _date_as_text(self, value: datetime.date | None) -> str | None:

@@ -40,6 +40,7 @@ class EsmFoldFamily:
     licence: str = "MIT"
     citation: str = "Lin et al. 2023, Science 379, 1123-1130, doi:10.1126/science.ade2574"
     weight_set: str = "esmfold_v1"
+    parameters: None = None
     capabilities: Capabilities = _CAPABILITIES
 
     @property

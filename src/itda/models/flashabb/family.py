@@ -48,6 +48,7 @@ class FlashAbbFamily:
         "dropout correction: arXiv 2609.32062"
     )
     weight_set: str = "flashabb"
+    parameters: None = None
     capabilities: Capabilities = _CAPABILITIES
 
     @property

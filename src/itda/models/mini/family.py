@@ -42,6 +42,7 @@ class MiniFamily:
     licence: str = "Apache-2.0"
     citation: str = "Itda mini, the model card in docs/mini.md"
     weight_set: str = "mini"
+    parameters: None = None
     converter: None = None
     capabilities: Capabilities = _CAPABILITIES
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -21,6 +22,7 @@ FILE_FIELDS = ("input", "file", "files")
 
 _MOST_PARTS = 2000
 _LISTS = ("databases",)
+_OBJECTS = ("parameters",)
 _NOT_FIELDS = ("csrf_token",)
 
 Body = TypeVar("Body", Submission, PlanRequest)
@@ -92,8 +94,15 @@ async def _parts(form: FormData) -> tuple[dict[str, Any], list[Upload]]:
         elif name in fields:
             raise BodyError([FieldProblem(field=name[:100], problem="is sent twice")])
         else:
-            fields[name] = value
+            fields[name] = _object(name, value) if name in _OBJECTS else value
     return fields, files
+
+
+def _object(name: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BodyError([FieldProblem(field=name, problem="is no JSON")]) from error
 
 
 def _checked(make: Any) -> Any:

@@ -8,6 +8,7 @@ import itda
 from itda.errors import ItdaError
 from itda.hub.registry import weight_sets
 from itda.hub.source import how_to_get
+from itda.models.parameters import parameter_schemas
 from itda.models.registry import FAMILIES, get_family
 from itda.search.databases.registry import Databases
 from itda.server.rest.accounts_views import my_project, scope_names, user_view
@@ -49,6 +50,7 @@ def models(_who: Reader, services: Service) -> Models:
                 weights=states[name],
                 how_to_get="" if weight_set is None else how_to_get(weight_set),
                 capabilities=family.capabilities.to_dict(),
+                parameters=parameter_schemas(family),
             )
         )
     return Models(models=tuple(found))
