@@ -17,6 +17,7 @@ import warnings
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,7 @@ def check_uses(path: Path, opened: StructureFile, residues: int) -> list[str]:
     for chain in chains:
         name = chain.id.removeprefix(f"{path.name.split('.')[0]}_") or None
         try:
-            template = read_template(TemplateFile(path=str(path), chain=name), chain.sequence)
+            template = read_template(TemplateFile(path=path, chain=name), chain.sequence)
         except (ItdaError, ValueError) as error:
             problems.append(f"template {name}: {error}")
         else:
@@ -237,7 +238,7 @@ def main() -> None:
     if options.output:
         values = {
             "seconds": round(time.perf_counter() - started),
-            "gemmi": gemmi.__version__,
+            "gemmi": version("gemmi"),
             "total": dict(Counter(one.verdict for one in every)),
             "files": len(every),
             "folders": {name: summary(verdicts) for name, verdicts in results.items()},
