@@ -127,6 +127,27 @@ class FakeTemplates:
         return FoundTemplates(templates, f"2 {_LATE}", (*used, late))
 
 
+class FakeManyTemplates(FakeTemplates):
+    """Searches for many queries at once; those in `failing` fail, each for itself."""
+
+    most_at_once = 1000
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[list[str]] = []
+        self.searched: dict[str, Alignment | None] = {}
+        self.failing: set[str] = set()
+
+    def search_many(self, queries, *, alignments, work, progress):
+        self.calls.append(list(queries))
+        for number, (query, alignment) in enumerate(zip(queries, alignments, strict=True)):
+            self.searched[query] = alignment
+            if query in self.failing:
+                yield number, DataError(f"no templates of {query}")
+                continue
+            yield number, self.search(query, alignment=alignment, work=work, progress=progress)
+
+
 class ChangingSource(FakeSource):
     """A source whose database is replaced while it is searched."""
 

@@ -4,7 +4,7 @@ import fcntl
 from collections import Counter
 
 import pytest
-from fake_search import ChangingSource, FakeManySource, FakeSource
+from fake_search import ChangingSource, FakeManySource, FakeManyTemplates, FakeSource
 
 from itda.engine import ahead as module
 from itda.engine.ahead import FIRST_AT_ONCE
@@ -215,3 +215,64 @@ def test_seconds_are_shared(store, family) -> None:
     events = run(store, jobs(5), source)
     seconds = [seconds for _, seconds in searched(events).values()]
     assert len(set(seconds)) == 1 and seconds[0] >= 0.02
+
+
+def test_a_sequence_that_fails_twice_leaves_the_others_together(store, family) -> None:
+    source = FakeManySource()
+    source.failing = {sequence(0)}
+    first, *others = jobs(30)
+    run(store, [first, first.replace(name="again"), *others], source)
+    assert [len(call) for call in source.calls] == [8, 23]
+    assert Counter(query for call in source.calls for query in call)[sequence(0)] == 2
+
+
+class TestTemplates:
+    def run(self, store, some, source, templates) -> list:
+        searches = Searches(source, templates)
+        return list(Engine(store, "cpu").run(some, searches=searches))
+
+    def test_are_searched_together_with_the_alignments_just_found(self, store, family) -> None:
+        source, templates = FakeManySource(), FakeManyTemplates()
+        events = self.run(store, jobs(30), source, templates)
+        assert [len(call) for call in source.calls] == [8, 22]
+        assert [len(call) for call in templates.calls] == [8, 22]
+        assert len(finished(events)) == 30
+        for number in range(30):
+            evidence = family.evidence_of(f"job_{number}")["A"]
+            assert [one.sequence for one in evidence.templates] == [sequence(number)]
+            assert templates.searched[sequence(number)] == evidence.alignment
+        told = [e for e in events if isinstance(e, StageFinished) and e.stage == "templates"]
+        assert len(told) == 30 and not any(event.cached for event in told)
+        again = FakeManyTemplates()
+        events = self.run(store, jobs(30), source, again)
+        assert again.calls == [] and len(finished(events)) == 30
+
+    def test_without_alignments_all_are_together(self, store, family) -> None:
+        templates = FakeManyTemplates()
+        self.run(store, jobs(10), None, templates)
+        assert templates.calls == [[sequence(number) for number in range(10)]]
+        assert set(templates.searched.values()) == {None}
+
+    def test_those_with_an_alignment_of_their_own_are_searched_with_it(
+        self, store, family, tmp_path
+    ) -> None:
+        some = jobs(4)
+        file = tmp_path / "own.a3m"
+        file.write_text(f">query\n{sequence(1)}\n>other\n{sequence(1)[:-1]}W\n")
+        some[1] = some[1].replace(entities=(some[1].entities[0].replace(msa=file),))
+        templates = FakeManyTemplates()
+        self.run(store, some, None, templates)
+        assert templates.calls == [[sequence(0), sequence(2), sequence(3)], [sequence(1)]]
+        assert len(templates.searched[sequence(1)]) == 2
+
+    def test_one_that_fails_fails_alone(self, store, family) -> None:
+        templates = FakeManyTemplates()
+        templates.failing = {sequence(3)}
+        events = self.run(store, jobs(6), FakeManySource(), templates)
+        assert finished(events) == {f"job_{number}" for number in (0, 1, 2, 4, 5)}
+        assert len(templates.calls) == 1
+
+    def test_without_a_store(self, family) -> None:
+        templates = FakeManyTemplates()
+        events = self.run(None, jobs(6), FakeManySource(), templates)
+        assert len(templates.calls) == 1 and len(finished(events)) == 6

@@ -194,7 +194,7 @@ def _search_templates(
         refuse_changed(finder, key)
         return found
 
-    inputs = {"query": query, "alignment": alignment_key(alignment), "search": key}
+    inputs = templates_inputs(query, alignment, key)
     return (
         yield from stages.find_or_search(job, TEMPLATES, inputs, search, codec_evidence.TEMPLATES)
     )
@@ -203,6 +203,13 @@ def _search_templates(
 def alignment_inputs(query: str, key: Mapping[str, object]) -> dict[str, object]:
     """Return all that an alignment depends on, as JSON values."""
     return {"query": query, "search": key}
+
+
+def templates_inputs(
+    query: str, alignment: Alignment | None, key: Mapping[str, object]
+) -> dict[str, object]:
+    """Return all that templates depend on, as JSON values."""
+    return {"query": query, "alignment": alignment_key(alignment), "search": key}
 
 
 def refuse_changed(source: Source | TemplateSource, key: Mapping[str, object]) -> None:

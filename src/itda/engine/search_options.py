@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from itda.engine.searches import FoundTemplates, Searches, refuse_searches
-from itda.errors import DataError, InputError
+from itda.errors import DataError, InputError, ItdaError
 from itda.machine import usable_cores
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ NONE = "none"
 _SERVER = "server:"
 _SEARCHED_IN_DATABASES = ("mmseqs", "hmmer")
 _WORDS = f"{NONE}, mmseqs, hmmer, hmmer:phmmer or server:URL"
+
+
+TEMPLATE_QUERIES_AT_ONCE = 32
+"""Queries of one search for templates: each may have ten thousand hits on the disk."""
 
 
 @dataclass(frozen=True)
@@ -75,23 +79,50 @@ class DatabaseTemplates:
         self, query: str, *, alignment: Alignment | None, work: Path, progress: Progress
     ) -> FoundTemplates:
         """Search; see `TemplateSource`."""
-        from itda.search.templates.find import search_templates
+        searched = self.search_many([query], alignments=[alignment], work=work, progress=progress)
+        ((_, found),) = searched
+        if isinstance(found, ItdaError):
+            raise found
+        return found
 
-        search = search_templates(
-            query,
-            alignment=alignment,
+    @property
+    def most_at_once(self) -> int:
+        """Most queries of one search; see `ManyTemplateSource`."""
+        return TEMPLATE_QUERIES_AT_ONCE
+
+    def search_many(
+        self,
+        queries: Sequence[str],
+        *,
+        alignments: Sequence[Alignment | None],
+        work: Path,
+        progress: Progress,
+    ) -> Iterator[tuple[int, FoundTemplates | ItdaError]]:
+        """Search for several queries; see `ManyTemplateSource`."""
+        from itda.search.templates.find import search_many_templates
+
+        searched = search_many_templates(
+            queries,
+            alignments=alignments,
             database=self.database,
             limits=self.limits,
             work=work,
             progress=progress,
             threads=self.threads,
         )
-        refused = search.selection.refused
-        return FoundTemplates(
-            search.templates,
-            "; ".join(f"{count} {reason}" for reason, count in refused.items()),
-            search.selection.found,
-        )
+        for number, search in searched:
+            if isinstance(search, ItdaError):
+                yield number, search
+                continue
+            refused = search.selection.refused
+            yield (
+                number,
+                FoundTemplates(
+                    search.templates,
+                    "; ".join(f"{count} {reason}" for reason, count in refused.items()),
+                    search.selection.found,
+                ),
+            )
 
 
 def split_msa(msa: str | Path | None) -> tuple[str | None, Path | None]:

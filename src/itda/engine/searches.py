@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from itda.errors import CapabilityError, InputError
+from itda.errors import CapabilityError, InputError, ItdaError
 from itda.job.entities import Protein
 from itda.job.model import Job
 from itda.models.refusals import or_choose
@@ -70,6 +70,41 @@ class TemplateSource(Protocol):
 
         Raises:
             ItdaError: The search failed.
+        """
+        ...
+
+
+@runtime_checkable
+class ManyTemplateSource(TemplateSource, Protocol):
+    """A source of templates that searches for many queries for little more than one's cost."""
+
+    @property
+    def most_at_once(self) -> int:
+        """Queries beyond which more at once save nothing."""
+        ...
+
+    def search_many(
+        self,
+        queries: Sequence[str],
+        *,
+        alignments: Sequence[Alignment | None],
+        work: Path,
+        progress: Progress,
+    ) -> Iterator[tuple[int, FoundTemplates | ItdaError]]:
+        """Search for several queries; each gets what `search` would give it.
+
+        Args:
+            queries: One-letter protein sequences.
+            alignments: Relatives of each; None where none are known.
+            work: As for `search`, of the first.
+            progress: Called as the search goes on.
+
+        Yields:
+            Place of each query, in order and without exception, and its templates, or why they
+            cannot be searched; that of one says nothing of the others.
+
+        Raises:
+            ItdaError: No query can be searched.
         """
         ...
 

@@ -9,6 +9,7 @@ from itda.errors import DataError, InputError
 from itda.search.alignments.alignment import Alignment
 from itda.search.databases.database import Database
 from itda.search.mmseqs import find_mmseqs
+from itda.search.mmseqs_entries import write_entries
 from itda.search.templates import mmseqs
 from itda.search.templates.hits import TemplateHit
 from itda.search.templates.mmseqs import align_many, search_with_profile
@@ -196,12 +197,12 @@ def test_progress_rises_to_its_end(sharded: Database, query: str) -> None:
     assert {"ungappedprefilter", "align"} <= {step for _, step in told}
 
 
-def test_table_out_of_order(
+def test_hits_of_another_query(
     database: Database, query: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table = tmp_path / "hits.tsv"
+    table = tmp_path / "hits"
     row = "{}\t1aaa_A\t1e-9\t50\t1\t9\t1\t9\t9M\n"
-    table.write_text(row.format(1) + row.format(0))
+    write_entries(table, [f"{row.format(number)}\0".encode() for number in (1, 0)], b"\0" * 4)
     monkeypatch.setattr(mmseqs, "_search", lambda *arguments: [(table, 1.0)])
-    with pytest.raises(DataError, match="out of order"):
+    with pytest.raises(DataError, match="no hit of this database"):
         list(align_many([query, query], database))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from itda.errors import DependencyError, InputError
+from itda.errors import DataError, DependencyError, InputError, ItdaError
 from itda.search.alignments.alignment import Alignment
 from itda.search.databases.database import Database
 from itda.search.mmseqs import BINARY_VARIABLE, find_mmseqs, mmseqs_version
@@ -19,9 +20,9 @@ from itda.search.templates.hmmer import pyhmmer_version, search_with_hmmer
 from itda.search.templates.mmseqs import (
     FOLDER_PREFIX,
     align_many,
-    search_with_profile,
+    search_with_profiles,
 )
-from itda.search.templates.progress import ignore_progress
+from itda.search.templates.progress import ignore_progress, part_of
 from itda.search.templates.selection import Selection, TemplateLimits, select_hits
 from itda.search.templates.settings import SearchSettings
 from itda.search.templates.template import Template
@@ -85,6 +86,53 @@ def search_templates(
         DataError: The database is damaged, holds no structures, or the program failed.
         InputError: The limits refuse every chain of the database, or the query is no protein.
     """
+    ((_, found),) = search_many_templates(
+        [query],
+        alignments=[alignment],
+        database=database,
+        limits=limits,
+        work=work,
+        progress=progress,
+        settings=settings,
+        threads=threads,
+    )
+    if isinstance(found, ItdaError):
+        raise found
+    return found
+
+
+def search_many_templates(
+    queries: Sequence[str],
+    *,
+    alignments: Sequence[Alignment | None],
+    database: Database,
+    limits: TemplateLimits,
+    work: Path,
+    progress: Progress = ignore_progress,
+    settings: SearchSettings | None = None,
+    threads: int = 1,
+) -> Iterator[tuple[int, TemplateSearch | ItdaError]]:
+    """Find the templates of several queries in one search; each gets what it gets alone.
+
+    Args:
+        queries: One-letter protein sequences.
+        alignments: Of each, as for `search_templates`.
+        database: As for `search_templates`, and so are the others.
+        limits: What is asked of a template.
+        work: Folder for what lies between.
+        progress: Told how far all of them are.
+        settings: Parameters of the search.
+        threads: Processor cores to use.
+
+    Yields:
+        Index of each query, in order and without exception, and what was found, or why nothing
+        could be; one that fails says nothing of the others.
+
+    Raises:
+        DependencyError: Neither MMseqs2 nor pyhmmer is installed.
+        DataError: The database is damaged or holds no structures.
+        InputError: The limits refuse every chain of the database.
+    """
     chains = database.chains()
     check_dates(chains, limits, database.name)
     settings = settings or SearchSettings()
@@ -93,30 +141,129 @@ def search_templates(
     _remove_leftovers(work)
     program = choose_program(database)
     step = f"templates in {database.name}"
+    if len(queries) > 1:
+        step += f", {len(queries)} queries"
 
     def tell(fraction: float, part: str) -> None:
         progress(_SEARCHED * fraction, f"{step}: {part}")
 
     tell(0.0, program)
-    hits: tuple[TemplateHit, ...]
+    search = _Search(database, limits, settings, threads, work, tell)
     if program == "hmmer":
-        hits = search_with_hmmer(
-            query, alignment, chains, settings=settings, threads=threads, progress=tell
-        )
-    elif alignment is not None and len(alignment) > 1:
-        hits = search_with_profile(
-            alignment, query, database, settings=settings, threads=threads, work=work, progress=tell
-        )
+        found = search.with_hmmer(queries, alignments)
     else:
-        found = align_many(
-            [query], database, settings=settings, threads=threads, work=work, progress=tell
-        )
-        ((_, hits),) = found
-    selection = select_hits(query, hits, chains, limits)
-    templates = tuple(make_template(hit, chains, database.name) for hit in selection.hits)
-    _log.info("%s: %s", step, selection)
-    progress(1.0, f"{step}: {selection}")
-    return TemplateSearch(templates, selection)
+        found = search.with_mmseqs(queries, alignments)
+    (said,) = found.values() if len(found) == 1 else ("found",)
+    progress(1.0, f"{step}: {said.selection if isinstance(said, TemplateSearch) else said}")
+    yield from sorted(found.items())
+
+
+@dataclass(frozen=True)
+class _Search:
+    """One search of a database with several queries.
+
+    What was found of a query is chosen from before the next is read: there may be ten thousand
+    hits of each.
+    """
+
+    database: Database
+    limits: TemplateLimits
+    settings: SearchSettings
+    threads: int
+    work: Path
+    tell: Progress
+
+    def with_hmmer(
+        self, queries: Sequence[str], alignments: Sequence[Alignment | None]
+    ) -> dict[int, TemplateSearch | ItdaError]:
+        """Search one query after the other."""
+        chains = self.database.chains()
+        found: dict[int, TemplateSearch | ItdaError] = {}
+        for number, (query, alignment) in enumerate(zip(queries, alignments, strict=True)):
+            try:
+                hits = search_with_hmmer(
+                    query,
+                    alignment,
+                    chains,
+                    settings=self.settings,
+                    threads=self.threads,
+                    progress=part_of(self.tell, number, len(queries)),
+                )
+                found[number] = self._chosen(query, hits)
+            except (DataError, InputError) as error:
+                found[number] = error
+        return found
+
+    def with_mmseqs(
+        self, queries: Sequence[str], alignments: Sequence[Alignment | None]
+    ) -> dict[int, TemplateSearch | ItdaError]:
+        """Search with all profiles in one call, and with all queries that have none in another."""
+        profiles = {
+            number: alignment
+            for number, alignment in enumerate(alignments)
+            if alignment is not None and len(alignment) > 1
+        }
+        others = [number for number in range(len(queries)) if number not in profiles]
+        found: dict[int, TemplateSearch | ItdaError] = {}
+        done = 0
+        for numbers in (list(profiles), others):
+            if numbers:
+                told = _span(self.tell, done / len(queries), len(numbers) / len(queries))
+                found |= self._in_halves(numbers, queries, profiles, told)
+                done += len(numbers)
+        return found
+
+    def _in_halves(
+        self,
+        numbers: Sequence[int],
+        queries: Sequence[str],
+        profiles: Mapping[int, Alignment],
+        told: Progress,
+    ) -> dict[int, TemplateSearch | ItdaError]:
+        """Search with some queries; where that fails, in halves, so that one fails alone."""
+        some = [queries[number] for number in numbers]
+        try:
+            if numbers[0] in profiles:
+                searched = search_with_profiles(
+                    [profiles[number] for number in numbers],
+                    some,
+                    self.database,
+                    settings=self.settings,
+                    threads=self.threads,
+                    work=self.work,
+                    progress=told,
+                )
+            else:
+                searched = align_many(
+                    some,
+                    self.database,
+                    settings=self.settings,
+                    # As few queries are searched, so that each finds what it finds alone.
+                    exhaustive=True,
+                    threads=self.threads,
+                    work=self.work,
+                    progress=told,
+                )
+            return {numbers[place]: self._chosen(some[place], hits) for place, hits in searched}
+        except (DataError, InputError) as error:
+            if len(numbers) == 1:
+                return {numbers[0]: error}
+        half = (len(numbers) + 1) // 2
+        return {
+            **self._in_halves(numbers[:half], queries, profiles, told),
+            **self._in_halves(numbers[half:], queries, profiles, told),
+        }
+
+    def _chosen(self, query: str, hits: Sequence[TemplateHit]) -> TemplateSearch:
+        chains, name = self.database.chains(), self.database.name
+        selection = select_hits(query, hits, chains, self.limits)
+        templates = tuple(make_template(hit, chains, name) for hit in selection.hits)
+        _log.info("templates in %s: %s", name, selection)
+        return TemplateSearch(templates, selection)
+
+
+def _span(progress: Progress, start: float, width: float) -> Progress:
+    return lambda fraction, step: progress(start + width * fraction, step)
 
 
 def template_key(

@@ -7,7 +7,6 @@ Reference: Steinegger & Söding 2017, Nat. Biotechnol. 35, 1026; the search is t
 from __future__ import annotations
 
 import contextlib
-import itertools
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
@@ -15,15 +14,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from itda.chem.residues import RESTYPES
-from itda.errors import DataError, InputError
+from itda.errors import InputError
 from itda.search.alignments.alignment import ROW_LETTERS, Alignment
 from itda.search.databases.database import Database
 from itda.search.mmseqs import run_mmseqs
+from itda.search.mmseqs_entries import Entries
 from itda.search.sources.source import Progress
 from itda.search.templates.hits import MMSEQS_COLUMNS, TemplateHit, read_mmseqs_hits
 from itda.search.templates.progress import ignore_progress, part_of
 from itda.search.templates.settings import SearchSettings
-from itda.structure.chains.dataset import ChainDataset
 
 EXHAUSTIVE_QUERIES = 20
 """Up to so many queries skip the k-mer index of the database, which takes longer to build than they
@@ -75,7 +74,13 @@ def align_many(
         with fasta.open("w", encoding="ascii") as stream:
             stream.writelines(f">{number}\n{query}\n" for number, query in enumerate(queries))
         query_database = folder / "queries"
-        run_mmseqs(["createdb", str(fasta), str(query_database), "--shuffle", "0", "-v", "1"])
+        run_mmseqs(
+            [
+                *("createdb", str(fasta), str(query_database), "--shuffle", "0", "-v", "1"),
+                # A peptide of A, C, G and T is no gene.
+                *("--dbtype", "1"),
+            ]
+        )
         if exhaustive is None:
             exhaustive = len(queries) <= EXHAUSTIVE_QUERIES
         tables = _search(query_database, database, folder, settings, exhaustive, threads, progress)
@@ -92,47 +97,74 @@ def search_with_profile(
     work: Path | None = None,
     progress: Progress = ignore_progress,
 ) -> tuple[TemplateHit, ...]:
-    """Search with the profile of an alignment, whose row 0 is the query; its insertions are unused.
+    """Search with the profile of one alignment; see `search_with_profiles`."""
+    ((_, hits),) = search_with_profiles(
+        [alignment],
+        [query],
+        database,
+        settings=settings,
+        threads=threads,
+        work=work,
+        progress=progress,
+    )
+    return hits
+
+
+def search_with_profiles(
+    alignments: Sequence[Alignment],
+    queries: Sequence[str],
+    database: Database,
+    *,
+    settings: SearchSettings,
+    threads: int = 1,
+    work: Path | None = None,
+    progress: Progress = ignore_progress,
+) -> Generator[tuple[int, tuple[TemplateHit, ...]], None, None]:
+    """Search with the profiles of alignments, whose row 0 is the query; insertions are unused.
 
     Args:
-        alignment: Relatives of the query.
-        query: One-letter protein sequence.
+        alignments: Relatives of each query.
+        queries: One-letter protein sequences.
         database: Where templates are looked for.
         settings: Parameters of the search; there is one round, whatever `iterations` says.
         threads: Processor cores to use.
         work: Folder for what lies between; a temporary one unless told.
         progress: As for `align_many`.
 
-    Returns:
-        Hits, the best first.
+    Yields:
+        Index of each query, in order and without exception, and its hits, the best first; each gets
+        what it gets alone.
 
     Raises:
         DependencyError: MMseqs2 is not installed.
-        InputError: The query holds a letter that is no residue, or is not as long as the alignment.
+        InputError: A query holds a letter that is no residue, or is not as long as its alignment.
         DataError: MMseqs2 failed, or the database does not hold what its manifest says.
     """
-    _check_query(query, "the query")
-    if alignment.rows.shape[1] != len(query):
-        raise InputError(
-            f"the alignment has {alignment.rows.shape[1]} columns, the query {len(query)} residues",
-            hint="give the alignment of this query",
-        )
+    if not queries:
+        return
+    for number, (query, alignment) in enumerate(zip(queries, alignments, strict=True)):
+        _check_query(query, "the query" if len(queries) == 1 else f"query {number}")
+        if alignment.rows.shape[1] != len(query):
+            raise InputError(
+                f"the alignment has {alignment.rows.shape[1]} columns, the query {len(query)} "
+                "residues",
+                hint="give the alignment of this query",
+            )
     with _folder(work) as folder:
-        stockholm = folder / "alignment.sto"
-        _write_stockholm(stockholm, query, alignment)
-        aligned, profile = folder / "alignment", folder / "profile"
+        stockholm = folder / "alignments.sto"
+        _write_stockholm(stockholm, queries, alignments)
+        aligned, profiles = folder / "alignments", folder / "profiles"
         run_mmseqs(["convertmsa", str(stockholm), str(aligned), "-v", "1"])
         run_mmseqs(
             [
-                *("msa2profile", str(aligned), str(profile), "--match-mode", "0"),
+                *("msa2profile", str(aligned), str(profiles), "--match-mode", "0"),
                 *("--msa-type", "2", "--threads", str(threads), "-v", "1"),
             ],
             progress=lambda fraction, module: progress(0.0, module),
         )
         once = replace(settings, iterations=1)
-        tables = _search(profile, database, folder, once, True, threads, progress)
-        ((_, hits),) = _merged(tables, [query], database, settings)
-        return hits
+        tables = _search(profiles, database, folder, once, True, threads, progress)
+        yield from _merged(tables, queries, database, settings)
 
 
 def _search(
@@ -152,7 +184,7 @@ def _search(
         modules += ["result2profile", first, "subtractdbs", "align", "mergedbs"]
     tables = []
     for number, shard in enumerate(database.shards):
-        result, table = folder / f"result_{number}", folder / f"hits_{number}.tsv"
+        result, table = folder / f"result_{number}", folder / f"hits_{number}"
         temporary = folder / f"temporary_{number}"
         run_mmseqs(
             [
@@ -169,7 +201,8 @@ def _search(
         run_mmseqs(
             [
                 *("convertalis", str(queries), str(shard.mmseqs), str(result), str(table)),
-                *("--format-output", MMSEQS_COLUMNS, "--threads", str(threads), "-v", "1"),
+                *("--format-output", MMSEQS_COLUMNS, "--db-output", "1"),
+                *("--threads", str(threads), "-v", "1"),
             ]
         )
         # Most of the disk that a search of many queries takes; the table is all that is read.
@@ -184,42 +217,34 @@ def _merged(
     database: Database,
     settings: SearchSettings,
 ) -> Iterator[tuple[int, tuple[TemplateHit, ...]]]:
-    """Read the shards' tables side by side, so that one query's hits are in memory at a time."""
+    """Read the shards' tables query by query, so that one query's hits are in memory at a time."""
     chains = database.chains()
-    with contextlib.ExitStack() as stack:
-        readers = [
-            _grouped(stack.enter_context(table.open(encoding="utf-8")), queries, chains, scale)
-            for table, scale in tables
+    entries = [(Entries(table), scale) for table, scale in tables]
+    for number, query in enumerate(queries):
+        hits = [
+            hit
+            for table, scale in entries
+            for _, hit in read_mmseqs_hits(
+                table.text(number).splitlines(),
+                # A table that names another query is not read as this one's.
+                {str(number): query},
+                chains,
+                e_value_scale=scale,
+                where="mmseqs convertalis",
+            )
         ]
-        waiting = [next(reader, None) for reader in readers]
-        for number in range(len(queries)):
-            hits: list[TemplateHit] = []
-            for place, group in enumerate(waiting):
-                if group is not None and group[0] == number:
-                    hits += group[1]
-                    waiting[place] = next(readers[place], None)
-            kept = [hit for hit in hits if hit.e_value <= settings.e_value and hit.pairs]
-            yield number, tuple(sorted(kept, key=lambda hit: hit.rank))
-        if any(group is not None for group in waiting):
-            raise DataError("mmseqs convertalis gave its queries out of order")
+        kept = [hit for hit in hits if hit.e_value <= settings.e_value and hit.pairs]
+        yield number, tuple(sorted(kept, key=lambda hit: hit.rank))
 
 
-def _grouped(
-    lines: Iterator[str], queries: Sequence[str], chains: ChainDataset, scale: float
-) -> Iterator[tuple[int, list[TemplateHit]]]:
-    names = {str(number): query for number, query in enumerate(queries)}
-    hits = read_mmseqs_hits(lines, names, chains, e_value_scale=scale, where="mmseqs convertalis")
-    for name, group in itertools.groupby(hits, key=lambda item: item[0]):
-        yield int(name), [hit for _, hit in group]
-
-
-def _write_stockholm(path: Path, query: str, alignment: Alignment) -> None:
+def _write_stockholm(path: Path, queries: Sequence[str], alignments: Sequence[Alignment]) -> None:
     with path.open("w", encoding="ascii") as stream:
-        # The profile takes the name of the query in the table of hits.
-        stream.write(f"# STOCKHOLM 1.0\n#=GF AC 0\nquery {query}\n")
-        for number, row in enumerate(alignment.rows[1:], start=1):
-            stream.write(f"row{number} {''.join(ROW_LETTERS[code] for code in row)}\n")
-        stream.write("//\n")
+        for name, (query, alignment) in enumerate(zip(queries, alignments, strict=True)):
+            # The profile takes the name of the query in the table of hits.
+            stream.write(f"# STOCKHOLM 1.0\n#=GF AC {name}\nquery {query}\n")
+            for number, row in enumerate(alignment.rows[1:], start=1):
+                stream.write(f"row{number} {''.join(ROW_LETTERS[code] for code in row)}\n")
+            stream.write("//\n")
 
 
 def _check_query(query: str, what: str) -> None:
