@@ -8,6 +8,8 @@ import threading
 
 import pytest
 
+from itda import machine
+
 # Where there is no GPU, Triton's interpreter runs the kernels; it has to be told before import.
 if sys.platform == "linux" and not os.path.exists("/dev/nvidiactl"):  # noqa: PTH110
     os.environ.setdefault("TRITON_INTERPRET", "1")
@@ -31,3 +33,10 @@ def _a_home_of_its_own():
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@pytest.fixture(autouse=True)
+def _all_cores():
+    """What one test tells the process of its cores does not reach the next."""
+    yield
+    machine.use_cores(None)

@@ -101,7 +101,7 @@ def test_what_the_faces_share_has_the_same_names() -> None:
     shared = {name.replace("-", "_") for name in options_of(load_command("fold"))}
     shared -= {"sources", "offline", "overwrite", "progress", "json", "threads", "at_once", "cache"}
     shared = {name for name in shared if len(name) > 1 and name != "help"}
-    assert shared <= arguments
+    assert {PYTHON.names.get(name, name) for name in shared} <= arguments
     asked = {REQUEST.names.get(name, name) for name in shared}
     elsewhere = {"out", "device", "memory", "weights", "profile"}  # the server's own, or files sent
     assert asked - set(Options.model_fields) <= elsewhere

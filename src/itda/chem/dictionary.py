@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from jaxtyping import Int
+if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Int
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,8 @@ def _components() -> tuple[dict[str, int], tuple[_Words, ...]]:
 @cache
 def _atom_names() -> tuple[dict[str, range], _Words]:
     """Return the rows of each code's atoms, and the names of all atoms."""
+    import numpy as np
+
     codes, names = _columns("chem_comp_atom", "comp_id", "atom_id")
     edges = np.flatnonzero(np.diff(codes.places, prepend=-2, append=-2)).tolist()
     spans = {codes[start]: range(start, stop) for start, stop in pairwise(edges)}
@@ -118,6 +121,7 @@ def _columns(category: str, *items: str) -> list[_Words]:
 
 
 def _words(column: dict[str, Any]) -> _Words:
+    import numpy as np
     from biotite.structure.io.pdbx.encoding import decode_stepwise, deserialize_encoding
 
     def decoded(data: bytes, encodings: list[Any]) -> Any:
