@@ -6,7 +6,7 @@ import pytest
 from biotite.structure import info
 from biotite.structure.io.pdbx import BinaryCIFFile
 
-from itda.chem.dictionary import dictionary_atoms, dictionary_codes, dictionary_entry
+from itda.chem.dictionary import dictionary_atoms, dictionary_entry
 
 # Standard, modified, in small letters, of several letters, a nucleotide, ligands, an ion, water.
 CHOSEN = ["ALA", "MSE", "SEP", "MK8", "CRO", "DA", "PSU", "ATP", "HEM", "NAG", "ZN", "HOH", "UNK"]
@@ -23,7 +23,7 @@ def atoms():
 @pytest.mark.parametrize("codes", [CHOSEN, slice(0, None, 199)], ids=["chosen", "one in 199"])
 def test_it_says_what_biotite_says(codes, atoms) -> None:
     owners, names = atoms
-    every = dictionary_codes()
+    every = info.all_residues()
     assert len(every) == len(set(every)) > 40_000
     for code in every[codes] if isinstance(codes, slice) else codes:
         entry = dictionary_entry(code)
@@ -40,6 +40,6 @@ def test_what_is_not_in_it() -> None:
 
 
 def test_an_obsolete_code_names_its_successor() -> None:
-    replaced = [code for code in dictionary_codes() if dictionary_entry(code).replaced_by]
+    replaced = [code for code in info.all_residues() if dictionary_entry(code).replaced_by]
     assert replaced
     assert all(dictionary_entry(dictionary_entry(code).replaced_by) for code in replaced[:50])

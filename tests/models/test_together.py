@@ -16,7 +16,6 @@ def _as_before(monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda _process: set(range(8)), raising=False)
     before = torch.get_num_threads()
     yield
-    use_cores(None)
     torch.set_num_threads(before)
 
 

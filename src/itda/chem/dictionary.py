@@ -58,11 +58,6 @@ def dictionary_atoms(code: str) -> tuple[str, ...]:
     return tuple(names[row] for row in spans.get(code, ()))
 
 
-def dictionary_codes() -> tuple[str, ...]:
-    """Give every code of the dictionary."""
-    return tuple(_components()[0])
-
-
 @dataclass(frozen=True, eq=False)
 class _Words:
     """A column of words.
