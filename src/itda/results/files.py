@@ -24,7 +24,7 @@ from itda.errors import OutputError
 from itda.job.model import Job
 from itda.results.evidence_files import evidence_contents, evidence_names
 from itda.results.report.page import render_page
-from itda.results.result import Result
+from itda.results.folded import FoldedJob
 from itda.structure.files import encode_prediction
 from itda.structure.prediction import Prediction
 
@@ -62,7 +62,7 @@ def estimated_bytes(job: Job) -> int:
     )
 
 
-def write_result(result: Result, folder: Path) -> dict[str, Path]:
+def write_result(result: FoldedJob, folder: Path) -> dict[str, Path]:
     """Write a result's files, replacing those of the same name.
 
     Returns:
@@ -96,7 +96,7 @@ def write_result(result: Result, folder: Path) -> dict[str, Path]:
     return paths
 
 
-def save_result(result: Result, folder: Path, *, overwrite: bool) -> dict[str, Path]:
+def save_result(result: FoldedJob, folder: Path, *, overwrite: bool) -> dict[str, Path]:
     """Write a result's files to a folder, which is made if missing.
 
     Raises:
@@ -128,7 +128,7 @@ def written_digest(folder: Path, job: Job) -> str | None:
     return digest if isinstance(digest, str) else None
 
 
-def confidence_of(result: Result) -> dict[str, Any]:
+def confidence_of(result: FoldedJob) -> dict[str, Any]:
     """Return what `NAME.confidence.json` holds.
 
     `plddt` has one number (0 to 100) for each entry of `residues`; `ranking` has one entry for

@@ -1,85 +1,26 @@
-"""What a finished job gives: its predictions, best first."""
+"""What a finished job gives: its predictions, best first, and how it came to them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
-from jaxtyping import Float
-
-from itda.job.model import Job
-from itda.search.evidence import Evidence
-from itda.structure.prediction import Prediction, Provenance
-
-if TYPE_CHECKING:
-    from biotite.structure import AtomArray
+from itda.results.files import save_result
+from itda.results.folded import FoldedJob
+from itda.structure.prediction import Prediction
 
 
 @dataclass(frozen=True)
-class Result:
-    """A folded job.
+class Result(FoldedJob):
+    """A job that a run folded.
 
     Attributes:
-        job: What was folded.
-        predictions: One for each seed and sample, ranked by mean pLDDT, best first.
-        digest: Hash of all that was asked for: job, files it names, family, weights, settings.
         cached: True where nothing had to be computed.
         seconds: Time that this run spent on it.
-        evidence: Alignment and templates that it was folded with, of each protein chain.
     """
 
-    job: Job
-    predictions: tuple[Prediction, ...]
-    digest: str
-    cached: bool
-    seconds: float
-    evidence: Mapping[str, Evidence] = field(default_factory=dict, repr=False)
-
-    @property
-    def name(self) -> str:
-        """The job's name."""
-        return self.job.name
-
-    @property
-    def best(self) -> Prediction:
-        """The prediction with the highest mean pLDDT."""
-        return self.predictions[0]
-
-    @property
-    def plddt(self) -> Float[np.ndarray, " residue"]:
-        """Confidence of each residue of the best prediction, 0 to 100."""
-        return self.best.plddt
-
-    @property
-    def mean_plddt(self) -> float:
-        """Mean pLDDT of the best prediction, 0 to 100."""
-        return self.best.mean_plddt
-
-    @property
-    def pae(self) -> Float[np.ndarray, "residue residue"] | None:
-        """Predicted aligned error of the best prediction, Å; row: aligned on, column: scored.
-
-        None where the family predicts none.
-        """
-        return self.best.pae
-
-    @property
-    def ptm(self) -> float | None:
-        """Predicted TM-score of the best prediction, 0 to 1; None where the family has none."""
-        return self.best.ptm
-
-    @property
-    def atoms(self) -> AtomArray:
-        """Every atom of the best prediction, pLDDT as its B-factor."""
-        return self.best.atoms
-
-    @property
-    def provenance(self) -> Provenance:
-        """Where the best prediction came from: weights, seed, versions, device."""
-        return self.best.provenance
+    cached: bool = field(kw_only=True)
+    seconds: float = field(kw_only=True)
 
     def save(self, folder: Path | str, *, overwrite: bool = False) -> dict[str, Path]:
         """Write the mmCIF, confidence, PAE and report files of this job.
@@ -96,8 +37,6 @@ class Result:
         Raises:
             OutputError: The folder cannot be written, or holds another result of this name.
         """
-        from itda.results.files import save_result
-
         return save_result(self, Path(folder), overwrite=overwrite)
 
 

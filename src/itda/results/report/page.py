@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from itda.models import registry
-from itda.results.result import Result
+from itda.results.folded import FoldedJob
 
 PAE_STEP_ANGSTROM = 0.125
 PAE_LIMIT_ANGSTROM = 30
@@ -24,7 +24,7 @@ PAE_LIMIT_ANGSTROM = 30
 _SLOT = re.compile(r"\{\{([a-z_]+)\}\}")
 
 
-def render_page(result: Result, structure: str, confidence: Mapping[str, Any]) -> str:
+def render_page(result: FoldedJob, structure: str, confidence: Mapping[str, Any]) -> str:
     """Return the page of a result.
 
     Args:
@@ -108,7 +108,7 @@ def _pae(pae: Float[np.ndarray, "residue residue"]) -> dict[str, Any]:
     }
 
 
-def _summary(result: Result, residues: str, chains: str, mean_plddt: str, model: str) -> str:
+def _summary(result: FoldedJob, residues: str, chains: str, mean_plddt: str, model: str) -> str:
     count = len(result.best.chain_confidence())
     parts = [
         residues.format(len(result.plddt)),

@@ -1,0 +1,77 @@
+"""A folded job: its predictions, best first, and what they were made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
+
+from itda.job.model import Job
+from itda.search.evidence import Evidence
+from itda.structure.prediction import Prediction, Provenance
+
+if TYPE_CHECKING:
+    from biotite.structure import AtomArray
+
+
+@dataclass(frozen=True)
+class FoldedJob:
+    """What came of a job; its files and its page are made from this.
+
+    Attributes:
+        job: What was folded.
+        predictions: One for each seed and sample, ranked by mean pLDDT, best first.
+        digest: Hash of all that was asked for: job, files it names, family, weights, settings.
+        evidence: Alignment and templates that it was folded with, of each protein chain.
+    """
+
+    job: Job
+    predictions: tuple[Prediction, ...]
+    digest: str
+    evidence: Mapping[str, Evidence] = field(default_factory=dict, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The job's name."""
+        return self.job.name
+
+    @property
+    def best(self) -> Prediction:
+        """The prediction with the highest mean pLDDT."""
+        return self.predictions[0]
+
+    @property
+    def plddt(self) -> Float[np.ndarray, " residue"]:
+        """Confidence of each residue of the best prediction, 0 to 100."""
+        return self.best.plddt
+
+    @property
+    def mean_plddt(self) -> float:
+        """Mean pLDDT of the best prediction, 0 to 100."""
+        return self.best.mean_plddt
+
+    @property
+    def pae(self) -> Float[np.ndarray, "residue residue"] | None:
+        """Predicted aligned error of the best prediction, Å; row: aligned on, column: scored.
+
+        None where the family predicts none.
+        """
+        return self.best.pae
+
+    @property
+    def ptm(self) -> float | None:
+        """Predicted TM-score of the best prediction, 0 to 1; None where the family has none."""
+        return self.best.ptm
+
+    @property
+    def atoms(self) -> AtomArray:
+        """Every atom of the best prediction, pLDDT as its B-factor."""
+        return self.best.atoms
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where the best prediction came from: weights, seed, versions, device."""
+        return self.best.provenance
