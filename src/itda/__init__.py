@@ -22,12 +22,9 @@ __all__ = ["Client", "__version__", "compare", "fold"]
 def __getattr__(name: str) -> object:
     """Import what is asked for only then, so that `import itda` costs nothing."""
     if name == "__version__":
-        from importlib.metadata import PackageNotFoundError, version
+        from itda.version import itda_version
 
-        try:
-            return version("itda")
-        except PackageNotFoundError:
-            return "0+unknown"
+        return itda_version()
     if name == "fold":
         from itda.api import fold
 

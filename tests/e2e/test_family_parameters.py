@@ -17,7 +17,8 @@ from itda.errors import CapabilityError, InputError
 from itda.job.model import Job
 from itda.job.options import RunOptions
 from itda.models import registry
-from itda.models.parameters import FamilyParameters, choose_parameters
+from itda.models.choose_parameters import choose_parameters
+from itda.models.parameters import FamilyParameters
 from itda.remote.client import _body
 from itda.remote.packing import Packed
 from itda.wire import Options

@@ -10,12 +10,12 @@ from torch.utils.checkpoint import checkpoint
 from itda.models.esmfold.config import EsmFoldConfig
 from itda.models.esmfold.modeling import FoldingBlock
 from itda.nn import rows
-from itda.nn.attention.invariant_point import InvariantPointAttention
 from itda.nn.attention.pair_bias import AttentionPairBias
 from itda.nn.pair_stack import PairStackBlock
 from itda.nn.pairformer import PairformerBlock
 from itda.nn.single_to_pair import SingleToPair
 from itda.nn.structure.atoms import AtomBuilder
+from itda.nn.structure.invariant_point import InvariantPointAttention
 from itda.nn.structure.module import StructureModule
 from itda.nn.structure.rigid import Rigid
 from itda.nn.structure.torsions import AngleResnet, TorsionHead

@@ -11,7 +11,7 @@ from itda.hub.folders import shown_bytes
 from itda.hub.installed import state_of
 from itda.hub.registry import BuiltIn, Package, WeightSet, weight_sets
 from itda.hub.source import how_to_get, origin_of
-from itda.models.parameters import parameter_schemas
+from itda.models.choose_parameters import parameter_schemas
 
 if TYPE_CHECKING:
     from itda.models.family import Capabilities, Family

@@ -98,9 +98,9 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        import itda
+        from itda.version import itda_version
 
-        typer.echo(f"itda {itda.__version__}")
+        typer.echo(f"itda {itda_version()}")
         raise typer.Exit
 
 

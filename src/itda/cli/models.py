@@ -41,7 +41,7 @@ def models(
     """List the model families: what each folds, what it gives, and where its weights are."""
     from itda.cli.family_table import family_rows, markdown, parameter_lines, weights_entry
     from itda.models import registry
-    from itda.models.parameters import parameter_schemas
+    from itda.models.choose_parameters import parameter_schemas
 
     families = [registry.get_family(name) for name in names or registry.FAMILIES]
     if as_markdown:

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import itda
 from itda.cost import calibration
 from itda.cost.constants import Constants
 from itda.cost.devices import Device, describe
@@ -23,6 +22,7 @@ from itda.device import resolve_device
 from itda.errors import ItdaError
 from itda.hub.weights import read_card
 from itda.models.demand import FORMULAS, Load
+from itda.version import itda_version
 
 if TYPE_CHECKING:
     from itda.models.family import Family
@@ -275,7 +275,7 @@ class _Notebook:
                 # The last line may be cut where the process was killed.
                 with contextlib.suppress(ValueError, KeyError, TypeError):
                     entry = json.loads(line)
-                    if entry["itda"] == itda.__version__ and entry["formulas"] == FORMULAS:
+                    if entry["itda"] == itda_version() and entry["formulas"] == FORMULAS:
                         self._known[entry["case"]] = Answer(**entry["answer"])
 
     def get(self, case: Case) -> Answer | None:
@@ -287,7 +287,7 @@ class _Notebook:
         entry = {
             "case": case.to_json(),
             "answer": dataclasses.asdict(answer),
-            "itda": itda.__version__,
+            "itda": itda_version(),
             "formulas": FORMULAS,
             "at": time.time(),
         }

@@ -12,13 +12,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-import itda
 from itda.atomic import write_json
 from itda.cost.constants import Constants, Figures
 from itda.cost.devices import Device
 from itda.errors import OutputError
 from itda.models.demand import FORMULAS, SPEED_OF_THREADS
 from itda.storage import user_data_folder
+from itda.version import itda_version
 
 Origin = Literal["measured here", "measured elsewhere", "derived"]
 
@@ -63,7 +63,7 @@ def sizes_key(family: str, sizes: Mapping[str, Any] | None) -> str:
 
 def calibration_file(device: Device) -> Path:
     """Give the file of a device, for this version of Itda."""
-    return user_data_folder() / "calibration" / f"{device.slug}-{itda.__version__}.json"
+    return user_data_folder() / "calibration" / f"{device.slug}-{itda_version()}.json"
 
 
 def find(family: str, device: Device, sizes: Mapping[str, Any] | None = None) -> Calibration:
@@ -128,7 +128,7 @@ def store(
             "device": device.name,
             "kind": device.kind,
             "threads": device.threads,
-            "itda": itda.__version__,
+            "itda": itda_version(),
             "formulas": FORMULAS,
             **held,
         },

@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import itda
 from itda.device import release_memory
 from itda.engine.ahead import ahead
 from itda.engine.crew import POLL_SECONDS, Crew
@@ -54,6 +53,7 @@ from itda.models.family import Progress, part_of
 from itda.results.result import Result, ranked
 from itda.store.store import Store
 from itda.structure.prediction import Prediction
+from itda.version import itda_version
 
 if TYPE_CHECKING:
     from itda.cost.predictor import Predictor
@@ -172,7 +172,7 @@ class Run:
             "family": settings.family.name,
             "weights": model.weights_digest,
             "device": model.device,
-            "itda": itda.__version__,
+            "itda": itda_version(),
             **({"deterministic": True} if settings.deterministic else {}),
             **settings.parameters_key,
             **kernels_told(),

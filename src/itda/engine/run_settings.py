@@ -8,7 +8,7 @@ from itda.engine import search_options
 from itda.engine.plan import Settings
 from itda.engine.weights import choose_weights
 from itda.models import registry
-from itda.models.parameters import choose_parameters
+from itda.models.choose_parameters import choose_parameters
 
 if TYPE_CHECKING:
     from itda.job.options import RunOptions

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
-import itda
 from itda.remote.errors import UnreachableError, error_of
+from itda.version import itda_version
 from itda.wire import Problem
 
 Answered = TypeVar("Answered", bound=BaseModel)
@@ -47,7 +47,7 @@ class Transport:
         self.url = url.rstrip("/")
         self._headers = {
             "Authorization": f"Bearer {token}",
-            "User-Agent": f"itda/{itda.__version__}",
+            "User-Agent": f"itda/{itda_version()}",
         }
         self._timeout = timeout
         self._sleep = sleep

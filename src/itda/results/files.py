@@ -23,8 +23,8 @@ from itda.atomic import output_error, remove_file, write_bytes, write_json
 from itda.errors import OutputError
 from itda.job.model import Job
 from itda.results.evidence_files import evidence_contents, evidence_names
-from itda.results.report.page import render_page
 from itda.results.folded import FoldedJob
+from itda.results.report.page import render_page
 from itda.structure.files import encode_prediction
 from itda.structure.prediction import Prediction
 

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-import itda
 from itda.atomic import DiskFullError, output_error, remove_leftovers
 from itda.errors import LostJobError, OutputError, describe_error
 from itda.job.model import Job
@@ -20,6 +19,7 @@ from itda.results.evidence_files import alignment_names, is_input
 from itda.results.files import estimated_bytes, file_names, write_result, written_digest
 from itda.results.result import Result
 from itda.results.summary import DONE, FAILED, LOST, REFUSED, WAITING, Record
+from itda.version import itda_version
 
 _SUMMARY_EVERY_SECONDS = 2.0
 _OVERWRITE_HINT = "choose another folder with --out, or replace what is there with --overwrite"
@@ -98,7 +98,7 @@ class OutputFolder:
         self._overwrite = overwrite
         self._summarised = 0.0
         self._header: dict[str, Any] = {
-            "itda_version": itda.__version__,
+            "itda_version": itda_version(),
             "started": _now(),
             "settings": dict(settings),
         }

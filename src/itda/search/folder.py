@@ -18,7 +18,7 @@ from typing import Any
 from itda.errors import OutputError
 from itda.search.alignments.alignment import Alignment
 from itda.search.alignments.formats import read_alignment
-from itda.search.service.protocol import digest_of
+from itda.search.protocol import digest_of
 from itda.search.sources.source import Progress, Source
 from itda.storage import file_digest, write_whole
 

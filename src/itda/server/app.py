@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-import itda
 from itda.server import health, pages, rest, security
+from itda.version import itda_version
 
 if TYPE_CHECKING:
     from itda.server.services import Services
@@ -20,7 +20,7 @@ def create_app(services: Services) -> FastAPI:
     """
     app = FastAPI(
         title="Itda",
-        version=itda.__version__,
+        version=itda_version(),
         summary="Structure prediction on the computer that a laboratory already has",
         docs_url=None,
         redoc_url=None,

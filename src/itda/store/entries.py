@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import itda
 from itda import storage
 from itda.storage import write_pieces
+from itda.version import itda_version
 
 FORMAT = 1
 MANIFEST = "entry.json"
@@ -115,7 +115,7 @@ def write_entry(
         "key": key,
         "stage": stage,
         "version": version,
-        "itda": itda.__version__,
+        "itda": itda_version(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "files": described,
     }

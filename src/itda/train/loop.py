@@ -24,9 +24,10 @@ from itda.structure.chains.dataset import ChainDataset
 from itda.train.batch import AnyBatch
 from itda.train.checkpoint import Checkpoints
 from itda.train.metrics import MetricsLog
-from itda.train.recipe import Recipe, Stage
+from itda.train.recipe import Recipe
 from itda.train.sampler import ChainPool, StepDataset, draw_recycles
 from itda.train.split import Split
+from itda.train.stage import Stage
 from itda.train.template_table import TemplateTable
 from itda.train.trainable import AnyTrainable
 from itda.train.validate import validation_scores

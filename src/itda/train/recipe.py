@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     SerializeAsAny,
     ValidationError,
@@ -22,16 +21,13 @@ from pydantic import (
 )
 
 from itda.errors import DataError
+from itda.train.stage import RecipePart, Stage
 from itda.train.trainable import DEFAULT_FAMILY, TRAINABLES, AnyTrainable, get_trainable
 
 RECIPE_VERSION = 1
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DataRecipe(_Strict):
+class DataRecipe(RecipePart):
     """Which chains, and how they are drawn.
 
     Attributes:
@@ -65,27 +61,7 @@ class DataRecipe(_Strict):
         return self
 
 
-class Stage(_Strict):
-    """A part of the run with one crop size and one set of loss weights.
-
-    Attributes:
-        steps: Optimiser steps.
-        crop: Longest stretch of a chain, residues.
-        batch: Examples a step, over all processes.
-        recycles: Most recycling passes; each step draws from 0 to this.
-        clamp_probability: Share of examples whose backbone error is cut at 10 angstrom.
-        losses: Weights by name; those of the family unless told.
-    """
-
-    steps: int = Field(gt=0)
-    crop: int = Field(gt=3)
-    batch: int = Field(gt=0)
-    recycles: int = Field(0, ge=0)
-    clamp_probability: float = Field(0.9, ge=0, le=1)
-    losses: dict[str, float]
-
-
-class Schedule(_Strict):
+class Schedule(RecipePart):
     """Learning rate over the whole run: linear warm-up, constant, cosine to zero.
 
     Attributes:
@@ -103,7 +79,7 @@ class Schedule(_Strict):
     weight_decay: float = Field(0.0, ge=0)
 
 
-class Recipe(_Strict):
+class Recipe(RecipePart):
     """A whole training run.
 
     Attributes:

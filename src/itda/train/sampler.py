@@ -13,8 +13,9 @@ from itda.search.templates.template import Template
 from itda.structure.chains.chain import Chain
 from itda.structure.chains.dataset import ChainDataset
 from itda.train.batch import AnyBatch, Crop
-from itda.train.recipe import DataRecipe, Recipe, Stage
+from itda.train.recipe import DataRecipe, Recipe
 from itda.train.split import Part, Split
+from itda.train.stage import Stage
 from itda.train.template_table import TemplateTable
 from itda.train.trainable import make_batch
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from itda.models.family import Family
-    from itda.train.recipe import Stage
+    from itda.train.stage import Stage
 
 NetworkType = TypeVar("NetworkType", bound="nn.Module")
 

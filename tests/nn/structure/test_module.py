@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from itda.chem.geometry import rigid_group_tables
-from itda.nn.attention.invariant_point import InvariantPointAttention
 from itda.nn.structure.atoms import AtomBuilder
+from itda.nn.structure.invariant_point import InvariantPointAttention
 from itda.nn.structure.module import StructureModule
 from itda.nn.structure.rigid import Rigid
 

@@ -2,7 +2,7 @@ import pytest
 
 from itda.errors import InputError
 from itda.search.alignments.alignment import Alignment
-from itda.search.service.protocol import parse_mode
+from itda.search.protocol import parse_mode
 from itda.search.service.results import archive_files
 
 FIRST = Alignment.from_aligned(

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from itda.errors import DataError, InputError, OutputError
+from itda.search.protocol import Status, read_archive, split_blocks
 from itda.search.service.limits import Limits, RateLimiter
-from itda.search.service.protocol import Status, read_archive, split_blocks
 from itda.search.service.service import RefusedError, SearchService
 from itda.search.service.tickets import Ticket, TicketTable
 from tests.patience import PATIENCE_SECONDS

@@ -7,7 +7,7 @@ import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from itda.search.service.protocol import ENVIRONMENT_FILE, MAIN_FILE, pack_archive
+from itda.search.protocol import ENVIRONMENT_FILE, MAIN_FILE, pack_archive
 
 TICKET = "u7xQvT4q0bYkXHcGf0Jt8w2mZ1aS9dLr5oPnEi"
 

@@ -7,7 +7,8 @@ import pytest
 
 from itda.errors import DataError, DependencyError
 from itda.search.databases.database import Database
-from itda.search.sources.hmmer import SETTINGS, HmmerSource
+from itda.search.sources.hmmer import HmmerSource
+from itda.search.sources.hmmer_settings import SETTINGS
 from itda.search.sources.steps import Steps
 from tests.search.sources.family import (
     LENGTH,

@@ -8,7 +8,7 @@ import pytest
 
 from itda.errors import InputError
 from itda.network import retry_after
-from itda.search.service.protocol import MAIN_FILE, pack_archive
+from itda.search.protocol import MAIN_FILE, pack_archive
 from itda.search.sources.server import ServerSource
 from itda.search.sources.server_http import ServerAddress, ServerError
 from itda.search.sources.server_ticket import ARCHIVE_FILE, TICKET_FILE, Pace

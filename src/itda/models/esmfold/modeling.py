@@ -18,11 +18,11 @@ from itda.chem.literature import literature_placement
 from itda.chem.residues import RESTYPE_INDEX, UNKNOWN_INDEX
 from itda.models.esmfold.config import EsmFoldConfig
 from itda.models.esmfold.language_model import EsmLanguageModel
-from itda.nn.attention.invariant_point import InvariantPointAttention
 from itda.nn.attention.pair_bias import AttentionPairBias
 from itda.nn.rows import add_by_rows, collect_rows, map_rows
 from itda.nn.single_to_pair import SingleToPair
 from itda.nn.structure.atoms import AtomBuilder
+from itda.nn.structure.invariant_point import InvariantPointAttention
 from itda.nn.structure.module import StructureModule, StructureOutput
 from itda.nn.structure.torsions import AngleResnet
 from itda.nn.transition import ReluTransition

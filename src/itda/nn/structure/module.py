@@ -11,9 +11,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from itda.chem.geometry import TORSION_COUNT
-from itda.nn.attention.invariant_point import InvariantPointAttention
 from itda.nn.linear import linear
 from itda.nn.structure.chain import build_chain, hang_chain
+from itda.nn.structure.invariant_point import InvariantPointAttention
 from itda.nn.structure.rigid import Rigid
 from itda.nn.structure.torsions import TorsionHead
 from itda.ops.arithmetic import widened

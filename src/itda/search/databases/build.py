@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import itda
 from itda.errors import DependencyError, InputError, OutputError
 from itda.search.databases.compression import BlockReader
 from itda.search.databases.database import (
@@ -38,6 +37,7 @@ from itda.search.databases.writing import (
 from itda.storage import write_whole
 from itda.structure.chains.build import build_dataset
 from itda.structure.chains.rejection import REJECTED_TABLE, Rejection, summarise_rejections
+from itda.version import itda_version
 
 DEFAULT_SHARD_RESIDUES = 500_000_000
 """MMseqs2 needs about 7 bytes of memory a residue and 1 GB, so such a shard fits into 5 GB."""
@@ -301,7 +301,7 @@ def _write_manifest(
         "kind": kind,
         "name": name,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "itda": itda.__version__,
+        "itda": itda_version(),
         "source": source,
         "parameters": parameters,
         "counts": {

@@ -15,7 +15,7 @@ from pathlib import Path
 from itda.errors import InputError, ItdaError
 from itda.search.alignments.alignment import Alignment
 from itda.search.alignments.formats import read_alignment
-from itda.search.service.protocol import digest_of
+from itda.search.protocol import digest_of
 from itda.search.sources.source import ManySource, Progress, Source
 from itda.storage import write_whole
 

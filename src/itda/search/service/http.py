@@ -20,7 +20,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from itda.errors import DataError, OutputError
-from itda.search.service.protocol import Status
+from itda.search.protocol import Status
 from itda.search.service.service import RefusedError, SearchService
 from itda.search.service.tickets import Ticket
 

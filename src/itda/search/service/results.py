@@ -8,7 +8,7 @@ from dataclasses import replace
 from itda.errors import DataError, InputError
 from itda.search.alignments.alignment import Alignment
 from itda.search.alignments.pairing import ABSENT, pair
-from itda.search.service.protocol import (
+from itda.search.protocol import (
     ENVIRONMENT_FILE,
     MAIN_FILE,
     PAIR_FILE,

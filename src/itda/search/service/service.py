@@ -13,9 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from itda.errors import DataError, InputError, ItdaError, OutputError
-from itda.search.service.alignments import AlignmentCache
-from itda.search.service.limits import Limits, RateLimiter
-from itda.search.service.protocol import (
+from itda.search.protocol import (
     Kind,
     Status,
     pack_archive,
@@ -23,6 +21,8 @@ from itda.search.service.protocol import (
     parse_query,
     ticket_id,
 )
+from itda.search.service.alignments import AlignmentCache
+from itda.search.service.limits import Limits, RateLimiter
 from itda.search.service.results import archive_files
 from itda.search.service.tickets import Ticket, TicketTable
 from itda.search.sources.source import Source

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from itda.search.service.protocol import Kind, Status, is_own_id
+from itda.search.protocol import Kind, Status, is_own_id
 from itda.storage import write_whole
 
 TICKET = "ticket.json"
@@ -30,7 +30,7 @@ class Ticket:
     """A request and its state.
 
     Attributes:
-        id: See `itda.search.service.protocol.ticket_id`.
+        id: See `itda.search.protocol.ticket_id`.
         kind: `msa` or `pair`.
         mode: As it was sent.
         queries: Name and sequence of each record.

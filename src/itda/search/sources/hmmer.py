@@ -1,8 +1,7 @@
 """jackhmmer and phmmer in this process, by pyhmmer.
 
 References: Eddy 2011, PLOS Comput. Biol. 7, e1002195; Larralde & Zeller 2023, Bioinformatics 39,
-btad214. Limits of jackhmmer: AlphaFold 3, `alphafold3/data/pipeline.py` and
-`data/tools/jackhmmer.py`.
+btad214.
 """
 
 from __future__ import annotations
@@ -11,45 +10,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata, util
 from pathlib import Path
-from typing import Literal
 
 from itda.errors import DependencyError, InputError
 from itda.search.alignments.alignment import Alignment
 from itda.search.databases.database import Database
+from itda.search.sources.hmmer_settings import SETTINGS, Program
 from itda.search.sources.rows import check_databases, database_keys, databases_title, gather
 from itda.search.sources.source import Progress
 from itda.search.sources.steps import Steps
 
-Program = Literal["jackhmmer", "phmmer"]
-
 MAXIMUM_ROWS = 10_000
-
-
-@dataclass(frozen=True)
-class HmmerSettings:
-    """Limits of a search, called as the options of the programs.
-
-    Attributes:
-        F1: Part of unrelated sequences that may pass the MSV filter.
-        F2: The same of the Viterbi filter.
-        F3: The same of the Forward filter.
-        E: Largest E-value of a reported sequence.
-        incE: Largest E-value of a sequence in the alignment.
-        incdomE: Largest conditional E-value of a domain in the alignment.
-    """
-
-    F1: float
-    F2: float
-    F3: float
-    E: float
-    incE: float  # noqa: N815
-    incdomE: float  # noqa: N815
-
-
-SETTINGS: Mapping[Program, HmmerSettings] = {
-    "jackhmmer": HmmerSettings(F1=5e-4, F2=5e-5, F3=5e-7, E=1e-4, incE=1e-4, incdomE=1e-3),
-    "phmmer": HmmerSettings(F1=0.02, F2=1e-3, F3=1e-5, E=10.0, incE=0.01, incdomE=0.01),
-}
 
 
 @dataclass(frozen=True)

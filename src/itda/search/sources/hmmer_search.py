@@ -32,7 +32,7 @@ from pyhmmer.plan7 import (
 
 from itda.errors import DataError
 from itda.search.databases.database import Database
-from itda.search.sources.hmmer import HmmerSettings
+from itda.search.sources.hmmer_settings import HmmerSettings
 from itda.search.sources.rows import FoundRow
 from itda.search.sources.source import Progress
 from itda.search.sources.steps import Steps

@@ -4,7 +4,7 @@ The sequence leaves the machine, to the address that the user gave and to no oth
 not followed. The server is asked as its keepers wish: one ticket at a time, at growing intervals
 with a random part, no earlier than it says (`Retry-After`), and under Itda's own name.
 
-See `itda.search.service.protocol` for the protocol and its sources.
+See `itda.search.protocol` for the protocol and its sources.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from itda.errors import InputError, OutputError
 from itda.search.alignments.alignment import Alignment, merge
-from itda.search.service.protocol import Kind, Mode, parse_mode, split_blocks
+from itda.search.protocol import Kind, Mode, parse_mode, split_blocks
 from itda.search.sources.server_http import (
     BusyError,
     Connection,
@@ -203,7 +203,7 @@ class ServerSource:
 
 
 def _blocks(text: str, url: str, name: str) -> dict[str, list[str]]:
-    from itda.search.service.protocol import DamagedArchiveError
+    from itda.search.protocol import DamagedArchiveError
 
     try:
         return split_blocks(text)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from itda.search.service.protocol import (
+from itda.search.protocol import (
     DamagedArchiveError,
     Kind,
     Status,

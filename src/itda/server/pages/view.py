@@ -15,9 +15,9 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-import itda
 from itda.server.pages import statics, words
 from itda.server.pages.language import LANGUAGES, Language, choose_code, read_languages, zone_of
+from itda.version import itda_version
 
 if TYPE_CHECKING:
     from itda.server.security.identity import Identity
@@ -150,7 +150,7 @@ def make_environment(language: Language) -> Environment:
         static=statics.address,
         csrf_field=csrf_field,
         languages=LANGUAGES,
-        release=itda.__version__,
+        release=itda_version(),
         words=words,
     )
     environment.filters["word"] = lambda value, kind: language.gettext(words.word(kind, value))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-import itda
 from itda.errors import ItdaError
 from itda.hub.registry import weight_sets
 from itda.hub.source import how_to_get
-from itda.models.parameters import parameter_schemas
+from itda.models.choose_parameters import parameter_schemas
 from itda.models.registry import FAMILIES, get_family
 from itda.search.databases.registry import Databases
 from itda.server.rest.accounts_views import my_project, scope_names, user_view
@@ -16,6 +15,7 @@ from itda.server.rest.common import Reader, problems
 from itda.server.rest.jobs import Service
 from itda.server.security.identity import Identity
 from itda.server.services import Services
+from itda.version import itda_version
 from itda.wire import (
     DatabaseList,
     DatabaseView,
@@ -76,7 +76,7 @@ def me(who: Reader, services: Service) -> Me:
         user=user_view(who.user),
         scopes=scope_names(who.scopes),
         projects=_projects(services, who),
-        version=itda.__version__,
+        version=itda_version(),
     )
 
 

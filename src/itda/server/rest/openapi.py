@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.openapi.utils import get_openapi
 
-import itda
+from itda.version import itda_version
 from itda.wire import FieldProblem, PlanRequest, Problem, Submission
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def install(app: FastAPI) -> None:
 def _made(app: FastAPI) -> dict[str, Any]:
     found = get_openapi(
         title=app.title,
-        version=itda.__version__,
+        version=itda_version(),
         summary=app.summary,
         description=DESCRIPTION,
         routes=[route for route in app.routes if getattr(route, "path", PREFIX).startswith(PREFIX)],

@@ -24,7 +24,7 @@ from itda.train.targets import ChainTargets, profile_of
 from itda.train.trainable import AnyTrainable, matrices_decay
 
 if TYPE_CHECKING:
-    from itda.train.recipe import Stage
+    from itda.train.stage import Stage
 
 FEWEST_TEMPLATE_RESIDUES = 10
 """Partners that a template must have in a crop to be of use there (AlphaFold 3 SI 2.4)."""

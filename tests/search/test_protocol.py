@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itda.errors import InputError
-from itda.search.service.protocol import (
+from itda.search.protocol import (
     DamagedArchiveError,
     format_query,
     is_foreign_id,
