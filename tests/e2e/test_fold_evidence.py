@@ -64,7 +64,7 @@ def test_the_alignment_stands_beside_the_result_and_gives_the_same_again(
     assert run(["fold", "x.fa", *SEARCH]) == 0
     assert "one.a3m" in record("one")["files"]
     assert "sp_P1_TWO.a3m" in record("sp|P1|TWO")["files"]
-    searched = family.evidence_of("one")["A"].alignment
+    searched = family.evidence_of("one").chains["A"].alignment
     written = read_alignment(Path("x_itda/one.a3m"), query=SEQUENCE)
     assert alignment_key(written) == alignment_key(searched)
     assert written.digest == inputs("one", "x_itda")["alignment"]

@@ -172,7 +172,7 @@ class TestWithMmseqs:
             assert run(arguments) == 0
             event = self.finished(capsys, "templates")
             assert event["cached"] is cached and event["message"] == "1 template: 1ubq_A (100%)"
-        (template,) = family.evidence_of("protein")["A"].templates
+        (template,) = family.evidence_of("protein").chains["A"].templates
         assert len(template.query_index) == 76 and template.atom_mask[:, 1].all()
         inputs = confidence(Path("x_itda"))["provenance"]["inputs"]
         assert inputs["templates"] == "1ubq_A"
@@ -183,7 +183,7 @@ class TestWithMmseqs:
         event = self.finished(capsys, "templates")
         assert event["message"] == "no template; refused: 1 too much like the query"
         assert not event["cached"]
-        assert family.evidence_of("protein")["A"].templates == ()
+        assert family.evidence_of("protein").chains["A"].templates == ()
 
     def test_killed_search_is_taken_up_and_gives_the_same(self, tmp_path) -> None:
         options = ("--threads", "1", "--out")

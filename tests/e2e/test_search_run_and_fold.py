@@ -33,7 +33,7 @@ def test_search_run_then_fold(source, family) -> None:
     assert run(["fold", "x.fa", *SEARCH]) == 0
     assert len(source.calls) == 1
     for name, sequence in SEQUENCES.items():
-        given = family.evidence_of(name)["A"].alignment
+        given = family.evidence_of(name).chains["A"].alignment
         assert given.texts == read_alignment(Path(f"x_msa/{name}.a3m"), query=sequence).texts
 
 
@@ -45,7 +45,7 @@ def test_fold_then_search_run(source, family, capsys) -> None:
     assert len(source.calls) == 1
     assert capsys.readouterr().err.count("5 rows, found again") == len(SEQUENCES)
     for name, sequence in SEQUENCES.items():
-        given = family.evidence_of(name)["A"].alignment
+        given = family.evidence_of(name).chains["A"].alignment
         assert given.texts == read_alignment(Path(f"x_msa/{name}.a3m"), query=sequence).texts
 
 

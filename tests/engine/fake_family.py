@@ -77,7 +77,7 @@ class FakeFamily:
     def folded(self) -> list[str]:
         return [name for model in self.models for name in model.folded]
 
-    def evidence_of(self, name: str) -> Mapping[str, Evidence]:
+    def evidence_of(self, name: str) -> Evidence:
         """What the model was last given for a job."""
         return next(m.evidence[name] for m in reversed(self.models) if name in m.evidence)
 
@@ -107,7 +107,7 @@ class FakeModel:
         self.pae = True
         self.folded: list[str] = []
         self.batches: list[list[str]] = []
-        self.evidence: dict[str, Mapping[str, Evidence]] = {}
+        self.evidence: dict[str, Evidence] = {}
 
     def begin(
         self, orders: Sequence[Order], *, recycles: int | None, progress: Progress | None
@@ -146,7 +146,9 @@ class FakeModel:
             raise ZeroDivisionError("nobody expected this at the end")
         self.folded.append(job.name)
         self.evidence[job.name] = evidence
-        inputs = {key: value for one in evidence.values() for key, value in one.provenance.items()}
+        inputs = {
+            key: value for one in evidence.chains.values() for key, value in one.provenance.items()
+        }
         return [self._fold(job, order.seed, sample, inputs) for sample in range(job.samples)]
 
     def _fold(self, job: Job, seed: int, sample: int, inputs: Mapping[str, str]) -> Prediction:

@@ -59,7 +59,7 @@ def test_few_are_one_call_and_each_gets_its_own(store, family, tmp_path) -> None
         work = tmp_path / job.name
         work.mkdir()
         alone = FakeSource().search(sequence(number), work=work, progress=lambda *_: None)
-        assert family.evidence_of(job.name)["A"].alignment == alone
+        assert family.evidence_of(job.name).chains["A"].alignment == alone
     # None of them was there before, and none took longer than all together.
     assert not any(cached for cached, _ in searched(events).values())
 
@@ -129,7 +129,7 @@ def test_without_a_store_each_still_gets_its_own(family) -> None:
     events = run(None, jobs(10), source)
     assert sizes(source) == [10] and len(finished(events)) == 10
     for number in range(10):
-        alignment = family.evidence_of(f"job_{number}")["A"].alignment
+        alignment = family.evidence_of(f"job_{number}").chains["A"].alignment
         assert alignment.query == sequence(number) and len(alignment) == 5
 
 
@@ -238,7 +238,7 @@ class TestTemplates:
         assert [len(call) for call in templates.calls] == [8, 22]
         assert len(finished(events)) == 30
         for number in range(30):
-            evidence = family.evidence_of(f"job_{number}")["A"]
+            evidence = family.evidence_of(f"job_{number}").chains["A"]
             assert [one.sequence for one in evidence.templates] == [sequence(number)]
             assert templates.searched[sequence(number)] == evidence.alignment
         told = [e for e in events if isinstance(e, StageFinished) and e.stage == "templates"]

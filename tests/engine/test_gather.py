@@ -61,7 +61,7 @@ def test_the_model_gets_what_was_found(engine, family, job, source) -> None:
     assert stages(events) == [
         ("alignment", False), ("templates", False), ("predict", False), ("validity", False),
     ]  # fmt: skip
-    evidence = family.evidence_of("helix")["A"]
+    evidence = family.evidence_of("helix").chains["A"]
     assert evidence.alignment.query == SEQUENCE and len(evidence.alignment) == 1 + STEPS
     assert evidence.alignment.texts[1] == "Wgg" + "-" * 15
     assert [template.name for template in evidence.templates] == ["0abc_A"]
@@ -78,7 +78,7 @@ def test_progress_and_result_of_a_search_are_told(engine, family, job, source) -
 
 def test_without_searches_nothing_is_gathered(engine, family, job) -> None:
     assert [name for name, _ in stages(run(engine, [job]))] == ["predict", "validity"]
-    evidence = family.evidence_of("helix")["A"]
+    evidence = family.evidence_of("helix").chains["A"]
     assert evidence.alignment is None and evidence.templates == ()
 
 
@@ -99,9 +99,9 @@ def test_second_run_searches_nothing_and_gives_the_same(store, family, job, sour
 def test_what_is_found_again_is_what_was_found(store, family, job, source) -> None:
     """A second seed folds with the stored evidence; it is the searched one to the bit."""
     run(Engine(store, "cpu"), [job], source, FakeTemplates())
-    before = family.evidence_of("helix")["A"]
+    before = family.evidence_of("helix").chains["A"]
     run(Engine(store, "cpu"), [job], source, FakeTemplates(), seed=1)
-    after = family.evidence_of("helix")["A"]
+    after = family.evidence_of("helix").chains["A"]
     assert after is not before and after.alignment == before.alignment
     assert np.array_equal(after.alignment.rows, before.alignment.rows)
     assert after.alignment.source == ("", *["one"] * STEPS)
@@ -158,7 +158,7 @@ def test_same_alignment_of_another_search_is_folded_once(engine, family, job) ->
 
 def test_provenance_says_where_the_evidence_came_from(engine, family, job, source) -> None:
     inputs = result(run(engine, [job], source, FakeTemplates())).provenance.inputs
-    evidence = family.evidence_of("helix")["A"]
+    evidence = family.evidence_of("helix").chains["A"]
     assert inputs["alignment"] == evidence.alignment.digest and inputs["alignment_rows"] == "5"
     assert inputs["alignment_source"] == "fake in one"
     assert json.loads(inputs["alignment_search"]) == {"source": "fake", "database": "one"}
@@ -173,7 +173,7 @@ def test_provenance_of_an_earlier_run_is_not_taken_over(engine, family, job, tmp
     source = FakeSource()
     run(engine, [job], source)
     path = tmp_path / "same.a3m"
-    path.write_text(family.evidence_of("helix")["A"].alignment.to_a3m())
+    path.write_text(family.evidence_of("helix").chains["A"].alignment.to_a3m())
     inputs = result(run(engine, [with_msa(job, path)])).provenance.inputs
     assert family.folded == ["helix"]
     assert inputs["alignment_source"] == "same.a3m" and "alignment_search" not in inputs
@@ -185,7 +185,7 @@ def test_alignment_of_the_job_is_read_and_not_searched(engine, family, job, sour
     for _ in range(2):
         events = run(engine, [with_msa(job, path)], source)
     assert source.queries == []
-    assert len(family.evidence_of("helix")["A"].alignment) == 2
+    assert len(family.evidence_of("helix").chains["A"].alignment) == 2
     assert stages(events) == [("alignment", False), ("predict", True), ("validity", True)]
     assert result(events).cached
 
@@ -218,7 +218,7 @@ def test_template_file_of_the_job_is_read_and_not_searched(engine, family) -> No
         engine, [job.replace(entities=(job.entities[0].replace(templates=(file,)),))], None, finder
     )
     assert finder.alignments == [] and ("templates", False) in stages(events)
-    (found,) = family.evidence_of("ubiquitin")["A"].templates
+    (found,) = family.evidence_of("ubiquitin").chains["A"].templates
     assert found.identity == 1 and len(found.query_index) == 76
     assert result(events).provenance.inputs["template_source"] == "1ubq.cif"
 
@@ -316,7 +316,7 @@ def test_equal_chains_are_searched_once(engine, family, source, monkeypatch) -> 
     )
     events = run(engine, [job], source)
     assert source.queries == [SEQUENCE, SEQUENCE[::-1]]
-    evidence = family.evidence_of("complex")
+    evidence = family.evidence_of("complex").chains
     assert evidence["A"] is evidence["B"] is evidence["D"]
     assert evidence["C"].alignment.query == SEQUENCE[::-1]
     inputs = result(events).provenance.inputs

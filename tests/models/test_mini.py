@@ -18,7 +18,7 @@ from itda.models.mini import FAMILY
 from itda.models.mini.config import MiniConfig
 from itda.models.mini.modeling import Mini
 from itda.search.alignments.formats import parse_alignment
-from itda.search.evidence import Evidence
+from itda.search.evidence import ChainEvidence, Evidence
 from itda.search.templates.template import Template
 from itda.structure.lddt import lddt
 
@@ -103,7 +103,7 @@ def test_same_input_same_output_and_samples_differ(model):
 
 @pytest.mark.parametrize("recycles", [0, 2])
 def test_each_sample_has_a_ptm_and_pae_of_its_own(model, recycles):
-    order = Order(job=job().replace(samples=4), seed=3, evidence={})
+    order = Order(job=job().replace(samples=4), seed=3, evidence=Evidence())
     ((answer, *others),) = model.begin([order], recycles=recycles)(None)
     assert len({one.ptm for one in (answer, *others)}) == 4
     ((alone,),) = model.begin([replace(order, job=job().replace(samples=1))], recycles=recycles)(
@@ -120,7 +120,7 @@ def test_each_sample_has_a_ptm_and_pae_of_its_own(model, recycles):
 
 def aligned(*rows, sequence=SEQUENCE):
     text = "".join(f">row{number}\n{row}\n" for number, row in enumerate((sequence, *rows)))
-    return {"Q": Evidence(parse_alignment(text, query=sequence, where="test"))}
+    return Evidence({"Q": ChainEvidence(parse_alignment(text, query=sequence, where="test"))})
 
 
 def test_an_alignment_is_used_and_beside_a_profile_refused(model, tmp_path):
@@ -133,6 +133,10 @@ def test_an_alignment_is_used_and_beside_a_profile_refused(model, tmp_path):
     table.write_text("\t".join(RESTYPES) + "\n" + ("\t".join(["0.05"] * 20) + "\n") * len(SEQUENCE))
     with pytest.raises(InputError, match="both an alignment and a profile"):
         predict(model, job(profile=str(table)), evidence=aligned(SEQUENCE))
+
+
+def of_templates(*templates: Template) -> Evidence:
+    return Evidence({"Q": ChainEvidence(templates=templates)})
 
 
 def template_of_itself(shift=0.0):
@@ -155,8 +159,8 @@ def test_a_template_is_followed_wherever_it_lies(model):
 
     template = template_of_itself()
     (plain,) = predict(model, job())
-    (after,) = predict(model, job(), evidence={"Q": Evidence(templates=(template,))})
-    (far,) = predict(model, job(), evidence={"Q": Evidence(templates=(template_of_itself(300),))})
+    (after,) = predict(model, job(), evidence=of_templates(template))
+    (far,) = predict(model, job(), evidence=of_templates(template_of_itself(300)))
     true = template.coordinates[:, 1]
     assert lddt(ca(after), true).score > lddt(ca(plain), true).score + 0.1
     assert lddt(ca(far), ca(after)).score > 0.97
@@ -183,7 +187,7 @@ def test_weights_without_templates_say_so(tmp_path):
     hub_weights.save(tmp_path / "w.safetensors", Mini(config).state_dict(), card=card)
     old = FAMILY.load(tmp_path / "w.safetensors", "cpu")
     with pytest.raises(CapabilityError, match="weights old know no templates"):
-        predict(old, job(), evidence={"Q": Evidence(templates=(template_of_itself(),))})
+        predict(old, job(), evidence=of_templates(template_of_itself()))
 
 
 def test_one_chain_in_a_padded_batch_is_the_chain_alone(model):
@@ -295,14 +299,14 @@ def test_shipped_weights_give_ideal_bonds_and_l_residues(sequence):
 
 def orders(*sequences, seed=3, samples=2):
     return [
-        Order(job=job(sequence).replace(samples=samples), seed=seed + place, evidence={})
+        Order(job=job(sequence).replace(samples=samples), seed=seed + place, evidence=Evidence())
         for place, sequence in enumerate(sequences)
     ]
 
 
 def test_a_result_does_not_depend_on_its_batch(model):
     asked = orders("MKTAYIAKQRQISFVK", SEQUENCE, "ACDEFGHIKLMNPQRSTVWYPGA", "MKTAYIAKQR")
-    asked[1] = replace(asked[1], evidence={"Q": Evidence(templates=(template_of_itself(),))})
+    asked[1] = replace(asked[1], evidence=of_templates(template_of_itself()))
     together = model.begin(asked)(None)
     backwards = model.begin(asked[::-1])(None)[::-1]
     for order, found, again in zip(asked, together, backwards, strict=True):

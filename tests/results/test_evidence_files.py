@@ -9,7 +9,7 @@ from itda.job.model import Job
 from itda.results.evidence_files import evidence_contents, evidence_names, is_input
 from itda.search.alignments.alignment import Alignment
 from itda.search.alignments.formats import parse_alignment
-from itda.search.evidence import Evidence
+from itda.search.evidence import ChainEvidence, Evidence
 from itda.search.templates.selection import FoundHit
 
 HEAVY, LIGHT = "MKTAYIAKQR", "AYIAKQRW"
@@ -47,8 +47,8 @@ def test_each_protein_has_files_named_by_its_first_chain(pair) -> None:
 
 
 def test_each_protein_has_what_it_was_folded_with(pair, tmp_path) -> None:
-    heavy, light = Evidence(alignment(HEAVY)), Evidence(alignment(LIGHT))
-    evidence = {"A": heavy, "B": heavy, "C": light}
+    heavy, light = ChainEvidence(alignment(HEAVY)), ChainEvidence(alignment(LIGHT))
+    evidence = Evidence({"A": heavy, "B": heavy, "C": light})
     found = evidence_contents(pair, evidence, tmp_path / "elsewhere")
     assert found.keys() == {"alignment_A", "alignment_C"}
     for query, kind in ((HEAVY, "alignment_A"), (LIGHT, "alignment_C")):
@@ -61,19 +61,21 @@ def test_each_protein_has_what_it_was_folded_with(pair, tmp_path) -> None:
 
 
 def test_nothing_known_is_no_file(pair, tmp_path) -> None:
-    assert evidence_contents(pair, {}, tmp_path) == {}
-    assert evidence_contents(Job.from_sequence("one", HEAVY), {"A": Evidence()}, tmp_path) == {}
+    assert evidence_contents(pair, Evidence(), tmp_path) == {}
+    nothing = Evidence({"A": ChainEvidence()})
+    assert evidence_contents(Job.from_sequence("one", HEAVY), nothing, tmp_path) == {}
 
 
 def test_templates_of_files_are_told_without_a_search(tmp_path) -> None:
     given = template("mine_A", HEAVY)
     hit = FoundHit.of_template(given, HEAVY)
-    evidence = Evidence(
+    found_in_it = ChainEvidence(
         templates=(given,),
         hits=(FoundHit(**{**vars(hit), "e_value": math.nan, "release_date": ""}),),
         provenance={"template_source": "mine.cif"},
     )
-    found = evidence_contents(Job.from_sequence("one", HEAVY), {"A": evidence}, Path(tmp_path))
+    evidence = Evidence({"A": found_in_it})
+    found = evidence_contents(Job.from_sequence("one", HEAVY), evidence, Path(tmp_path))
     told = json.loads(found["templates"])
     assert told["source"] == "mine.cif" and told["search"] is None and told["chain_ids"] == ["A"]
     (said,) = told["hits"]
@@ -84,7 +86,7 @@ def test_templates_of_files_are_told_without_a_search(tmp_path) -> None:
 
 
 def test_a_search_that_found_nothing_says_so(tmp_path) -> None:
-    evidence = Evidence(provenance={"template_source": "known", "template_search": '{"a": 1}'})
-    found = evidence_contents(Job.from_sequence("one", HEAVY), {"A": evidence}, tmp_path)
+    evidence = ChainEvidence(provenance={"template_source": "known", "template_search": '{"a": 1}'})
+    found = evidence_contents(Job.from_sequence("one", HEAVY), Evidence({"A": evidence}), tmp_path)
     told = json.loads(found["templates"])
     assert told["hits"] == [] and told["search"] == {"a": 1}

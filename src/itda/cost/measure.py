@@ -208,8 +208,9 @@ def _fold(case: Case) -> Answer:
 def run(model: Model, jobs: Sequence[Job], recycles: int | None) -> list[Prediction]:
     """Fold all jobs, together where the model can."""
     from itda.models.family import Order
+    from itda.search.evidence import Evidence
 
-    orders = [Order(job=job, seed=0, evidence={}) for job in jobs]
+    orders = [Order(job=job, seed=0, evidence=Evidence()) for job in jobs]
     finish = model.begin(orders, recycles=recycles, progress=None)
     return [prediction for of_job in finish(None) for prediction in of_job]
 

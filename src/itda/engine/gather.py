@@ -24,7 +24,7 @@ from itda.job.entities import Protein
 from itda.job.model import Job
 from itda.search.alignments.alignment import Alignment
 from itda.search.alignments.formats import read_alignment
-from itda.search.evidence import Evidence
+from itda.search.evidence import ChainEvidence, Evidence
 from itda.search.sources.source import Source
 from itda.search.templates.codec import templates_digest
 from itda.search.templates.from_file import read_template
@@ -45,13 +45,13 @@ class Gathered:
     """What was found.
 
     Attributes:
-        evidence: Of each protein chain by its id; copies share it.
+        evidence: Of its chains.
         key: All of the evidence that a prediction depends on, as JSON values.
         inputs: Where it came from, as it goes into the provenance of a result.
         cached: True where nothing had to be searched.
     """
 
-    evidence: Mapping[str, Evidence]
+    evidence: Evidence
     key: Mapping[str, object]
     inputs: Mapping[str, str]
     cached: bool
@@ -73,10 +73,10 @@ def gather(
     Raises:
         ItdaError: A file cannot be read, or a search failed.
     """
-    evidence: dict[str, Evidence] = {}
+    chains: dict[str, ChainEvidence] = {}
     key: dict[str, object] = {}
     cached = True
-    known: dict[tuple[object, ...], tuple[Evidence, bool]] = {}
+    known: dict[tuple[object, ...], tuple[ChainEvidence, bool]] = {}
     for entity in job.entities:
         if not isinstance(entity, Protein):
             continue
@@ -86,12 +86,12 @@ def gather(
         found, entity_cached = known[asked]
         cached = cached and entity_cached
         for chain_id in entity.ids:
-            evidence[chain_id] = found
+            chains[chain_id] = found
             key[chain_id] = {
                 "alignment": alignment_key(found.alignment),
                 "templates": templates_key(found.templates),
             }
-    return Gathered(evidence, key, _inputs(job, evidence), cached)
+    return Gathered(Evidence(chains), key, _inputs(job, chains), cached)
 
 
 def _of_protein(
@@ -100,7 +100,7 @@ def _of_protein(
     searches: Searches,
     keys: Mapping[str, Mapping[str, object]],
     stages: Stages,
-) -> Generator[Event, None, tuple[Evidence, bool]]:
+) -> Generator[Event, None, tuple[ChainEvidence, bool]]:
     alignment, found = None, FoundTemplates(())
     provenance: dict[str, str] = {}
     cached = templates_cached = True
@@ -130,7 +130,7 @@ def _of_protein(
         }
     if found.refused:
         provenance |= {"templates_refused": found.refused}
-    evidence = Evidence(alignment, found.templates, found.hits, provenance)
+    evidence = ChainEvidence(alignment, found.templates, found.hits, provenance)
     return evidence, cached and templates_cached
 
 
@@ -221,13 +221,13 @@ def refuse_changed(source: Source | TemplateSource, key: Mapping[str, object]) -
         )
 
 
-def _inputs(job: Job, evidence: Mapping[str, Evidence]) -> dict[str, str]:
+def _inputs(job: Job, chains: Mapping[str, ChainEvidence]) -> dict[str, str]:
     """Return the provenance of all evidence; with the chain's id where there are several."""
     proteins = [entity.ids[0] for entity in job.entities if isinstance(entity, Protein)]
     return {
         name if len(proteins) == 1 else f"{chain_id}.{name}": value
         for chain_id in proteins
-        for name, value in sorted(evidence[chain_id].provenance.items())
+        for name, value in sorted(chains[chain_id].provenance.items())
     }
 
 

@@ -161,7 +161,7 @@ class Run:
         job.computed = not gathered.cached
         load = settings.load_of(
             request.job,
-            templates=max((len(e.templates) for e in gathered.evidence.values()), default=0),
+            templates=max((len(e.templates) for e in gathered.evidence.chains.values()), default=0),
             frugal=request.frugal,
         )
         inputs = {

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from itda.job.model import Job
@@ -78,14 +77,14 @@ class Order:
     Attributes:
         job: What to fold; the family has checked it.
         seed: Start of the random numbers.
-        evidence: Alignment and templates of each protein chain by its id. They are read from here,
-            also where the job names the files that they came from.
+        evidence: Alignments and templates of its chains, and rows that are paired across them. They
+            are read from here, also where the job names the files that they came from.
         parameters: Of the family's own; its defaults where it is None.
     """
 
     job: Job
     seed: int
-    evidence: Mapping[str, Evidence]
+    evidence: Evidence
     parameters: FamilyParameters | None = None
 
 
@@ -129,7 +128,7 @@ def predict(
     model: Model,
     job: Job,
     *,
-    evidence: Mapping[str, Evidence] = MappingProxyType({}),
+    evidence: Evidence | None = None,
     seed: int = 0,
     recycles: int | None = None,
     progress: Progress | None = None,
@@ -139,12 +138,14 @@ def predict(
     Args:
         model: Of a family that has checked the job.
         job: What to fold.
-        evidence: By chain id.
+        evidence: What is known of it; nothing unless told.
         seed: Start of the random numbers.
         recycles: Passes of the trunk after the first; the family's own number where it is None.
         progress: Told how far it is.
     """
-    order = Order(job=job, seed=seed, evidence=evidence)
+    from itda.search.evidence import Evidence
+
+    order = Order(job=job, seed=seed, evidence=evidence or Evidence())
     finish = model.begin([order], recycles=recycles, progress=part_of(progress, 0.0, 0.5))
     (predictions,) = finish(part_of(progress, 0.5, 1.0))
     part_of(progress, 0.0, 1.0)(1.0, "done")

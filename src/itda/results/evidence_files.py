@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from itda.job.entities import Protein
 from itda.job.model import Job
-from itda.search.evidence import Evidence
+from itda.search.evidence import ChainEvidence, Evidence
 
 ALIGNMENT, TEMPLATES = "alignment", "templates"
 TEMPLATES_FORMAT = "itda-templates"
@@ -44,12 +43,12 @@ def alignment_names(job: Job) -> list[str]:
     return [name for kind, name in evidence_names(job).items() if kind.startswith(ALIGNMENT)]
 
 
-def evidence_contents(job: Job, evidence: Mapping[str, Evidence], folder: Path) -> dict[str, bytes]:
+def evidence_contents(job: Job, evidence: Evidence, folder: Path) -> dict[str, bytes]:
     """Return what these files hold, of those that there are.
 
     Args:
         job: What was folded.
-        evidence: Of each protein chain.
+        evidence: What it was folded with.
         folder: Where they are written to.
 
     Returns:
@@ -58,7 +57,7 @@ def evidence_contents(job: Job, evidence: Mapping[str, Evidence], folder: Path) 
     names = evidence_names(job)
     contents: dict[str, bytes] = {}
     for part, protein in _parts(job).items():
-        found = evidence.get(protein.ids[0], Evidence())
+        found = evidence.chain(protein.ids[0])
         kind = ALIGNMENT + part
         if found.alignment is not None and not is_input(job, folder / names[kind]):
             contents[kind] = found.alignment.to_a3m().encode()
@@ -75,7 +74,7 @@ def _parts(job: Job) -> dict[str, Protein]:
     return {f"_{protein.ids[0]}": protein for protein in proteins}
 
 
-def _templates(job: Job, protein: Protein, found: Evidence) -> dict[str, Any]:
+def _templates(job: Job, protein: Protein, found: ChainEvidence) -> dict[str, Any]:
     search = found.provenance.get("template_search")
     hits = [asdict(hit) for hit in found.hits]
     for hit in hits:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -25,13 +24,13 @@ class FoldedJob:
         job: What was folded.
         predictions: One for each seed and sample, ranked by mean pLDDT, best first.
         digest: Hash of all that was asked for: job, files it names, family, weights, settings.
-        evidence: Alignment and templates that it was folded with, of each protein chain.
+        evidence: Alignments and templates that it was folded with.
     """
 
     job: Job
     predictions: tuple[Prediction, ...]
     digest: str
-    evidence: Mapping[str, Evidence] = field(default_factory=dict, repr=False)
+    evidence: Evidence = field(default_factory=Evidence, repr=False)
 
     @property
     def name(self) -> str:

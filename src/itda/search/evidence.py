@@ -1,18 +1,22 @@
-"""What was found about one chain before it is folded."""
+"""What was found for a job before it is folded: of each chain, and of its chains together."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from itda.search.alignments.alignment import Alignment
 from itda.search.templates.selection import FoundHit
 from itda.search.templates.template import Template
 
+if TYPE_CHECKING:
+    from itda.search.alignments.pairing import PairedAlignment
+
 
 @dataclass(frozen=True)
-class Evidence:
-    """Alignment and templates of one chain.
+class ChainEvidence:
+    """Alignment and templates of one chain of protein or RNA.
 
     Attributes:
         alignment: Relatives of the chain; None where none were searched or given.
@@ -26,3 +30,23 @@ class Evidence:
     templates: tuple[Template, ...] = ()
     hits: tuple[FoundHit, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of a job.
+
+    Attributes:
+        chains: Of each chain of protein and RNA by its id; copies share it.
+        paired: Rows that belong together across chains; None where the family takes none, none were
+            given, or none can be made.
+        provenance: Where the paired rows came from; what each chain has says its own.
+    """
+
+    chains: Mapping[str, ChainEvidence] = field(default_factory=dict)
+    paired: PairedAlignment | None = None
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+    def chain(self, chain_id: str) -> ChainEvidence:
+        """What is known of one chain; nothing where it is none of `chains`."""
+        return self.chains.get(chain_id, ChainEvidence())

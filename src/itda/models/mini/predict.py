@@ -32,7 +32,7 @@ from itda.models.provenance import kernels_of, provenance_of
 from itda.models.together import together
 from itda.nn.heads.aligned_error import aligned_error
 from itda.nn.structure.rigid import Rigid
-from itda.search.evidence import Evidence
+from itda.search.evidence import ChainEvidence
 from itda.structure.prediction import Prediction, Provenance
 
 MOST_TEMPLATES = 4
@@ -229,7 +229,7 @@ class MiniModel:
 
     def _inputs(self, order: Order) -> _Inputs:
         ((chain_id, entity),) = protein_chains(order.job)
-        inputs = read_inputs(entity, order.evidence.get(chain_id, Evidence()))
+        inputs = read_inputs(entity, order.evidence.chain(chain_id))
         if inputs.features.templates.mask.shape[1] and self.network.templates is None:
             raise CapabilityError(
                 f"job {order.job.name!r}, chain {chain_id}: the weights {self.card.name} know no "
@@ -277,7 +277,7 @@ class MiniModel:
         )
 
 
-def read_inputs(entity: Protein, evidence: Evidence) -> _Inputs:
+def read_inputs(entity: Protein, evidence: ChainEvidence) -> _Inputs:
     """Make features of a chain and say what they were made of.
 
     Raises:

@@ -32,7 +32,7 @@ Order = Literal["identity", "row"]
 
 
 @dataclass(frozen=True)
-class PairedAlignments:
+class PairedAlignment:
     """Alignments of several chains whose rows belong together, and what is left of each.
 
     Attributes:
@@ -66,7 +66,7 @@ def pair(
     rows_of_species: int = MAX_ROWS_OF_SPECIES,
     order: Order = "identity",
     collective: bool = True,
-) -> PairedAlignments:
+) -> PairedAlignment:
     """Pair the rows of chains by species.
 
     1. Row 0 of each chain, the query, is paired with the others' and takes no further part.
@@ -116,7 +116,7 @@ def pair(
     for column, (chain, alignment) in enumerate(alignments.items()):
         paired[chain] = _take(alignment, rows[:, column])
         unpaired[chain] = _rest(alignment, rows[:, column], total)
-    return PairedAlignments(rows, species, paired, unpaired)
+    return PairedAlignment(rows, species, paired, unpaired)
 
 
 def _by_species(alignment: Alignment, order: Order, collective: bool) -> dict[str, list[int]]:
