@@ -18,14 +18,14 @@ from itda.engine.inputs import read_input
 from itda.engine.run_settings import settings_of
 from itda.engine.search_options import split_msa
 from itda.engine.trim import trim_job
-from itda.errors import InputError
-from itda.faces import PYTHON, spoken_in
+from itda.errors import InputError, spoken_in
 from itda.job.letters import Ambiguous, looks_like_path
 from itda.job.model import Job
 from itda.job.options import RunOptions
 from itda.job.problems import shown
 from itda.job.read import read_jobs
 from itda.job.sequences import MoleculeOption
+from itda.language import PYTHON, Message, chosen_language
 from itda.models import registry
 from itda.results.result import Result
 from itda.store.paths import stage_folder
@@ -111,7 +111,7 @@ def fold(
         >>> result.plddt.shape  # doctest: +SKIP
         (10,)
     """
-    with spoken_in(PYTHON):
+    with spoken_in(PYTHON, chosen_language()):
         family = registry.get_family(model) if isinstance(model, str) else model
         options = RunOptions.of(
             family=family.name,
@@ -188,8 +188,14 @@ def _job(what: str | Path | Job, options: RunOptions, family: Family) -> Job:
         warnings.warn(str(warning), stacklevel=3)
     if len(batch.jobs) > 1:
         raise InputError(
-            f"{shown(str(what))} holds {len(batch.jobs)} records, and `fold` takes one",
-            hint="fold each job of `itda.job.read.read_jobs(path).jobs`, or use `itda fold`",
+            Message(
+                "{what} holds {count} records, and `fold` takes one",
+                what=shown(str(what)),
+                count=len(batch.jobs),
+            ),
+            hint=Message(
+                "fold each job of `itda.job.read.read_jobs(path).jobs`, or use `itda fold`"
+            ),
         )
     return batch.jobs[0]
 

@@ -6,8 +6,9 @@ import gc
 import sys
 
 from itda.errors import CapabilityError, DependencyError
+from itda.language import Message
 
-ENGINE_HINT = "install it with: pip install 'itda[engine]'"
+ENGINE_HINT = Message("install it with: pip install 'itda[engine]'")
 
 
 def available_devices() -> tuple[str, ...]:
@@ -19,7 +20,9 @@ def available_devices() -> tuple[str, ...]:
     try:
         import torch
     except ImportError as error:
-        raise DependencyError(f"PyTorch cannot be imported: {error}", hint=ENGINE_HINT) from error
+        raise DependencyError(
+            Message("PyTorch cannot be imported: {error}", error=error), hint=ENGINE_HINT
+        ) from error
 
     devices = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
     if torch.backends.mps.is_available():
@@ -43,8 +46,8 @@ def resolve_device(name: str) -> str:
     wanted = "cuda:0" if name == "cuda" else name
     if wanted not in devices:
         raise CapabilityError(
-            f"device {name!r}: this machine has no such device",
-            hint=f"use auto, or one of: {', '.join(devices)}",
+            Message("device {name!r}: this machine has no such device", name=name),
+            hint=Message("use auto, or one of: {devices:,}", devices=devices),
         )
     return wanted
 

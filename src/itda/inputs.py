@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from itda.errors import InputError, ItdaError
+from itda.language import Message
 
 STANDARD_INPUT = "-"
 
@@ -151,7 +152,11 @@ class _Found:
             one for one in self.sources if isinstance(one, Refused) or Path(one) in kept
         ]
         if left:
-            self.notes.append(f"left out: {_listed(left)} ({self.kind.belongs})")
+            self.notes.append(
+                Message(
+                    "left out: {left} ({belongs})", left=_listed(left), belongs=self.kind.belongs
+                )
+            )
 
     def _refuse(self, named: str, problem: str, hint: str) -> None:
         self.sources.append(Refused(named, InputError(problem, hint=hint)))
@@ -168,9 +173,15 @@ class _Found:
             self._seen[key] = text
             self.sources.append(text)
         elif self._seen[key] == text:
-            self.notes.append(f"{_shown(text)} is named twice and taken once")
+            self.notes.append(Message("{text} is named twice and taken once", text=_shown(text)))
         else:
-            self.notes.append(f"{self._seen[key]} and {text} are one file, which is taken once")
+            self.notes.append(
+                Message(
+                    "{seen} and {text} are one file, which is taken once",
+                    seen=self._seen[key],
+                    text=text,
+                )
+            )
 
     def _add_folder(self, folder: str) -> None:
         try:
@@ -200,7 +211,14 @@ class _Found:
             return
         if told:
             count = f"{len(kept)} file{'s' if len(kept) > 1 else ''}"
-            self.notes.append(f"{folder}: {count} taken; left out: {told}")
+            self.notes.append(
+                Message(
+                    "{folder}: {count} taken; left out: {told}",
+                    folder=folder,
+                    count=count,
+                    told=told,
+                )
+            )
         for path in kept:
             self._add_file(str(path))
 

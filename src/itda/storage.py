@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from itda.errors import OutputError
+from itda.language import Message
 
 HOME_VARIABLE = "ITDA_HOME"
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
@@ -159,15 +160,25 @@ def atomic_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """
     if folder.exists() and not overwrite:
         raise OutputError(
-            f"{folder} exists already", hint="choose another --out, or pass --overwrite"
+            Message("{folder} exists already", folder=folder),
+            hint=Message("choose another {--out}, or pass {--overwrite}"),
         )
     if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder} is a file, not a folder", hint="choose another --out")
+        raise OutputError(
+            Message("{folder} is a file, not a folder", folder=folder),
+            hint=Message("choose another {--out}"),
+        )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     except OSError as error:
-        raise OutputError(f"cannot write in {folder.parent}: {error.strerror}") from error
+        raise OutputError(
+            Message(
+                "cannot write in {parent}: {strerror}",
+                parent=folder.parent,
+                strerror=error.strerror,
+            )
+        ) from error
     try:
         yield work
         work.chmod(0o755)
@@ -175,7 +186,11 @@ def atomic_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
             shutil.rmtree(folder)
         work.rename(folder)
     except OSError as error:
-        raise OutputError(f"cannot write {folder}: {error.strerror or error}") from error
+        raise OutputError(
+            Message(
+                "cannot write {folder}: {strerror}", folder=folder, strerror=error.strerror or error
+            )
+        ) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

@@ -1,6 +1,7 @@
 import pytest
 
-from itda.server.pages.language import LANGUAGES, Language, choose_code, read_languages, zone_of
+from itda.language import LANGUAGES, choose_code
+from itda.server.pages.language import Language, read_languages, zone_of
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from itda.server.pages.language import LANGUAGES, Language
+from itda.language import LANGUAGES
+from itda.server.pages.language import Language
 from itda.server.pages.view import TEMPLATES, make_environment
 
 NAMES = sorted(path.relative_to(TEMPLATES).as_posix() for path in TEMPLATES.rglob("*.html"))

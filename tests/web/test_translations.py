@@ -11,9 +11,9 @@ from babel.messages import pofile
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.frontend import parse_mapping_cfg
 
+from itda.language import LANGUAGES, SOURCE, TRANSLATIONS
 from itda.models.registry import FAMILIES, get_family
 from itda.server import pages
-from itda.server.pages.language import LANGUAGES, SOURCE, TRANSLATIONS
 
 FOLDER = Path(pages.__file__).parent
 OTHERS = [code for code in LANGUAGES if code != SOURCE]
@@ -27,7 +27,9 @@ def messages() -> Mapping[str, tuple[str, ...]]:
     """Each message by its singular, with all its forms."""
     with (TRANSLATIONS / "babel.cfg").open() as file:
         methods, options = parse_mapping_cfg(file)
-    found = extract_from_dir(FOLDER, methods, options, {**DEFAULT_KEYWORDS, "mark": None})
+    found = extract_from_dir(
+        FOLDER.parents[1], methods, options, {**DEFAULT_KEYWORDS, "mark": None}
+    )
     extracted = {}
     for _, _, message, _, _ in found:
         forms = message if isinstance(message, tuple) else (message,)
@@ -39,7 +41,7 @@ def messages() -> Mapping[str, tuple[str, ...]]:
 
 
 def catalogues(code: str) -> Mapping[str, tuple[str, ...]]:
-    paths = [TRANSLATIONS / code / "LC_MESSAGES" / "itda.po", *TRANSLATIONS.glob(f"*.{code}.po")]
+    paths = [TRANSLATIONS / code / name for name in ("pages.po", "result.po", "families.po")]
     entries: dict[str, tuple[str, ...]] = {}
     for path in paths:
         with path.open("rb") as file:

@@ -16,6 +16,7 @@ from itda.atomic import write_json
 from itda.cost.constants import Constants, Figures
 from itda.cost.devices import Device
 from itda.errors import OutputError
+from itda.language import Message
 from itda.models.demand import FORMULAS, SPEED_OF_THREADS
 from itda.storage import user_data_folder
 from itda.version import itda_version
@@ -119,8 +120,12 @@ def store(
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
-            f"{path.parent}: cannot be made: {error.strerror or error}",
-            hint="set ITDA_HOME to a folder that you may write to",
+            Message(
+                "{parent}: cannot be made: {strerror}",
+                parent=path.parent,
+                strerror=error.strerror or error,
+            ),
+            hint=Message("set ITDA_HOME to a folder that you may write to"),
         ) from error
     write_json(
         path,

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from itda.cost.constants import Constants
 from itda.errors import InputError
+from itda.language import Message
 from itda.models.demand import Demand
 
 _TOLERANCE = 1e-10
@@ -70,8 +71,8 @@ def fit(points: Sequence[Measured], prior: Mapping[str, float] | None = None) ->
     """
     if len(points) < FEWEST:
         raise InputError(
-            f"{len(points)} measured folds are too few to fit constants to",
-            hint=f"measure {FEWEST} sizes or more",
+            Message("{count} measured folds are too few to fit constants to", count=len(points)),
+            hint=Message("measure {fewest} sizes or more", fewest=FEWEST),
         )
     peak = np.array([point.bytes for point in points])
     weights = np.array([point.demand.weights_bytes for point in points])

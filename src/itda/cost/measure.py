@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Self
 from itda.cost.allocator import settle_allocator
 from itda.errors import InputError, ItdaError
 from itda.job.model import Job
+from itda.language import Message
 from itda.machine import usable_cores
 from itda.models.demand import Load
 
@@ -142,7 +143,12 @@ def measure(case: Case, *, timeout_seconds: float | None = None) -> Answer:
     said = answer.get("error") or done.stderr.strip()[-500:] or f"exit status {done.returncode}"
     if answer.get("exhausted") or done.returncode < 0 or _tells_exhaustion(said):
         raise ExhaustedError(said)
-    problem = f"{case.family}, {case.tokens}: cannot be measured: {said}"
+    problem = Message(
+        "{family}, {tokens}: cannot be measured: {said}",
+        family=case.family,
+        tokens=case.tokens,
+        said=said,
+    )
     raise InputError(problem) if answer.get("expected") else RuntimeError(problem)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from itda.errors import InputError
+from itda.language import Message
 
 _UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 _BINARY = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
@@ -178,7 +179,10 @@ def parse_bytes(text: str, *, option: str = "--memory") -> int:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)(b?)\s*", text, re.IGNORECASE)
     unit = match[2].lower() if match else ""
     if match is None or float(match[1]) <= 0 or (match[3] and not unit):
-        raise InputError(f"{option} {text}: not an amount of memory", hint="such as 8G or 512M")
+        raise InputError(
+            Message("{option} {text}: not an amount of memory", option=option, text=text),
+            hint=Message("such as 8G or 512M"),
+        )
     return int(float(match[1]) * (_BINARY[unit] if match[3] else _UNITS[unit]))
 
 

@@ -17,6 +17,7 @@ from itda.cost.loads import on_device
 from itda.cost.memory import Room, bytes_shown, room
 from itda.errors import CapabilityError, OutputError
 from itda.hub.weights import read_card
+from itda.language import Message, joined
 from itda.models.demand import Load
 
 if TYPE_CHECKING:
@@ -177,15 +178,23 @@ class Predictor:
         needed, there = self.cost(frugal).bytes, self.room
         largest = self.largest_tokens(frugal)
         fitting = (
-            f"at most {largest} residues fit"
+            Message("at most {largest} residues fit", largest=largest)
             if largest >= self.family.capabilities.min_length
-            else "not even the shortest chain fits"
+            else Message("not even the shortest chain fits")
         )
-        start = f"job {name!r}: " if name else ""
+        start = Message("job {name!r}: ", name=name) if name else ""
         error = CapabilityError(
-            f"{start}{load.tokens[0]} residues need {bytes_shown(needed)} of memory with "
-            f"{self.family.name}, and {there.told}: {fitting}",
-            hint="; ".join(self._remedies(frugal, needed, largest)),
+            Message(
+                "{start}{tokens} residues need {needed} of memory with {family}, and {told}: "
+                "{fitting}",
+                start=start,
+                tokens=load.tokens[0],
+                needed=bytes_shown(needed),
+                family=self.family.name,
+                told=there.told,
+                fitting=fitting,
+            ),
+            hint=joined(self._remedies(frugal, needed, largest), ";"),
         )
         error.needed_bytes = needed
         error.passing = there.bytes < needed <= there.most_bytes
@@ -218,18 +227,25 @@ class Predictor:
     def _remedies(self, load: Load, needed: int, largest: int) -> list[str]:
         found = []
         if load.samples > 1 and self.fits(dataclasses.replace(load, samples=1)):
-            found.append("it fits with --samples 1")
+            found.append(Message("it fits with {--samples:1}"))
         if load.templates and self.fits(dataclasses.replace(load, templates=0)):
-            found.append("it fits without templates")
+            found.append(Message("it fits without templates"))
         machine = room(self.device).bytes if self.limit_bytes is not None else 0
         if machine >= needed:
-            found.append(f"raise --memory to {math.ceil(needed / 1e8) / 10:.1f}G")
+            found.append(
+                Message("raise {--memory} to {needed:.1f}G", needed=math.ceil(needed / 1e8) / 10)
+            )
         if self.device != "cpu":
             spare = Predictor(self.family, "cpu")
             if spare.fits(load):
-                found.append(f"use --device cpu, where {bytes_shown(spare.room.bytes)} are there")
+                found.append(
+                    Message(
+                        "use {--device:cpu}, where {bytes} are there",
+                        bytes=bytes_shown(spare.room.bytes),
+                    )
+                )
         if largest >= self.family.capabilities.min_length:
-            found.append(f"fold a part of up to {largest} residues")
+            found.append(Message("fold a part of up to {largest} residues", largest=largest))
         return [*found, "use a device with more memory"]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from itda.errors import InputError, ItdaError
 from itda.job.entities import Molecule, Protein
 from itda.job.model import Job
+from itda.language import Message
 
 _ALIGNMENTS = (".a3m", ".sto", ".stk", ".afa", ".fasta", ".fa")
 SUFFIXES = {
@@ -38,13 +39,23 @@ def attach(
         return list(jobs), {}
     if not path.exists():
         raise InputError(
-            f"{field} {path}: there is no such file", hint="give a file, or a folder of files"
+            Message("{field} {path}: there is no such file", field=field, path=path),
+            hint=Message("give a file, or a folder of files"),
         )
     if not path.is_dir() and len(jobs) > 1:
         some = ", ".join(job.name for job in jobs[:5]) + (", …" if len(jobs) > 5 else "")
         raise InputError(
-            f"{field} {path}: one file for {len(jobs)} records ({some})",
-            hint=f"give a folder with a file for each record, called NAME{SUFFIXES[field][0]}",
+            Message(
+                "{field} {path}: one file for {count} records ({some})",
+                field=field,
+                path=path,
+                count=len(jobs),
+                some=some,
+            ),
+            hint=Message(
+                "give a folder with a file for each record, called NAME{suffixes}",
+                suffixes=SUFFIXES[field][0],
+            ),
         )
     attached: list[Job] = []
     errors: dict[str, ItdaError] = {}
@@ -61,15 +72,23 @@ def _with_files(job: Job, field: str, path: Path) -> Job:
     proteins = [entity for entity in job.entities if isinstance(entity, Protein)]
     if not proteins or (len(proteins) > 1 and not path.is_dir()):
         raise InputError(
-            f"job {job.name!r}: a {field} file is for a job with one protein; this has "
-            f"{len(proteins)}",
-            hint=f"write `{field}:` under each protein of a YAML job, or give a folder with a file "
-            f"for each, called NAME_CHAIN{SUFFIXES[field][0]}",
+            Message(
+                "job {job!r}: a {field} file is for a job with one protein; this has {count}",
+                job=job.name,
+                field=field,
+                count=len(proteins),
+            ),
+            hint=Message(
+                "write `{field}:` under each protein of a YAML job, or give a folder with a "
+                "file for each, called NAME_CHAIN{suffixes}",
+                field=field,
+                suffixes=SUFFIXES[field][0],
+            ),
         )
     if any(getattr(protein, field) is not None for protein in proteins):
         raise InputError(
-            f"job {job.name!r}: names a {field} and is given another",
-            hint="leave one of the two out",
+            Message("job {job!r}: names a {field} and is given another", job=job.name, field=field),
+            hint=Message("leave one of the two out"),
         )
     entities: list[Molecule] = []
     for entity in job.entities:
@@ -90,11 +109,27 @@ def _find(job: Job, field: str, folder: Path, stem: str) -> Path:
         return found[0]
     if found:
         raise InputError(
-            f"job {job.name!r}: {field} {folder}: holds both {found[0].name} and {found[1].name}",
-            hint="leave one file for each record",
+            Message(
+                "job {job!r}: {field} {folder}: holds both {found} and {found_name}",
+                job=job.name,
+                field=field,
+                folder=folder,
+                found=found[0].name,
+                found_name=found[1].name,
+            ),
+            hint=Message("leave one file for each record"),
         )
     raise InputError(
-        f"job {job.name!r}: {field} {folder}: holds no file for it",
-        hint=f"name it {names[0]} (also {', '.join(SUFFIXES[field][1:])}), or fold this record "
-        f"without {field}",
+        Message(
+            "job {job!r}: {field} {folder}: holds no file for it",
+            job=job.name,
+            field=field,
+            folder=folder,
+        ),
+        hint=Message(
+            "name it {names} (also {suffixes:,}), or fold this record without {field}",
+            names=names[0],
+            suffixes=SUFFIXES[field][1:],
+            field=field,
+        ),
     )

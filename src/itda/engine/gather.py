@@ -22,6 +22,7 @@ from itda.engine.worker import Progress
 from itda.errors import DataError
 from itda.job.entities import Protein
 from itda.job.model import Job
+from itda.language import Message
 from itda.search.alignments.alignment import Alignment
 from itda.search.alignments.formats import read_alignment
 from itda.search.evidence import ChainEvidence, Evidence
@@ -216,8 +217,8 @@ def refuse_changed(source: Source | TemplateSource, key: Mapping[str, object]) -
     """Refuse a result of which nobody could say what it was searched in."""
     if dict(source.key()) != dict(key):
         raise DataError(
-            f"{source.title}: was changed since the run began",
-            hint="the same command searches what is there now",
+            Message("{title}: was changed since the run began", title=source.title),
+            hint=Message("the same command searches what is there now"),
         )
 
 

@@ -19,6 +19,7 @@ from itda.job.model import Job
 from itda.job.read import JobBatch, RecordWarning, RejectedRecord, read_jobs
 from itda.job.sequences import MoleculeOption
 from itda.job.source import guess_format, open_source
+from itda.language import Message
 from itda.search.alignments.formats import is_alignment_text, read_alignment
 
 if TYPE_CHECKING:
@@ -118,7 +119,9 @@ def read_alignment_job(
     try:
         job, changes = job_from_record(record, name, molecule=molecule, ambiguous=ambiguous)
     except ItdaError as error:
-        named = type(error)(f"{path}, row 1: {error.problem}", hint=error.hint)
+        named = type(error)(
+            Message("{path}, row 1: {problem}", path=path, problem=error.problem), hint=error.hint
+        )
         return JobBatch((), (RejectedRecord(name, 1, 1, named),), ())
     said = f"{path.name} is an alignment of {len(alignment):,} rows; its first"
     if row:
@@ -202,9 +205,14 @@ def _given(
     several = next((paths for paths in found.values() if len(paths) > 1), None)
     if several:
         raise InputError(
-            f"job {job.name!r}: {several[0].name} and {several[1].name} stand beside the input, "
-            "and one alignment is taken",
-            hint="name one with --msa FILE, or pass --msa none",
+            Message(
+                "job {job!r}: {several} and {several_name} stand beside the input, and one "
+                "alignment is taken",
+                job=job.name,
+                several=several[0].name,
+                several_name=several[1].name,
+            ),
+            hint=Message("name one with {--msa:FILE}, or pass {--msa:none}"),
         )
     entities = tuple(
         entity.replace(msa=found[entity.ids[0]][0].absolute())

@@ -17,6 +17,7 @@ from itda.job.names import collision_key
 from itda.job.problems import shown
 from itda.job.read import JobBatch, RecordWarning, RejectedRecord
 from itda.job.sequences import MoleculeOption
+from itda.language import Message, joined
 
 if TYPE_CHECKING:
     from itda.models.family import Family
@@ -74,7 +75,13 @@ def read_inputs(
     for named, found in read:
         owner = owners.get(_resolved(named), named)
         if owner != named:
-            merged.notes.append(f"{named} is not read by itself: a job of {owner} names it")
+            merged.notes.append(
+                Message(
+                    "{named} is not read by itself: a job of {owner} names it",
+                    named=named,
+                    owner=owner,
+                )
+            )
         elif isinstance(found, ItdaError):
             merged.refuse(named, found)
         else:
@@ -187,22 +194,27 @@ class _Merged:
 
 
 def _is_taken(where: str, name: str, holder: _Holder) -> InputError:
-    record = f"record {holder.place} of {holder.source}"
-    problem = f"the name was taken by {record}"
+    record = Message("record {place} of {source}", place=holder.place, source=holder.source)
+    problem = Message("the name was taken by {record}", record=record)
     if holder.name != name:
-        problem = (
-            f"the files of this name and of {shown(holder.name)} ({record}) would be one where a "
-            "file system ignores case"
+        problem = Message(
+            "the files of this name and of {holder} ({record}) would be one where a file "
+            "system ignores case",
+            holder=shown(holder.name),
+            record=record,
         )
-    return InputError(f"{where}: {problem}", hint="give each record its own name")
+    return InputError(
+        Message("{where}: {problem}", where=where, problem=problem),
+        hint=Message("give each record its own name"),
+    )
 
 
 def _none_readable(failures: Sequence[ItdaError]) -> InputError:
     listed = "".join(f"\n  - {failure.problem}" for failure in failures[:_MOST_LISTED])
     if len(failures) > _MOST_LISTED:
-        listed += f"\n  - and {len(failures) - _MOST_LISTED} more"
+        listed += Message("\n  - and {count} more", count=len(failures) - _MOST_LISTED)
     hints = dict.fromkeys(failure.hint for failure in failures if failure.hint)
     return InputError(
-        f"none of {len(failures)} inputs can be read{listed}",
-        hint="; ".join(list(hints)[:_MOST_HINTS]),
+        Message("none of {count} inputs can be read{listed}", count=len(failures), listed=listed),
+        hint=joined(list(hints)[:_MOST_HINTS], ";"),
     )

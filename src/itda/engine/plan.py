@@ -16,6 +16,7 @@ from itda.engine.searches import Searches, refuse_both, refuse_searches, without
 from itda.errors import CapabilityError, InputError, ItdaError, WeightsError
 from itda.job.model import Job
 from itda.job.names import collision_key
+from itda.language import Message
 from itda.models.family import Relating
 from itda.models.refusals import or_choose
 from itda.storage import file_digest
@@ -76,9 +77,15 @@ class Settings:
             return f"sha256:{file_digest(self.weights)}"
         except OSError as error:
             raise WeightsError(
-                f"{self.weights}: weights cannot be read: {error.strerror}",
-                hint="give a weights file or a set of `itda weights list`, or leave --weights out "
-                "to use the family's own",
+                Message(
+                    "{weights}: weights cannot be read: {strerror}",
+                    weights=self.weights,
+                    strerror=error.strerror,
+                ),
+                hint=Message(
+                    "give a weights file or a set of `itda weights list`, or leave "
+                    "{--weights} out to use the family's own"
+                ),
             ) from error
 
     def shown(self) -> dict[str, object]:
@@ -269,8 +276,14 @@ def refuse_recycles(family: Family, recycles: int | None) -> None:
     """
     if recycles and not family.capabilities.recycles:
         raise CapabilityError(
-            f"--recycles {recycles}: {family.name} recycles nothing",
-            hint="leave --recycles out" + or_choose(lambda can: can.recycles),
+            Message(
+                "{--recycles:{recycles}}: {family} recycles nothing",
+                recycles=recycles,
+                family=family.name,
+            ),
+            hint=Message(
+                "leave {--recycles} out{or_choose}", or_choose=or_choose(lambda can: can.recycles)
+            ),
         )
 
 
@@ -278,8 +291,15 @@ def _refuse_taken_name(job: Job, taken: dict[str, str]) -> None:
     holder = taken.get(collision_key(job.name))
     if holder is None:
         return
-    same = "another job has it" if holder == job.name else f"its files would be those of {holder!r}"
-    raise InputError(f"name {job.name!r}: {same}", hint="give each job a name of its own")
+    same = (
+        Message("another job has it")
+        if holder == job.name
+        else Message("its files would be those of {holder!r}", holder=holder)
+    )
+    raise InputError(
+        Message("name {job!r}: {same}", job=job.name, same=same),
+        hint=Message("give each job a name of its own"),
+    )
 
 
 def _request(

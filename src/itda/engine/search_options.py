@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from itda.engine.searches import FoundTemplates, Searches, refuse_searches
 from itda.errors import DataError, InputError, ItdaError
+from itda.language import Message
 from itda.machine import usable_cores
 
 if TYPE_CHECKING:
@@ -70,8 +71,11 @@ class DatabaseTemplates:
 
         if open_database(self.database.folder).digest != self.database.digest:
             raise DataError(
-                f"database {self.database.name}: was replaced since the run began",
-                hint="the same command searches what is there now",
+                Message(
+                    "database {database}: was replaced since the run began",
+                    database=self.database.name,
+                ),
+                hint=Message("the same command searches what is there now"),
             )
         return template_key(self.database, self.limits)
 
@@ -147,10 +151,12 @@ def split_msa(msa: str | Path | None) -> tuple[str | None, Path | None]:
     if not Path(msa).exists():
         close = difflib.get_close_matches(str(msa).lower(), (NONE, *_SEARCHED_IN_DATABASES), n=1)
         raise InputError(
-            f"msa {msa}: there is no such file or folder",
-            hint=f"did you mean {close[0]}?"
+            Message("msa {msa}: there is no such file or folder", msa=msa),
+            hint=Message("did you mean {close}?", close=close[0])
             if close
-            else f"give an alignment, a folder of alignments, or one of {_WORDS}",
+            else Message(
+                "give an alignment, a folder of alignments, or one of {words}", words=_WORDS
+            ),
         )
     return None, Path(msa)
 
@@ -192,8 +198,12 @@ def choose_searches(options: RunOptions, family: Family) -> Searches:
 def _refuse_contradictions(options: RunOptions, way: str) -> None:
     if options.databases and not way.startswith(_SEARCHED_IN_DATABASES):
         raise InputError(
-            f"--db {options.databases[0]}: --msa {way} searches no database of this machine",
-            hint="add --msa mmseqs or --msa hmmer, or leave --db out",
+            Message(
+                "{--db:{databases}}: {--msa:{way}} searches no database of this machine",
+                databases=options.databases[0],
+                way=way,
+            ),
+            hint=Message("add {--msa:mmseqs} or {--msa:hmmer}, or leave {--db} out"),
         )
     if options.templates not in (None, NONE):
         return
@@ -204,8 +214,11 @@ def _refuse_contradictions(options: RunOptions, way: str) -> None:
     ):
         if value is not None:
             raise InputError(
-                f"{option} {value}: no templates are searched",
-                hint=f"name a database of structures with --templates, or leave {option} out",
+                Message("{option} {value}: no templates are searched", option=option, value=value),
+                hint=Message(
+                    "name a database of structures with {--templates}, or leave {option} out",
+                    option=option,
+                ),
             )
 
 
@@ -225,10 +238,10 @@ def _structure_database(name: str) -> Database:
     if database.kind != "structures":
         others = [one.name for one in databases.list() if one.kind == "structures"]
         raise DataError(
-            f"--templates {name}: the database holds sequences, no structures",
-            hint=f"there are structures in {', '.join(others)}"
+            Message("{--templates:{name}}: the database holds sequences, no structures", name=name),
+            hint=Message("there are structures in {others:,}", others=others)
             if others
-            else "make one with `itda db add-structures NAME DIR`",
+            else Message("make one with `itda db add-structures NAME DIR`"),
         )
     return database
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from itda.errors import CapabilityError, InputError, ItdaError
 from itda.job.entities import Protein
 from itda.job.model import Job
+from itda.language import Message
 from itda.models.refusals import or_choose
 
 if TYPE_CHECKING:
@@ -160,10 +161,22 @@ def refuse_searches(family: Family, *, alignments: bool, templates: bool) -> Non
         (templates, "template", "--templates", "template"),
     ):
         if wanted and kind not in inputs:
-            takes = f"it takes {', '.join(sorted(inputs))}" if inputs else "it takes sequences only"
+            takes = (
+                Message("it takes {inputs:,}", inputs=sorted(inputs))
+                if inputs
+                else Message("it takes sequences only")
+            )
             raise CapabilityError(
-                f"{option}: {family.name} takes no {what}, so none is searched; {takes}",
-                hint=f"leave {option} out" + or_choose(_takes(kind)),
+                Message(
+                    "{option}: {family} takes no {what}, so none is searched; {takes}",
+                    option=option,
+                    family=family.name,
+                    what=what,
+                    takes=takes,
+                ),
+                hint=Message(
+                    "leave {option} out{kind}", option=option, kind=or_choose(_takes(kind))
+                ),
             )
 
 
@@ -182,9 +195,13 @@ def refuse_both(job: Job, searches: Searches) -> None:
     for entity in job.entities:
         if isinstance(entity, Protein) and entity.profile is not None and entity.msa is None:
             raise InputError(
-                f"job {job.name!r}, chain {entity.ids[0]}: brings a profile, and an alignment is "
-                "to be searched for it",
-                hint="leave out the profile or --msa",
+                Message(
+                    "job {job!r}, chain {entity}: brings a profile, and an alignment is to "
+                    "be searched for it",
+                    job=job.name,
+                    entity=entity.ids[0],
+                ),
+                hint=Message("leave out the profile or {--msa}"),
             )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from itda.errors import CapabilityError
 from itda.job.model import Job
 from itda.job.read import JobBatch, RecordWarning
+from itda.language import Message
 from itda.models import registry
 from itda.models.family import Trimming
 
@@ -46,8 +47,14 @@ def trim_job(job: Job, family: Family) -> tuple[Job, tuple[str, ...]]:
     if not isinstance(family, Trimming):
         able = [name for name in registry.FAMILIES if _trims(name)]
         raise CapabilityError(
-            f"--trim: {family.name} folds chains as they are, and knows of no part to cut them to",
-            hint="leave --trim out" + (f", or choose `--model {able[0]}`" if able else ""),
+            Message(
+                "{--trim}: {family} folds chains as they are, and knows of no part to cut them to",
+                family=family.name,
+            ),
+            hint=Message(
+                "leave {--trim} out{what}",
+                what=Message(", or choose {--model!c:{able}}", able=able[0]) if able else "",
+            ),
         )
     return family.trim(job)
 

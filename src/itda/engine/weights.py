@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from itda.errors import WeightsError
+from itda.language import Message
 
 if TYPE_CHECKING:
     from itda.engine.worker import Progress
@@ -37,9 +38,14 @@ def choose_weights(weights: str | Path | None, family: Family) -> Path | None:
         return Path(weights)
     if weight_set.family != family.name:
         raise WeightsError(
-            f"--weights {weights}: these are weights of the family {weight_set.family}, not "
-            f"{family.name}",
-            hint=f"choose --model {weight_set.family}",
+            Message(
+                "{--weights:{weights}}: these are weights of the family {family}, not "
+                "{family_name}",
+                weights=weights,
+                family=weight_set.family,
+                family_name=family.name,
+            ),
+            hint=Message("choose {--model:{family}}", family=weight_set.family),
         )
     if weights == family.weight_set:
         return None

@@ -13,6 +13,7 @@ from torch import Tensor
 from itda.chem.residues import RESTYPES
 from itda.errors import InputError
 from itda.job.letters import stands_for
+from itda.language import Message
 
 
 @dataclass(frozen=True)
@@ -71,40 +72,60 @@ def read_profile(path: Path, *, query: str) -> Float[np.ndarray, "token 20"]:
         ]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"{path}: cannot be read as a profile: {error}", hint="give a text table"
+            Message("{path}: cannot be read as a profile: {error}", path=path, error=error),
+            hint=Message("give a text table"),
         ) from error
     header = lines[0] if lines else []
     missing = [letter for letter in RESTYPES if letter not in header]
     if missing:
         raise InputError(
-            f"{path}: the header has no column {missing[0]}",
-            hint=f"the first line names the columns: {' '.join(RESTYPES)}",
+            Message("{path}: the header has no column {missing}", path=path, missing=missing[0]),
+            hint=Message(
+                "the first line names the columns: {restypes}", restypes=" ".join(RESTYPES)
+            ),
         )
     rows = lines[1:]
     if len(rows) != len(query):
         raise InputError(
-            f"{path}: has {len(rows)} rows, the sequence {len(query)} residues",
-            hint="give one row a residue",
+            Message(
+                "{path}: has {count} rows, the sequence {number_of_query} residues",
+                path=path,
+                count=len(rows),
+                number_of_query=len(query),
+            ),
+            hint=Message("give one row a residue"),
         )
     columns = [header.index(letter) for letter in RESTYPES]
     table = np.zeros((len(query), 20), np.float32)
     for number, (row, letter) in enumerate(zip(rows, query, strict=True), start=1):
-        where = f"{path}: row {number}"
+        where = Message("{path}: row {number}", path=path, number=number)
         if len(row) != len(header):
-            raise InputError(f"{where} has {len(row)} columns, the header {len(header)}")
+            raise InputError(
+                Message(
+                    "{where} has {count} columns, the header {number_of_header}",
+                    where=where,
+                    count=len(row),
+                    number_of_header=len(header),
+                )
+            )
         if "residue" in header and not _is(row[header.index("residue")], letter):
             raise InputError(
-                f"{where} is for {row[header.index('residue')]}, the sequence has {letter}",
-                hint="give the profile of this sequence",
+                Message(
+                    "{where} is for {row}, the sequence has {letter}",
+                    where=where,
+                    row=row[header.index("residue")],
+                    letter=letter,
+                ),
+                hint=Message("give the profile of this sequence"),
             )
         try:
             table[number - 1] = [float(row[column]) for column in columns]
         except ValueError as error:
-            raise InputError(f"{where}: {error}") from error
+            raise InputError(Message("{where}: {error}", where=where, error=error)) from error
         if not np.isfinite(table[number - 1]).all() or (table[number - 1] < 0).any():
             raise InputError(
-                f"{where} holds a value below 0 or not finite",
-                hint="give frequencies; log-odds scores (PSSM) cannot be read as such",
+                Message("{where} holds a value below 0 or not finite", where=where),
+                hint=Message("give frequencies; log-odds scores (PSSM) cannot be read as such"),
             )
     total = table.sum(1, keepdims=True)
     return table / np.where(total > 0, total, 1.0)

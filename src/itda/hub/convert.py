@@ -21,6 +21,7 @@ from itda.hub.weights import (
     replacing_with_card,
     write_card,
 )
+from itda.language import Message
 from itda.storage import write_pieces
 
 if TYPE_CHECKING:
@@ -91,13 +92,17 @@ class StateReader:
         """
         if name not in self._state:
             raise WeightsError(
-                f"{self._source}: the tensor {name} is missing",
-                hint="the file holds another model, or another version of it",
+                Message("{source}: the tensor {name} is missing", source=self._source, name=name),
+                hint=Message("the file holds another model, or another version of it"),
             )
         if name in self._taken or name in self._skipped:
             raise WeightsError(
-                f"{self._source}: the tensor {name} is asked for a second time",
-                hint="this is a fault of the converter; each tensor has one use",
+                Message(
+                    "{source}: the tensor {name} is asked for a second time",
+                    source=self._source,
+                    name=name,
+                ),
+                hint=Message("this is a fault of the converter; each tensor has one use"),
             )
         self._taken.add(name)
         return self._state[name]
@@ -128,10 +133,20 @@ class StateReader:
         left = [name for name in self._state if name not in self._taken | self._skipped.keys()]
         if left:
             more = len(left) - _NAMED_IN_FULL
-            named = ", ".join(left[:_NAMED_IN_FULL]) + (f" and {more} more" if more > 0 else "")
+            named = Message(
+                "{left:,}{what}",
+                left=left[:_NAMED_IN_FULL],
+                what=Message(" and {more} more", more=more) if more > 0 else "",
+            )
             raise WeightsError(
-                f"{self._source}: {len(left)} of {len(self._state)} tensors are not known: {named}",
-                hint="the file holds another model, or another version of it",
+                Message(
+                    "{source}: {count} of {number_of__state} tensors are not known: {named}",
+                    source=self._source,
+                    count=len(left),
+                    number_of__state=len(self._state),
+                    named=named,
+                ),
+                hint=Message("the file holds another model, or another version of it"),
             )
         return dict(self._skipped)
 
@@ -229,7 +244,9 @@ def _format_name(name: str, tensor: Tensor) -> str:
     }
     if tensor.dtype not in names:
         raise WeightsError(
-            f"the tensor {name} has numbers of the kind {tensor.dtype}",
-            hint=f"known: {', '.join(str(kind) for kind in names)}",
+            Message(
+                "the tensor {name} has numbers of the kind {dtype}", name=name, dtype=tensor.dtype
+            ),
+            hint=Message("known: {names:,}", names=(str(kind) for kind in names)),
         )
     return names[tensor.dtype]

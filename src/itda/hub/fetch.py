@@ -16,12 +16,13 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from email.message import Message
+from email.message import Message as Headers
 from pathlib import Path
 from typing import IO, Any
 
 from itda.errors import WeightsError
 from itda.hub.folders import cannot_write
+from itda.language import Message
 from itda.network import LIMITED, PASSING, is_loopback, network_fault, retry_after
 
 TIMEOUT_SECONDS = 30.0
@@ -150,9 +151,16 @@ def download(
             failures = 1 if here > before else failures + 1
             if failures >= ATTEMPTS:
                 raise DownloadError(
-                    f"{remote.name}: {remote.shown} {error.reason}; {here:,} bytes are here after "
-                    f"{failures} attempts that brought nothing more",
-                    hint="the same command goes on from there; or --mirror URL",
+                    Message(
+                        "{remote}: {shown} {reason}; {here:,} bytes are here after "
+                        "{failures} attempts that brought nothing more",
+                        remote=remote.name,
+                        shown=remote.shown,
+                        reason=error.reason,
+                        here=here,
+                        failures=failures,
+                    ),
+                    hint=Message("the same command goes on from there; or {--mirror:URL}"),
                 ) from error
             note = f"the server {error.reason}; trying again"
             on_transfer(Transferred(remote.name, here, remote.size, note))
@@ -173,8 +181,15 @@ def ask_size(remote: Remote) -> int | None:
         return None
     except _BrokenError as error:
         raise DownloadError(
-            f"{remote.name}: {remote.shown} {error.reason}",
-            hint="check the network and proxy, and give the same command again; or --mirror URL",
+            Message(
+                "{remote}: {shown} {reason}",
+                remote=remote.name,
+                shown=remote.shown,
+                reason=error.reason,
+            ),
+            hint=Message(
+                "check the network and proxy, and give the same command again; or {--mirror:URL}"
+            ),
         ) from error
 
 
@@ -204,8 +219,16 @@ def _attempt(remote: Remote, partial: Path, on_transfer: OnTransfer) -> None:
             have = 0
         if remote.size is not None and total is not None and total != remote.size:
             raise DownloadError(
-                f"{remote.name}: {remote.shown} has {total:,} bytes, not {remote.size:,}",
-                hint="it is another file; try --mirror URL, or the publisher's own server",
+                Message(
+                    "{remote}: {shown} has {total:,} bytes, not {size:,}",
+                    remote=remote.name,
+                    shown=remote.shown,
+                    total=total,
+                    size=remote.size,
+                ),
+                hint=Message(
+                    "it is another file; try {--mirror:URL}, or the publisher's own server"
+                ),
             )
         _save(reply, partial, remote, have, total or remote.size, on_transfer)
 
@@ -254,30 +277,40 @@ def _open(remote: Remote, headers: Mapping[str, str], method: str = "GET") -> An
             raise explain(remote, error.code, error.headers) from error
 
 
-def explain(remote: Remote, status: int, headers: Message | Mapping[str, str]) -> Exception:
+def explain(remote: Remote, status: int, headers: Headers | Mapping[str, str]) -> Exception:
     """Turn a status of HTTP into the error that it means, with what would work."""
     start = f"{remote.name}: {remote.shown}"
     if status == LIMITED or status in PASSING:
         return _BrokenError(f"answered HTTP {status}", retry_after(headers))
     if status in (401, 403):
         return DownloadError(
-            f"{start} does not give this file to everybody (HTTP {status})",
-            hint="its publisher may want you to agree to terms: do so on its page, then set "
-            "HF_TOKEN to your token; or fetch it with a browser and `itda weights import`",
+            Message(
+                "{start} does not give this file to everybody (HTTP {status})",
+                start=start,
+                status=status,
+            ),
+            hint=Message(
+                "its publisher may want you to agree to terms: do so on its page, then set "
+                "HF_TOKEN to your token; or fetch it with a browser and `itda weights import`"
+            ),
         )
     if status == 407:
         return DownloadError(
-            f"{start}: the proxy wants to know who asks (HTTP 407)",
-            hint="write name and password into HTTPS_PROXY, http://NAME:PASSWORD@HOST:PORT",
+            Message("{start}: the proxy wants to know who asks (HTTP 407)", start=start),
+            hint=Message(
+                "write name and password into HTTPS_PROXY, http://NAME:PASSWORD@HOST:PORT"
+            ),
         )
     if status in (404, 410):
         return DownloadError(
-            f"{start} is not there (HTTP {status})",
-            hint="check --mirror, ITDA_MIRROR and HF_ENDPOINT; a mirror may lack this set",
+            Message("{start} is not there (HTTP {status})", start=start, status=status),
+            hint=Message(
+                "check {--mirror}, ITDA_MIRROR and HF_ENDPOINT; a mirror may lack this set"
+            ),
         )
     return DownloadError(
-        f"{start} was refused (HTTP {status})",
-        hint="try --mirror URL, or fetch it with a browser and `itda weights import`",
+        Message("{start} was refused (HTTP {status})", start=start, status=status),
+        hint=Message("try {--mirror:URL}, or fetch it with a browser and `itda weights import`"),
     )
 
 
@@ -289,15 +322,19 @@ def _guarded(work: Callable[[], Any]) -> Any:
     except urllib.error.URLError as error:
         if isinstance(error.reason, ssl.SSLCertVerificationError):
             raise DownloadError(
-                f"the server cannot prove that it is that server: {error.reason}",
-                hint="check the address; for a laboratory's own certificate set SSL_CERT_FILE",
+                Message(
+                    "the server cannot prove that it is that server: {reason}", reason=error.reason
+                ),
+                hint=Message(
+                    "check the address; for a laboratory's own certificate set SSL_CERT_FILE"
+                ),
             ) from error
         raise _BrokenError(network_fault(error.reason)) from error
     except (OSError, http.client.HTTPException) as error:
         raise _BrokenError(network_fault(error)) from error
 
 
-def _range(headers: Message) -> tuple[int, int | None]:
+def _range(headers: Headers) -> tuple[int, int | None]:
     """Read `Content-Range: bytes 5-9/10`; gives 5 and 10, and -1 for what is no range."""
     span, _, total = headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
     begin = _number(span.partition("-")[0])
@@ -326,7 +363,7 @@ def _read_mark(partial: Path) -> str:
         return ""
 
 
-def _write_mark(partial: Path, headers: Message) -> None:
+def _write_mark(partial: Path, headers: Headers) -> None:
     etag = headers.get("ETag", "")
     # A weak mark may be shared by files whose bytes differ.
     mark = headers.get("Last-Modified", "") if not etag or etag.startswith("W/") else etag

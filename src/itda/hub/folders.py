@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from itda.errors import OutputError
+from itda.language import Message
 from itda.storage import FULL_DISK, user_data_folder
 
 FOLDER_VARIABLE = "ITDA_WEIGHTS"
@@ -63,13 +64,25 @@ def cannot_write(folder: Path, error: OSError) -> OutputError:
     """Return the user's error for a folder that the system would not write to."""
     if error.errno in _FULL:
         return OutputError(
-            f"{folder} has no room left: {error.strerror}",
-            hint=f"free some space, or set ${FOLDER_VARIABLE} to a folder on a larger disk; the "
-            "same command goes on",
+            Message(
+                "{folder} has no room left: {strerror}", folder=folder, strerror=error.strerror
+            ),
+            hint=Message(
+                "free some space, or set ${folder_variable} to a folder on a larger disk; "
+                "the same command goes on",
+                folder_variable=FOLDER_VARIABLE,
+            ),
         )
     return OutputError(
-        f"{folder} cannot be written: {error.strerror or error}",
-        hint=f"set ${FOLDER_VARIABLE} to a folder that you may write to",
+        Message(
+            "{folder} cannot be written: {strerror}",
+            folder=folder,
+            strerror=error.strerror or error,
+        ),
+        hint=Message(
+            "set ${folder_variable} to a folder that you may write to",
+            folder_variable=FOLDER_VARIABLE,
+        ),
     )
 
 
@@ -90,9 +103,17 @@ def require_room(folder: Path, needed_bytes: int, what: str) -> None:
     free = shutil.disk_usage(there).free
     if needed_bytes > free:
         raise OutputError(
-            f"{what} needs {shown_bytes(needed_bytes)} in {folder}, and "
-            f"{shown_bytes(free)} are free",
-            hint=f"free some space, or set ${FOLDER_VARIABLE} to a folder on a larger disk",
+            Message(
+                "{what} needs {needed_bytes} in {folder}, and {free} are free",
+                what=what,
+                needed_bytes=shown_bytes(needed_bytes),
+                folder=folder,
+                free=shown_bytes(free),
+            ),
+            hint=Message(
+                "free some space, or set ${folder_variable} to a folder on a larger disk",
+                folder_variable=FOLDER_VARIABLE,
+            ),
         )
 
 

@@ -24,6 +24,7 @@ from itda.hub.source import (
     read_received,
 )
 from itda.hub.weights import SourceRecord, card_path, read_card, verify
+from itda.language import Message
 from itda.storage import locked
 
 __all__ = ["converted_files", "ensure", "set_lock", "state_of", "weights_folder"]
@@ -119,9 +120,13 @@ def _own_format(weight_set: WeightSet) -> Path:
     names = [file.name for file in weight_set.files if file.name.endswith(".safetensors")]
     if len(names) != 1:
         raise WeightsError(
-            f"weights {weight_set.name} are in their publisher's format, and the family "
-            f"{weight_set.family} has no converter for them",
-            hint="install a version of Itda that has it",
+            Message(
+                "weights {weight_set} are in their publisher's format, and the family "
+                "{family} has no converter for them",
+                weight_set=weight_set.name,
+                family=weight_set.family,
+            ),
+            hint=Message("install a version of Itda that has it"),
         )
     if isinstance(weight_set.source, BuiltIn):
         return built_in_folder(weight_set.source) / names[0]

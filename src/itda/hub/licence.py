@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from itda.errors import OutputError, WeightsError
 from itda.hub.registry import WeightSet, licence_text
+from itda.language import Message
 from itda.storage import user_data_folder, write_whole
 
 
@@ -63,11 +64,20 @@ def require_acknowledged(weight_set: WeightSet) -> Acknowledgement | None:
     if entry is None:
         changed = weight_set.name in _read()
         raise LicenceError(
-            f"the licence of weights {weight_set.name} ({weight_set.licence.title}) "
-            + ("changed since you acknowledged it" if changed else "must be acknowledged first")
-            + f". {summary(weight_set)}",
-            hint=f"read it with `itda weights licence {weight_set.name}`, then "
-            f"`itda weights licence {weight_set.name} --accept-licence`",
+            Message(
+                "the licence of weights {weight_set} ({title}) {what}. {summary}",
+                weight_set=weight_set.name,
+                title=weight_set.licence.title,
+                what=Message("changed since you acknowledged it")
+                if changed
+                else Message("must be acknowledged first"),
+                summary=summary(weight_set),
+            ),
+            hint=Message(
+                "read it with `itda weights licence {weight_set}`, then `itda weights "
+                "licence {weight_set} --accept-licence`",
+                weight_set=weight_set.name,
+            ),
         )
     return entry
 
@@ -88,8 +98,8 @@ def acknowledge(weight_set: WeightSet) -> Acknowledgement:
         write_whole(path, _BOOK.dump_json({**_read(), weight_set.name: entry}, indent=1))
     except OSError as error:
         raise OutputError(
-            f"{path} cannot be written: {error.strerror}",
-            hint="set $ITDA_HOME to a folder that you may write to",
+            Message("{path} cannot be written: {strerror}", path=path, strerror=error.strerror),
+            hint=Message("set $ITDA_HOME to a folder that you may write to"),
         ) from error
     return entry
 
@@ -110,7 +120,8 @@ def _read() -> dict[str, Acknowledgement]:
         return {}
     except (OSError, ValidationError) as error:
         raise WeightsError(
-            f"{path}: cannot be read", hint="remove it and acknowledge the licences again"
+            Message("{path}: cannot be read", path=path),
+            hint=Message("remove it and acknowledge the licences again"),
         ) from error
 
 

@@ -14,6 +14,7 @@ from itda.hub.installed import converted_files, set_lock
 from itda.hub.registry import BuiltIn, WeightSet
 from itda.hub.source import checked_digests, find_source, has_source
 from itda.hub.weights import card_path, verify
+from itda.language import Message
 
 Progress = Callable[[float, str], None]
 
@@ -84,13 +85,18 @@ def remove(weight_set: WeightSet, *, published: bool = True, converted: bool = T
     """
     if isinstance(weight_set.source, BuiltIn):
         raise InputError(
-            f"weights {weight_set.name} come with Itda", hint="they go when Itda is uninstalled"
+            Message("weights {weight_set} come with Itda", weight_set=weight_set.name),
+            hint=Message("they go when Itda is uninstalled"),
         )
     folder = set_folder(weight_set.name)
     if not folder.is_dir():
         raise WeightsError(
-            f"there is nothing of weights {weight_set.name} in {folder.parent}",
-            hint="`itda weights list` says what there is",
+            Message(
+                "there is nothing of weights {weight_set} in {parent}",
+                weight_set=weight_set.name,
+                parent=folder.parent,
+            ),
+            hint=Message("`itda weights list` says what there is"),
         )
     with set_lock(weight_set, lambda fraction, message: None):
         leaving: list[Path] = []

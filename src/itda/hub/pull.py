@@ -26,6 +26,7 @@ from itda.hub.licence import require_acknowledged
 from itda.hub.registry import BuiltIn, Package, PublishedFile, WeightSet
 from itda.hub.remote import file_url, is_offline, look_up
 from itda.hub.source import check_file, find_source, origin_of, read_received
+from itda.language import Message
 from itda.storage import file_digest, pieces_of, sync, waiting_path, write_pieces, write_whole
 
 Progress = Callable[[float, str], None]
@@ -120,7 +121,8 @@ def import_files(
     require_acknowledged(weight_set)
     if isinstance(weight_set.source, BuiltIn):
         raise InputError(
-            f"weights {weight_set.name} come with Itda", hint="there is nothing to import"
+            Message("weights {weight_set} come with Itda", weight_set=weight_set.name),
+            hint=Message("there is nothing to import"),
         )
     found, left = _offered(weight_set, path)
     unpublished: dict[str, str] = {}
@@ -177,8 +179,10 @@ def _bring(
         for leaving in (partial, partial.with_name(f"{partial.name}.json")):
             leaving.unlink(missing_ok=True)
         raise DownloadError(
-            f"{error.problem}; it was removed",
-            hint="give the same command again; if it comes to the same, try another --mirror",
+            Message("{problem}; it was removed", problem=error.problem),
+            hint=Message(
+                "give the same command again; if it comes to the same, try another {--mirror}"
+            ),
         ) from error
     place = source_folder(weight_set.name) / file.name
     with writing(place.parent):
@@ -199,7 +203,15 @@ def _check_servers_digest(path: Path, remote: Remote, digest: str) -> None:
     elif len(remote.digest) != 64:
         return
     if found != remote.digest:
-        raise WeightsError(f"{path} of {remote.shown} has digest {found}, not {remote.digest}")
+        raise WeightsError(
+            Message(
+                "{path} of {shown} has digest {found}, not {digest}",
+                path=path,
+                shown=remote.shown,
+                found=found,
+                digest=remote.digest,
+            )
+        )
 
 
 def _offered(
@@ -213,17 +225,29 @@ def _offered(
         left = tuple(sorted({entry.name for entry in path.iterdir()} - taken))
         if not found:
             raise InputError(
-                f"{path} holds no file of weights {weight_set.name}", hint=f"its files: {names}"
+                Message(
+                    "{path} holds no file of weights {weight_set}",
+                    path=path,
+                    weight_set=weight_set.name,
+                ),
+                hint=Message("its files: {names}", names=names),
             )
         return found, left
     file = next((f for f in weight_set.files if Path(f.name).name == path.name), None)
     if file is None:
         raise InputError(
-            f"{path} is no file of weights {weight_set.name}, and was not opened",
-            hint=f"its files: {names}",
+            Message(
+                "{path} is no file of weights {weight_set}, and was not opened",
+                path=path,
+                weight_set=weight_set.name,
+            ),
+            hint=Message("its files: {names}", names=names),
         )
     if not path.is_file():
-        raise InputError(f"{path} is not there, or is no file", hint=f"its files: {names}")
+        raise InputError(
+            Message("{path} is not there, or is no file", path=path),
+            hint=Message("its files: {names}", names=names),
+        )
     return {file: path}, ()
 
 
@@ -265,8 +289,17 @@ def _offline_error(weight_set: WeightSet, mirror: str) -> DownloadError:
     missing = _missing(weight_set)
     listed = "".join(f"\n  {file_url(weight_set, file, mirror)}" for file in missing)
     return DownloadError(
-        f"weights {weight_set.name} are not here, and the network is not to be used. Missing: "
-        f"{', '.join(file.name for file in missing)}; to fetch elsewhere:{listed}",
-        hint=f"bring them here and `itda weights import {weight_set.name} FOLDER`, or put them "
-        f"into {source_folder(weight_set.name)}",
+        Message(
+            "weights {weight_set} are not here, and the network is not to be used. Missing: "
+            "{missing:,}; to fetch elsewhere:{listed}",
+            weight_set=weight_set.name,
+            missing=(file.name for file in missing),
+            listed=listed,
+        ),
+        hint=Message(
+            "bring them here and `itda weights import {weight_set} FOLDER`, or put them into "
+            "{source_folder}",
+            weight_set=weight_set.name,
+            source_folder=source_folder(weight_set.name),
+        ),
     )

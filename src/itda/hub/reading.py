@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from itda.errors import DependencyError, WeightsError
+from itda.language import Message
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 PICKLES = (".pt", ".pth", ".bin", ".ckpt")
 DOCUMENTS = (".json", ".yaml", ".yml")
-_AGAIN = "take the file from its publisher again"
+_AGAIN = Message("take the file from its publisher again")
 _GLOBAL = re.compile(r"(?:GLOBAL|global:?|Global)\s+([\w.]*\w)")
 
 
@@ -51,8 +52,8 @@ def read_published(
                 documents[name] = rest
         else:
             raise WeightsError(
-                f"{path} is of a kind that is not read",
-                hint=f"known: {', '.join((*PICKLES, '.safetensors', *DOCUMENTS))}",
+                Message("{path} is of a kind that is not read", path=path),
+                hint=Message("known: {value:,}", value=(*PICKLES, ".safetensors", *DOCUMENTS)),
             )
     return states, documents
 
@@ -65,7 +66,9 @@ def _read_document(path: Path) -> Any:
         return json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
     except (OSError, ValueError, yaml.YAMLError) as error:
         problem = " ".join(str(error).split())
-        raise WeightsError(f"{path}: cannot be read: {problem}") from error
+        raise WeightsError(
+            Message("{path}: cannot be read: {problem}", path=path, problem=problem)
+        ) from error
 
 
 def _read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -75,7 +78,7 @@ def _read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         from safetensors.torch import load_file
     except ImportError as error:
         raise DependencyError(
-            "PyTorch is not installed", hint='pip install "itda[engine]"'
+            Message("PyTorch is not installed"), hint=Message('pip install "itda[engine]"')
         ) from error
     try:
         if path.suffix.lower() == ".safetensors":
@@ -86,19 +89,29 @@ def _read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         )
     except pickle.UnpicklingError as error:
         found = _GLOBAL.search(str(error))
-        what = f"it asks for {found.group(1)}" if found else "it is no file of tensors"
+        what = (
+            Message("it asks for {group}", group=found.group(1))
+            if found
+            else Message("it is no file of tensors")
+        )
         raise WeightsError(
-            f"{path} holds more than numbers and text: {what}; nothing of it was run",
-            hint="such a file can run any program; take the file from its publisher again",
+            Message(
+                "{path} holds more than numbers and text: {what}; nothing of it was run",
+                path=path,
+                what=what,
+            ),
+            hint=Message("such a file can run any program; take the file from its publisher again"),
         ) from error
     except (OSError, RuntimeError, ValueError, EOFError, SafetensorError) as error:
         problem = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(f"{path}: cannot be read: {problem}", hint=_AGAIN) from error
+        raise WeightsError(
+            Message("{path}: cannot be read: {problem}", path=path, problem=problem), hint=_AGAIN
+        ) from error
     tensors: dict[str, Tensor] = {}
     rest: dict[str, Any] = {}
     _sort_out(content, "", tensors, rest)
     if not tensors:
-        raise WeightsError(f"{path} holds no tensors", hint=_AGAIN)
+        raise WeightsError(Message("{path} holds no tensors", path=path), hint=_AGAIN)
     return tensors, rest
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator, model_validator
 
 from itda.errors import WeightsError
+from itda.language import Message
 
 _SETS = "weight_sets.yaml"
 _LICENCES = "licences"
@@ -191,8 +192,10 @@ def get_weight_set(name: str) -> WeightSet:
         return sets[name]
     close = difflib.get_close_matches(name.lower(), sets, n=1)
     raise WeightsError(
-        f"there is no set of weights '{name}'",
-        hint=f"did you mean {close[0]}?" if close else f"known: {', '.join(sets)}",
+        Message("there is no set of weights '{name}'", name=name),
+        hint=Message("did you mean {close}?", close=close[0])
+        if close
+        else Message("known: {sets:,}", sets=sets),
     )
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from itda.errors import DependencyError, WeightsError
 from itda.hub.fetch import DownloadError, Remote, ask_size, explain
 from itda.hub.registry import Http, HuggingFace, PublishedFile, WeightSet
+from itda.language import Message
 
 MIRROR_VARIABLE = "ITDA_MIRROR"
 OFFLINE_VARIABLES = ("ITDA_OFFLINE", "HF_HUB_OFFLINE")
@@ -72,7 +73,7 @@ def _look_up_in_hub(file: PublishedFile, url: str, source: HuggingFace, *, secre
         from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
     except ImportError as error:
         raise DependencyError(
-            "huggingface_hub is not installed", hint='pip install "itda[engine]"'
+            Message("huggingface_hub is not installed"), hint=Message('pip install "itda[engine]"')
         ) from error
     # None: the token of HF_TOKEN or of `hf auth login`, where there is one.
     headers = build_hf_headers(token=None if secret else False, library_name="itda")
@@ -81,8 +82,14 @@ def _look_up_in_hub(file: PublishedFile, url: str, source: HuggingFace, *, secre
         found = get_hf_file_metadata(url, headers=headers, token=None if secret else False)
     if found.commit_hash not in (None, source.revision):
         raise DownloadError(
-            f"{file.name}: {bare.shown} gives revision {found.commit_hash}, not {source.revision}",
-            hint="the mirror is not one of this revision; choose another with --mirror",
+            Message(
+                "{file}: {shown} gives revision {commit_hash}, not {revision}",
+                file=file.name,
+                shown=bare.shown,
+                commit_hash=found.commit_hash,
+                revision=source.revision,
+            ),
+            hint=Message("the mirror is not one of this revision; choose another with {--mirror}"),
         )
     size = file.bytes if file.bytes is not None else found.size
     return Remote(file.name, url, headers, size, found.etag or "")
@@ -104,35 +111,64 @@ def _explained(remote: Remote, source: HuggingFace) -> Iterator[None]:
         yield
     except GatedRepoError as error:
         raise DownloadError(
-            f"{start}: {source.repo} is given only to those who agree to its terms",
-            hint=f"agree at {PUBLIC_HUB}/{source.repo}, then set HF_TOKEN to your token",
+            Message(
+                "{start}: {repo} is given only to those who agree to its terms",
+                start=start,
+                repo=source.repo,
+            ),
+            hint=Message(
+                "agree at {public_hub}/{repo}, then set HF_TOKEN to your token",
+                public_hub=PUBLIC_HUB,
+                repo=source.repo,
+            ),
         ) from error
     except RepositoryNotFoundError as error:
         raise DownloadError(
-            f"{start}: this server has no repository {source.repo}, or keeps it private",
-            hint="check --mirror, ITDA_MIRROR and HF_ENDPOINT; for a private one set HF_TOKEN",
+            Message(
+                "{start}: this server has no repository {repo}, or keeps it private",
+                start=start,
+                repo=source.repo,
+            ),
+            hint=Message(
+                "check {--mirror}, ITDA_MIRROR and HF_ENDPOINT; for a private one set HF_TOKEN"
+            ),
         ) from error
     except RevisionNotFoundError as error:
         raise DownloadError(
-            f"{start}: {source.repo} has no revision {source.revision} on this server",
-            hint="a mirror may be older; choose another with --mirror",
+            Message(
+                "{start}: {repo} has no revision {revision} on this server",
+                start=start,
+                repo=source.repo,
+                revision=source.revision,
+            ),
+            hint=Message("a mirror may be older; choose another with {--mirror}"),
         ) from error
     except HfHubHTTPError as error:
         explained = explain(remote, error.response.status_code, dict(error.response.headers))
         if isinstance(explained, WeightsError):
             raise explained from error
-        raise DownloadError(f"{start} {explained}", hint="give the same command again") from error
+        raise DownloadError(
+            Message("{start} {explained}", start=start, explained=explained),
+            hint=Message("give the same command again"),
+        ) from error
     except OfflineModeIsEnabled as error:
         raise DownloadError(
-            f"{start}: HF_HUB_OFFLINE is set", hint="unset it, or import the file"
+            Message("{start}: HF_HUB_OFFLINE is set", start=start),
+            hint=Message("unset it, or import the file"),
         ) from error
     except Exception as error:
         # The library brings httpx in some versions and a successor in others; both name it alike.
         if not any(kind.__name__ == "TransportError" for kind in type(error).__mro__):
             raise
         raise DownloadError(
-            f"{start} cannot be reached: {str(error) or type(error).__name__}",
-            hint="check the network and proxy, and give the same command again; or --mirror URL",
+            Message(
+                "{start} cannot be reached: {error}",
+                start=start,
+                error=error or type(error).__name__,
+            ),
+            hint=Message(
+                "check the network and proxy, and give the same command again; or {--mirror:URL}"
+            ),
         ) from error
 
 
@@ -140,7 +176,7 @@ def _mirror(given: str) -> str:
     chosen = (given or os.environ.get(MIRROR_VARIABLE, "")).strip().rstrip("/")
     if chosen and not chosen.startswith(("http://", "https://")):
         raise WeightsError(
-            f"the mirror {chosen!r} is no http address",
-            hint="give the whole address, such as https://hf-mirror.example.org",
+            Message("the mirror {chosen!r} is no http address", chosen=chosen),
+            hint=Message("give the whole address, such as https://hf-mirror.example.org"),
         )
     return chosen

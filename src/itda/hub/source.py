@@ -13,6 +13,7 @@ from itda.errors import WeightsError
 from itda.hub import stamps
 from itda.hub.folders import RECEIVED, source_folder
 from itda.hub.registry import BuiltIn, HuggingFace, Package, PublishedFile, WeightSet
+from itda.language import Message
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,17 @@ def checked_digests(weight_set: WeightSet, found: FoundSource) -> dict[str, str]
             and arrived.get(file.name, digests[file.name]) != digests[file.name]
         ):
             raise WeightsError(
-                f"{path} has SHA-256 {digests[file.name]}, and had {arrived[file.name]} when it "
-                "arrived: it was altered since",
-                hint=f"`itda weights remove {weight_set.name}`, then pull or import it again",
+                Message(
+                    "{path} has SHA-256 {digests}, and had {arrived} when it arrived: it was "
+                    "altered since",
+                    path=path,
+                    digests=digests[file.name],
+                    arrived=arrived[file.name],
+                ),
+                hint=Message(
+                    "`itda weights remove {weight_set}`, then pull or import it again",
+                    weight_set=weight_set.name,
+                ),
             )
     return digests
 
@@ -94,15 +103,35 @@ def check_file(
         WeightsError: Both sizes or both digests are named.
     """
     size = path.stat().st_size
-    start = f"{path}" + (f" of {origin}" if origin else "")
+    start = Message(
+        "{path}{what}", path=path, what=Message(" of {origin}", origin=origin) if origin else ""
+    )
     hint, published = f"fetch it again: {how_to_get(weight_set)}", ""
     if isinstance(weight_set.source, Package):
         wanted = f"{weight_set.source.distribution}=={weight_set.source.digests_of_version}"
         hint, published = f'pip install "{wanted}"', f", which {origin_of(weight_set)} has"
     if file.bytes is not None and size != file.bytes:
-        raise WeightsError(f"{start} has {size:,} bytes, not {file.bytes:,}{published}", hint=hint)
+        raise WeightsError(
+            Message(
+                "{start} has {size:,} bytes, not {bytes:,}{published}",
+                start=start,
+                size=size,
+                bytes=file.bytes,
+                published=published,
+            ),
+            hint=hint,
+        )
     if file.sha256 is not None and digest != file.sha256:
-        raise WeightsError(f"{start} has SHA-256 {digest}, not {file.sha256}{published}", hint=hint)
+        raise WeightsError(
+            Message(
+                "{start} has SHA-256 {digest}, not {sha256}{published}",
+                start=start,
+                digest=digest,
+                sha256=file.sha256,
+                published=published,
+            ),
+            hint=hint,
+        )
 
 
 def read_received(weight_set: WeightSet) -> dict[str, Any]:
@@ -144,17 +173,37 @@ def _find_in_package(weight_set: WeightSet, source: Package) -> FoundSource:
         package = metadata.distribution(source.distribution)
     except metadata.PackageNotFoundError:
         raise WeightsError(
-            f"weights {weight_set.name}: {weight_set.files[0].name} is in the package "
-            f"{source.distribution}, which is not installed",
-            hint=f"{how_to_get(weight_set)}; or `itda weights import {weight_set.name} PATH`",
+            Message(
+                "weights {weight_set}: {files} is in the package {distribution}, which is "
+                "not installed",
+                weight_set=weight_set.name,
+                files=weight_set.files[0].name,
+                distribution=source.distribution,
+            ),
+            hint=Message(
+                "{weight_set}; or `itda weights import {weight_set_name} PATH`",
+                weight_set=how_to_get(weight_set),
+                weight_set_name=weight_set.name,
+            ),
         ) from None
     from packaging.specifiers import SpecifierSet
 
     if not SpecifierSet(source.versions).contains(package.version, prereleases=True):
         raise WeightsError(
-            f"weights {weight_set.name}: {source.distribution} {package.version} is installed, "
-            f"and {source.versions} holds them; their digests are of {source.digests_of_version}",
-            hint=f'pip install "{source.distribution}=={source.digests_of_version}"',
+            Message(
+                "weights {weight_set}: {distribution} {version} is installed, and {versions} "
+                "holds them; their digests are of {digests_of_version}",
+                weight_set=weight_set.name,
+                distribution=source.distribution,
+                version=package.version,
+                versions=source.versions,
+                digests_of_version=source.digests_of_version,
+            ),
+            hint=Message(
+                'pip install "{distribution}=={digests_of_version}"',
+                distribution=source.distribution,
+                digests_of_version=source.digests_of_version,
+            ),
         )
     inside = Path(str(package.locate_file(source.folder)))
     origin = f"{source.distribution} {package.version}"
@@ -169,8 +218,12 @@ def _all_there(weight_set: WeightSet, found: FoundSource) -> FoundSource:
     missing = [path for path in found.paths.values() if not path.is_file()]
     if missing:
         raise WeightsError(
-            f"weights {weight_set.name} are not on this machine: {missing[0].name} belongs at "
-            f"{missing[0]}",
+            Message(
+                "weights {weight_set} are not on this machine: {missing} belongs at {missing_2}",
+                weight_set=weight_set.name,
+                missing=missing[0].name,
+                missing_2=missing[0],
+            ),
             hint=how_to_get(weight_set),
         )
     return found

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from itda.errors import WeightsError
+from itda.language import Message
 
 _DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _NUMBERS_AT_ONCE = 1 << 18
@@ -57,8 +58,12 @@ class TensorFile:
             }
         except (struct.error, ValueError, KeyError, TypeError) as error:
             raise WeightsError(
-                f"{path} is no safetensors file of floating-point numbers: {error}",
-                hint="`itda weights verify` says what is there",
+                Message(
+                    "{path} is no safetensors file of floating-point numbers: {error}",
+                    path=path,
+                    error=error,
+                ),
+                hint=Message("`itda weights verify` says what is there"),
             ) from error
 
     @property
@@ -102,7 +107,7 @@ def _read(stream: FileIO, flat: Tensor) -> None:
         read = stream.readinto(view)
         if not read:
             raise WeightsError(
-                f"{stream.name} ends before its last tensor",
-                hint="the file was changed while it was read: `itda weights verify`",
+                Message("{stream} ends before its last tensor", stream=stream.name),
+                hint=Message("the file was changed while it was read: `itda weights verify`"),
             )
         view = view[read:]

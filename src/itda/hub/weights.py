@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from itda.errors import DependencyError, WeightsError
 from itda.hub import stamps
 from itda.hub.folders import weights_folder
+from itda.language import Message
 from itda.storage import file_digest, replacing
 
 if TYPE_CHECKING:
@@ -88,15 +89,17 @@ def read_card(weights: Path) -> WeightsCard:
     for path in (weights, card):
         if not path.is_file():
             raise WeightsError(
-                f"{path} is missing",
-                hint="weights are a .safetensors file with its .json card beside it",
+                Message("{path} is missing", path=path),
+                hint=Message("weights are a .safetensors file with its .json card beside it"),
             )
     try:
         return WeightsCard.model_validate_json(card.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise WeightsError(f"{card}: {place}: {first['msg']}") from error
+        raise WeightsError(
+            Message("{card}: {place}: {first}", card=card, place=place, first=first["msg"])
+        ) from error
 
 
 def verify(weights: Path, *, anew: bool = False) -> WeightsCard:
@@ -119,13 +122,24 @@ def verify(weights: Path, *, anew: bool = False) -> WeightsCard:
     else:
         digest = file_digest(weights)
     if digest != card.sha256:
-        where = "copy the weights and their card again"
+        where = Message("copy the weights and their card again")
         if card.source is not None:
-            where = f"`itda weights remove {card.source.name} --converted`; the next use makes it"
+            where = Message(
+                "`itda weights remove {source} --converted`; the next use makes it",
+                source=card.source.name,
+            )
         raise WeightsError(
-            f"{weights} ({weights.stat().st_size} bytes) has SHA-256 {digest[:16]}…, but its card "
-            f"says {card.sha256[:16]}…: it was truncated or altered",
-            hint=f"{where} again" if card.source else f"install Itda again, or {where}",
+            Message(
+                "{weights} ({st_size} bytes) has SHA-256 {digest}…, but its card says "
+                "{sha256}…: it was truncated or altered",
+                weights=weights,
+                st_size=weights.stat().st_size,
+                digest=digest[:16],
+                sha256=card.sha256[:16],
+            ),
+            hint=Message("{where} again", where=where)
+            if card.source
+            else Message("install Itda again, or {where}", where=where),
         )
     return card
 
@@ -143,8 +157,13 @@ def verify_for(weights: Path, *, family: str) -> WeightsCard:
     card = verify(weights)
     if card.family != family:
         raise WeightsError(
-            f"{weights} holds weights of the family {card.family}, not {family}",
-            hint=f"choose --model {card.family}",
+            Message(
+                "{weights} holds weights of the family {family}, not {family_2}",
+                weights=weights,
+                family=card.family,
+                family_2=family,
+            ),
+            hint=Message("choose {--model:{family}}", family=card.family),
         )
     return card
 
@@ -165,7 +184,7 @@ def load(weights: Path, *, family: str) -> tuple[WeightsCard, dict[str, Tensor]]
         from safetensors.torch import load_file
     except ImportError as error:
         raise DependencyError(
-            "PyTorch is not installed", hint='pip install "itda[engine]"'
+            Message("PyTorch is not installed"), hint=Message('pip install "itda[engine]"')
         ) from error
     return card, {name: tensor.float() for name, tensor in load_file(weights).items()}
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from itda.errors import InputError
 from itda.job.components import check_components
 from itda.job.model import Job
-from itda.job.problems import shown, shown_path
+from itda.job.problems import placed, shown, shown_path
+from itda.language import Message
 
 
 def check_job(job: Job) -> list[str]:
@@ -28,15 +29,21 @@ def check_job(job: Job) -> list[str]:
         for field, path in job.files():
             if problem := _unreadable(path):
                 raise InputError(
-                    f"{field}: {shown_path(path)} {problem}",
-                    hint="give the path of a file, relative to the folder of the job file",
+                    Message(
+                        "{field}: {path} {problem}",
+                        field=field,
+                        path=shown_path(path),
+                        problem=problem,
+                    ),
+                    hint=Message("give the path of a file, relative to the folder of the job file"),
                 )
         needs_dictionary = bool(job.bonds or job.constraints) or any(
             True for entity in job.entities for _ in entity.ccd_codes()
         )
         return check_components(job) if needs_dictionary else []
     except InputError as error:
-        raise InputError(f"job {shown(job.name)}: {error.problem}", hint=error.hint) from error
+        where = Message("job {job}", job=shown(job.name))
+        raise error.but(placed(where, error.problem)) from error
 
 
 def _unreadable(path: Path) -> str:

@@ -15,6 +15,7 @@ from itda.job.entities import Ion, Ligand, Molecule, Polymer
 from itda.job.letters import ALPHABETS
 from itda.job.model import Job
 from itda.job.problems import nearest, shown
+from itda.language import Message
 
 _LINKING = {"protein": "PEPTIDE", "dna": "DNA", "rna": "RNA"}
 _STANDARD_CODES = {
@@ -44,22 +45,37 @@ def check_components(job: Job) -> list[str]:
     warnings: list[str] = []
     for number, entity in enumerate(job.entities, 1):
         for field, code in entity.ccd_codes():
-            where = f"entity {number} ({entity.molecule}), {field}"
+            where = Message(
+                "entity {number} ({molecule}), {field}",
+                number=number,
+                molecule=entity.molecule,
+                field=field,
+            )
             _find_component(code, own, where)
             if isinstance(entity, Ion) and (count := len(_atoms(code, own))) != 1:
                 raise InputError(
-                    f"{where}: {code} has {count} atoms and is no ion", hint="give it as a ligand"
+                    Message(
+                        "{where}: {code} has {count} atoms and is no ion",
+                        where=where,
+                        code=code,
+                        count=count,
+                    ),
+                    hint=Message("give it as a ligand"),
                 )
         if isinstance(entity, Polymer):
-            warnings += _check_modifications(entity, own, f"entity {number} ({entity.molecule})")
+            warnings += _check_modifications(
+                entity,
+                own,
+                Message("entity {number} ({molecule})", number=number, molecule=entity.molecule),
+            )
     chains = dict(job.chains)
     named = [
-        (f"bond {number}", atom.chain, atom.position_1based, atom.atom)
+        (Message("bond {number}", number=number), atom.chain, atom.position_1based, atom.atom)
         for number, bond in enumerate(job.bonds, 1)
         for atom in bond
     ] + [
         (
-            f"constraint {number} ({constraint.kind})",
+            Message("constraint {number} ({kind})", number=number, kind=constraint.kind),
             token.chain,
             token.position_1based,
             token.atom,
@@ -75,31 +91,52 @@ def check_components(job: Job) -> list[str]:
             primed = atom.replace("*", "'")
             close = primed if primed in atoms else nearest(atom, atoms)
             raise InputError(
-                f"{where}: {code} at {chain} {position} has no atom {shown(atom)}",
-                hint=f"did you mean {close}?" if close else f"its atoms: {', '.join(atoms[:30])}",
+                Message(
+                    "{where}: {code} at {chain} {position} has no atom {atom}",
+                    where=where,
+                    code=code,
+                    chain=chain,
+                    position=position,
+                    atom=shown(atom),
+                ),
+                hint=Message("did you mean {close}?", close=close)
+                if close
+                else Message("its atoms: {atoms:,}", atoms=atoms[:30]),
             )
     return warnings
 
 
 def _check_modifications(entity: Polymer, own: Mapping[str, _Definition], where: str) -> list[str]:
-    warnings = []
+    warnings: list[str] = []
     for number, modification in enumerate(entity.modifications, 1):
-        field = f"{where}, modification {number}"
+        field = Message("{where}, modification {number}", where=where, number=number)
         code, position = modification.ccd, modification.position_1based
         component = _find_component(code, own, field)
         if _LINKING[entity.molecule] not in component.link_type:
             raise InputError(
-                f"{field}: {code} ({component.link_type.lower()}) is not a residue of "
-                f"{entity.molecule}",
-                hint="give a residue of this polymer, or a ligand with a bond to it",
+                Message(
+                    "{field}: {code} ({link_type}) is not a residue of {molecule}",
+                    field=field,
+                    code=code,
+                    link_type=component.link_type.lower(),
+                    molecule=entity.molecule,
+                ),
+                hint=Message("give a residue of this polymer, or a ligand with a bond to it"),
             )
         letter = entity.sequence[position - 1]
         alphabet = ALPHABETS[entity.molecule]
         comparable = component.parent in alphabet.standard and letter != alphabet.unknown
         if component.parent and comparable and component.parent != letter:
             warnings.append(
-                f"{field}: {code} derives from {component.parent}, "
-                f"but position {position} of the sequence is {letter}"
+                Message(
+                    "{field}: {code} derives from {parent}, but position {position} of the "
+                    "sequence is {letter}",
+                    field=field,
+                    code=code,
+                    parent=component.parent,
+                    position=position,
+                    letter=letter,
+                )
             )
     return warnings
 
@@ -119,14 +156,24 @@ def _find_component(code: str, own: Mapping[str, _Definition], where: str) -> Di
     component = own[code].component if code in own else dictionary_entry(code)
     if component is None:
         raise InputError(
-            f"{where}: {shown(code)} is not in the Chemical Component Dictionary",
-            hint="look it up at https://www.ebi.ac.uk/pdbe-srv/pdbechem; a molecule of one's own "
-            "is given as `smiles`, or defined in a file named in `components`",
+            Message(
+                "{where}: {code} is not in the Chemical Component Dictionary",
+                where=where,
+                code=shown(code),
+            ),
+            hint=Message(
+                "look it up at https://www.ebi.ac.uk/pdbe-srv/pdbechem; a molecule of one's "
+                "own is given as `smiles`, or defined in a file named in `components`"
+            ),
         )
     if component.replaced_by:
         raise InputError(
-            f"{where}: {code} is obsolete in the Chemical Component Dictionary",
-            hint=f"write {component.replaced_by}",
+            Message(
+                "{where}: {code} is obsolete in the Chemical Component Dictionary",
+                where=where,
+                code=code,
+            ),
+            hint=Message("write {replaced_by}", replaced_by=component.replaced_by),
         )
     return component
 
@@ -146,17 +193,27 @@ def _own_definitions(path: Path) -> Mapping[str, _Definition]:
         found = path.stat()
         definitions = _definitions(path, found.st_mtime_ns, found.st_size)
     except OSError as error:
-        raise InputError(f"components: {path} cannot be read: {error.strerror}") from error
+        raise InputError(
+            Message(
+                "components: {path} cannot be read: {strerror}", path=path, strerror=error.strerror
+            )
+        ) from error
     if definitions is None:
         raise InputError(
-            f"components: {path} holds too much: {_MOST_BYTES >> 20} MiB of definitions are read, "
-            "some 450",
-            hint="leave those in that the job names",
+            Message(
+                "components: {path} holds too much: {most_bytes} MiB of definitions are "
+                "read, some 450",
+                path=path,
+                most_bytes=_MOST_BYTES >> 20,
+            ),
+            hint=Message("leave those in that the job names"),
         )
     if not definitions:
         raise InputError(
-            f"components: {path} holds no chemical components as mmCIF",
-            hint="each block needs the categories chem_comp and chem_comp_atom, as in the CCD",
+            Message("components: {path} holds no chemical components as mmCIF", path=path),
+            hint=Message(
+                "each block needs the categories chem_comp and chem_comp_atom, as in the CCD"
+            ),
         )
     return definitions
 

@@ -12,6 +12,7 @@ import yaml
 
 from itda.errors import InputError
 from itda.job.problems import first_repeated, shown
+from itda.language import Message
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,13 @@ def yaml_documents(text: str) -> Iterator[Document]:
     except yaml.MarkedYAMLError as error:
         raise _yaml_problem(error) from error
     except yaml.YAMLError as error:
-        raise InputError(f"is not YAML: {error}", hint="save it as UTF-8 text") from error
+        raise InputError(
+            Message("is not YAML: {error}", error=error), hint=Message("save it as UTF-8 text")
+        ) from error
     except RecursionError as error:
-        raise InputError("is nested too deeply", hint="a job has few levels") from error
+        raise InputError(
+            Message("is nested too deeply"), hint=Message("a job has few levels")
+        ) from error
 
 
 def json_documents(text: str) -> Iterator[Document]:
@@ -71,13 +76,22 @@ def json_documents(text: str) -> Iterator[Document]:
             yield Document(index, lines.at(start), known, data)
     except json.JSONDecodeError as error:
         raise InputError(
-            f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}",
-            hint="several jobs stand in one list: [{…}, {…}]",
+            Message(
+                "is not JSON: {msg} at line {lineno}, column {colno}",
+                msg=error.msg,
+                lineno=error.lineno,
+                colno=error.colno,
+            ),
+            hint=Message("several jobs stand in one list: [{{…}}, {{…}}]"),
         ) from error
     except RecursionError as error:
-        raise InputError("is nested too deeply", hint="a job has few levels") from error
+        raise InputError(
+            Message("is nested too deeply"), hint=Message("a job has few levels")
+        ) from error
     except ValueError as error:
-        raise InputError(f"is not JSON: {error}", hint="write a finite number") from error
+        raise InputError(
+            Message("is not JSON: {error}", error=error), hint=Message("write a finite number")
+        ) from error
 
 
 class _Loader(yaml.SafeLoader):
@@ -100,7 +114,10 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode):
-                raise InputError(f"line {line}: a key must be text", hint="write `key: value`")
+                raise InputError(
+                    Message("line {line}: a key must be text", line=line),
+                    hint=Message("write `key: value`"),
+                )
             if key.value in seen:
                 raise _twice(key.value, line)
             seen.add(key.value)
@@ -142,21 +159,31 @@ def _construct(loader: _Loader, node: yaml.Node) -> Any | InputError:
     except InputError as error:
         return error
     except ValueError as error:
-        return InputError(f"holds a value that cannot be read: {error}")
+        return InputError(Message("holds a value that cannot be read: {error}", error=error))
 
 
 def _yaml_problem(error: yaml.MarkedYAMLError) -> InputError:
     mark = error.problem_mark
-    place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-    hint = "indent with spaces; put text with special characters in quotes"
+    place = (
+        Message(" at line {line}, column {column}", line=mark.line + 1, column=mark.column + 1)
+        if mark
+        else ""
+    )
+    hint = Message("indent with spaces; put text with special characters in quotes")
     if "not allowed" in str(error.problem):
-        hint = "write each value out where it belongs"
-    return InputError(f"is not a YAML job: {error.problem}{place}", hint=hint)
+        hint = Message("write each value out where it belongs")
+    return InputError(
+        Message("is not a YAML job: {problem}{place}", problem=error.problem, place=place),
+        hint=hint,
+    )
 
 
 def _twice(key: str, line: int | None = None) -> InputError:
-    place = "" if line is None else f"line {line}: "
-    return InputError(f"{place}key {shown(key)} stands twice", hint="give each key once")
+    place = "" if line is None else Message("line {line}: ", line=line)
+    return InputError(
+        Message("{place}key {key} stands twice", place=place, key=shown(key)),
+        hint=Message("give each key once"),
+    )
 
 
 class _Repeated(dict[str, Any]):

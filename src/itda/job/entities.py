@@ -33,6 +33,7 @@ from itda.job.fields import (
 from itda.job.keyed import Keyed
 from itda.job.letters import ALPHABETS
 from itda.job.problems import Strict, field_problem, first_repeated, shown
+from itda.language import Message
 
 
 class _Entity(Strict):
@@ -46,7 +47,10 @@ class _Entity(Strict):
     @classmethod
     def _refuse_repeated_ids(cls, ids: tuple[str, ...]) -> tuple[str, ...]:
         if repeated := first_repeated(ids):
-            raise field_problem(f"{shown(repeated)} stands twice", "give each copy its own id")
+            raise field_problem(
+                Message("{repeated} stands twice", repeated=shown(repeated)),
+                Message("give each copy its own id"),
+            )
         return ids
 
     @model_serializer(mode="wrap")
@@ -95,8 +99,10 @@ class TemplateFile(Strict):
         query, template = self.query_positions_1based, self.template_positions_1based
         if (query is None) != (template is None) or len(query or ()) != len(template or ()):
             raise field_problem(
-                "query_positions_1based and template_positions_1based are not of one length",
-                "give both, one partner for each residue, or neither",
+                Message(
+                    "query_positions_1based and template_positions_1based are not of one length"
+                ),
+                Message("give both, one partner for each residue, or neither"),
             )
         return self
 
@@ -116,8 +122,8 @@ def _numbering_form(value: Any) -> Any:
         value is not None and not all(isinstance(item, str) or type(item) is int for item in items)
     ) or isinstance(value, str):
         raise field_problem(
-            f"must be a whole number or a list of them, not {shown(value)}",
-            "give the first number alone, or one for each residue such as [52, 52A, 53]",
+            Message("must be a whole number or a list of them, not {shown}", shown=shown(value)),
+            Message("give the first number alone, or one for each residue such as [52, 52A, 53]"),
         )
     return value
 
@@ -142,13 +148,17 @@ class _Polymer(_Entity):
         positions = [modification.position_1based for modification in self.modifications]
         if max(positions, default=0) > self.length:
             raise field_problem(
-                f"modification at position {max(positions)}, but the sequence has "
-                f"{self.length} residues",
-                "positions count from 1 along the sequence",
+                Message(
+                    "modification at position {positions}, but the sequence has {length} residues",
+                    positions=max(positions),
+                    length=self.length,
+                ),
+                Message("positions count from 1 along the sequence"),
             )
         if repeated := first_repeated(positions):
             raise field_problem(
-                f"two modifications at position {repeated}", "give one CCD code for both"
+                Message("two modifications at position {repeated}", repeated=repeated),
+                Message("give one CCD code for both"),
             )
         if isinstance(self.numbering, tuple):
             self._check_numbering(self.numbering)
@@ -159,27 +169,45 @@ class _Polymer(_Entity):
         if not alphabet.accepts(self.sequence):
             wrong = re.search(f"[^{alphabet.standard}{alphabet.unknown}]", self.sequence)
             raise field_problem(
-                f"sequence has {shown(wrong.group())} at position {wrong.start() + 1}"
+                Message(
+                    "sequence has {wrong} at position {wrong_2}",
+                    wrong=shown(wrong.group()),
+                    wrong_2=wrong.start() + 1,
+                )
                 if wrong
-                else "sequence is empty",
-                f"the letters of {alphabet.molecule} are {alphabet.standard} "
-                f"and {alphabet.unknown} for an unknown residue",
+                else Message("sequence is empty"),
+                Message(
+                    "the letters of {molecule} are {standard} and {unknown} for an unknown residue",
+                    molecule=alphabet.molecule,
+                    standard=alphabet.standard,
+                    unknown=alphabet.unknown,
+                ),
             )
 
     def _check_numbering(self, numbering: tuple[int | str, ...]) -> None:
         if len(numbering) != len(self.sequence):
             raise field_problem(
-                f"numbering has {len(numbering)} numbers for {len(self.sequence)} residues",
-                "give one number for each residue, or the first number alone",
+                Message(
+                    "numbering has {count} numbers for {number_of_sequence} residues",
+                    count=len(numbering),
+                    number_of_sequence=len(self.sequence),
+                ),
+                Message("give one number for each residue, or the first number alone"),
             )
         try:
             numbers = [parse_residue_number(number) for number in numbering]
         except InputError as error:
-            raise field_problem(f"numbering: {error.problem}", error.hint) from error
+            raise field_problem(
+                Message("numbering: {problem}", problem=error.problem), error.hint
+            ) from error
         if repeated := first_repeated(numbers):
             raise field_problem(
-                f"numbering has {repeated.number}{repeated.insertion_code} twice",
-                "give each residue its own number, with an insertion code where needed",
+                Message(
+                    "numbering has {number}{insertion_code} twice",
+                    number=repeated.number,
+                    insertion_code=repeated.insertion_code,
+                ),
+                Message("give each residue its own number, with an insertion code where needed"),
             )
 
     @property
@@ -224,8 +252,12 @@ class Protein(_Polymer):
         for number, template in enumerate(self.templates, 1):
             if max(template.query_positions_1based or (0,)) > self.length:
                 raise field_problem(
-                    f"template {number} names a residue beyond the sequence's {self.length}",
-                    "query_positions_1based count from 1 along the sequence",
+                    Message(
+                        "template {number} names a residue beyond the sequence's {length}",
+                        number=number,
+                        length=self.length,
+                    ),
+                    Message("query_positions_1based count from 1 along the sequence"),
                 )
         return self
 
@@ -270,8 +302,10 @@ class Ligand(_Entity):
     def _check_one_definition(self) -> Self:
         if bool(self.ccd) == (self.smiles is not None):
             raise field_problem(
-                "has both ccd and smiles" if self.ccd else "has neither ccd nor smiles",
-                "give one of the two: `ccd: ATP` or `smiles: 'CCO'`",
+                Message("has both ccd and smiles")
+                if self.ccd
+                else Message("has neither ccd nor smiles"),
+                Message("give one of the two: `ccd: ATP` or `smiles: 'CCO'`"),
             )
         if self.smiles is not None:
             _check_smiles(self.smiles)
@@ -297,15 +331,24 @@ class Ion(_Entity):
 def _check_smiles(smiles: str) -> None:
     if not smiles or re.search(r"[^A-Za-z0-9@+\-\[\]()=#$%:/\\.~*>]", smiles):
         raise field_problem(
-            f"smiles {shown(smiles)} is empty or holds a character that SMILES has not",
-            "in YAML put SMILES in single quotes, such as 'CC(=O)O'",
+            Message(
+                "smiles {smiles} is empty or holds a character that SMILES has not",
+                smiles=shown(smiles),
+            ),
+            Message("in YAML put SMILES in single quotes, such as 'CC(=O)O'"),
         )
     for opening, closing in ("()", "[]"):
         if smiles.count(opening) != smiles.count(closing):
             raise field_problem(
-                f"smiles {shown(smiles)} has {smiles.count(opening)} '{opening}' "
-                f"and {smiles.count(closing)} '{closing}'",
-                "close each bracket",
+                Message(
+                    "smiles {smiles} has {opening} '{opening_2}' and {closing} '{closing_2}'",
+                    smiles=shown(smiles),
+                    opening=smiles.count(opening),
+                    opening_2=opening,
+                    closing=smiles.count(closing),
+                    closing_2=closing,
+                ),
+                Message("close each bracket"),
             )
 
 

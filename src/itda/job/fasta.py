@@ -14,6 +14,7 @@ from itda.job.letters import Ambiguous
 from itda.job.model import Job
 from itda.job.problems import explain
 from itda.job.sequences import MoleculeOption, entities_from_lines
+from itda.language import Message
 
 _BYTE_ORDER_MARK = "\ufeff"
 PIR_HEADER = re.compile(r">(?:P1|F1|DL|DC|RL|RC|N1|N3|XX);(.*)")
@@ -83,8 +84,8 @@ def fasta_records(lines: Iterable[str]) -> Iterator[FastaRecord]:
             continue
         elif record is None:
             raise InputError(
-                f"line {number} stands before the first header",
-                hint="put a line with '>' and a name above each sequence",
+                Message("line {number} stands before the first header", number=number),
+                hint=Message("put a line with '>' and a name above each sequence"),
             )
         else:
             record.parts.append((number, line))
@@ -104,7 +105,10 @@ def job_from_record(
         InputError: The name or the sequence breaks a rule.
     """
     if not record.parts:
-        raise InputError("has no sequence", hint="put the sequence on the lines below the header")
+        raise InputError(
+            Message("has no sequence"),
+            hint=Message("put the sequence on the lines below the header"),
+        )
     entities, changes = entities_from_lines(
         record.parts, molecule, ambiguous=ambiguous, name_lines=True
     )

@@ -20,6 +20,7 @@ from pydantic import (
 from itda.errors import InputError
 from itda.job.names import check_chain_id
 from itda.job.problems import field_problem, rule, shown
+from itda.language import Message
 
 _CCD_CODE = re.compile(r"[A-Z0-9]{1,5}")
 _ATOM_NAME = re.compile(r"[A-Za-z0-9'*_.+-]{1,8}")
@@ -41,10 +42,17 @@ def _as_list_or_one(value: tuple[str, ...]) -> str | list[str]:
 def _check_ccd_code(code: str) -> str:
     if not _CCD_CODE.fullmatch(code):
         bare = code.removeprefix("CCD_").upper()
-        hint = f"write {bare}" if _CCD_CODE.fullmatch(bare) else "write a code such as ATP"
+        hint = (
+            Message("write {bare}", bare=bare)
+            if _CCD_CODE.fullmatch(bare)
+            else Message("write a code such as ATP")
+        )
         raise InputError(
-            f"{shown(code)} must be a code of the Chemical Component Dictionary: "
-            "1 to 5 upper-case letters and digits",
+            Message(
+                "{code} must be a code of the Chemical Component Dictionary: 1 to 5 "
+                "upper-case letters and digits",
+                code=shown(code),
+            ),
             hint=hint,
         )
     return code
@@ -53,8 +61,10 @@ def _check_ccd_code(code: str) -> str:
 def _check_atom_name(name: str) -> str:
     if not _ATOM_NAME.fullmatch(name):
         raise InputError(
-            f"{shown(name)} must be an atom name of 1 to 8 characters",
-            hint="write the name as in the Chemical Component Dictionary, such as CA, SG or O3'",
+            Message("{name} must be an atom name of 1 to 8 characters", name=shown(name)),
+            hint=Message(
+                "write the name as in the Chemical Component Dictionary, such as CA, SG or O3'"
+            ),
         )
     return name
 
@@ -63,17 +73,20 @@ def _check_path(path: Path, info: ValidationInfo) -> Path:
     text = str(path)
     if text.startswith(">") or "\n" in text:
         raise field_problem(
-            "holds an alignment or a file's text where a path belongs",
-            "write the text to a file and give its path",
+            Message("holds an alignment or a file's text where a path belongs"),
+            Message("write the text to a file and give its path"),
         )
     if text in ("", ".") or not text.isprintable():
-        raise field_problem(f"{shown(text)} is not the path of a file", "give the path of a file")
+        raise field_problem(
+            Message("{text} is not the path of a file", text=shown(text)),
+            Message("give the path of a file"),
+        )
     context = info.context or {}
     files = context.get("files")
     if files is not None and text not in files:
         raise field_problem(
-            f"{shown(text)} did not come with the job",
-            "send the file in the same request, and name it without a folder",
+            Message("{text} did not come with the job", text=shown(text)),
+            Message("send the file in the same request, and name it without a folder"),
         )
     folder = context.get("folder")
     return path if folder is None else folder / path
@@ -130,7 +143,7 @@ def parse_residue_number(text: int | str) -> ResidueNumber:
     match = _RESIDUE_NUMBER.fullmatch(str(text))
     if match is None:
         raise InputError(
-            f"{shown(text)} is not a residue number",
-            hint="write a whole number, or one with an insertion code such as 52A",
+            Message("{text} is not a residue number", text=shown(text)),
+            hint=Message("write a whole number, or one with an insertion code such as 52A"),
         )
     return ResidueNumber(int(match[1]), match[2])

@@ -11,6 +11,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from itda.job.problems import Strict, field_problem, nearest, shown
+from itda.language import Message
 
 
 @dataclass(frozen=True)
@@ -52,23 +53,39 @@ class Keyed:
     def _flatten(self, value: Any) -> Any:
         if isinstance(value, Strict):
             return value
-        example = f"`- {self.kinds[0]}:` with its fields below it, further to the right"
+        example = Message(
+            "`- {kinds}:` with its fields below it, further to the right", kinds=self.kinds[0]
+        )
         if not isinstance(value, Mapping) or not value:
-            raise field_problem(f"must be one of {', '.join(self.kinds)}", f"write {example}")
+            raise field_problem(
+                Message("must be one of {kinds:,}", kinds=self.kinds),
+                Message("write {example}", example=example),
+            )
         if len(value) > 1:
             raise field_problem(
-                f"has {len(value)} keys ({', '.join(map(shown, value))}) where one belongs",
-                f"write {example}",
+                Message(
+                    "has {count} keys ({shown:,}) where one belongs",
+                    count=len(value),
+                    shown=map(shown, value),
+                ),
+                Message("write {example}", example=example),
             )
         ((kind, body),) = value.items()
         if kind not in self.kinds:
             close = nearest(str(kind), self.kinds)
             raise field_problem(
-                f"{shown(kind)} is not one of {', '.join(self.kinds)}",
-                f"did you mean `{close}`?" if close else f"write {example}",
+                Message("{kind} is not one of {kinds:,}", kind=shown(kind), kinds=self.kinds),
+                Message("did you mean `{close}`?", close=close)
+                if close
+                else Message("write {example}", example=example),
             )
         if not isinstance(body, Mapping):
-            raise field_problem(f"{kind} must have fields, not {shown(body)}", f"write {example}")
+            raise field_problem(
+                Message("{kind} must have fields, not {body}", kind=kind, body=shown(body)),
+                Message("write {example}", example=example),
+            )
         if self.field in body:
-            raise field_problem(f"key {shown(self.field)} is not known", "remove it")
+            raise field_problem(
+                Message("key {field} is not known", field=shown(self.field)), Message("remove it")
+            )
         return {**body, self.field: kind}

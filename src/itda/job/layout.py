@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from itda.errors import InputError
+from itda.language import Message
 
 Line = tuple[int, str]
 """Number of a line, counted from 1, and what stands in it."""
@@ -91,10 +92,10 @@ def without_layout(lines: Iterable[Line]) -> Laid:
         count += len(joined.replace(":", ""))
     quoted = bool(written.changes)
     for changed, said in (
-        (quoted, "quotes around the sequence removed"),
-        (typographic, "characters of a word processor read as plain ones"),
-        (numbered, "residue numbers removed"),
-        (blanks, "spaces inside the sequence removed"),
+        (quoted, Message("quotes around the sequence removed")),
+        (typographic, Message("characters of a word processor read as plain ones")),
+        (numbered, Message("residue numbers removed")),
+        (blanks, Message("spaces inside the sequence removed")),
     ):
         laid.changes += [said] if changed else []
     return laid
@@ -164,9 +165,16 @@ def _refuse_two_sequences(number: int, words: Sequence[str]) -> None:
         return
     listed = ", ".join(str(len(word)) for word in words[:4]) + (", …" if len(words) > 4 else "")
     raise InputError(
-        f"line {number} holds {len(words)} words of {listed} letters: one chain, or several?",
-        hint="remove the spaces for one chain, put ':' between the chains of a complex, or give "
-        "each sequence a line with '>' and a name above it",
+        Message(
+            "line {number} holds {count} words of {listed} letters: one chain, or several?",
+            number=number,
+            count=len(words),
+            listed=listed,
+        ),
+        hint=Message(
+            "remove the spaces for one chain, put ':' between the chains of a complex, or "
+            "give each sequence a line with '>' and a name above it"
+        ),
     )
 
 
@@ -195,10 +203,16 @@ def refuse_blank_lines(lines: Sequence[Line]) -> bool:
         count += sum(character.isalpha() for character in text)
         if step > 1 and not is_numbered(after, count):
             raise InputError(
-                f"line {following - 1} is blank, with {count} residues before it: does one "
-                "sequence go on after it, or does another begin?",
-                hint="remove the blank line, or put '>' and a name above the second sequence; the "
-                "chains of a complex have ':' between them",
+                Message(
+                    "line {following} is blank, with {count} residues before it: does one "
+                    "sequence go on after it, or does another begin?",
+                    following=following - 1,
+                    count=count,
+                ),
+                hint=Message(
+                    "remove the blank line, or put '>' and a name above the second sequence; "
+                    "the chains of a complex have ':' between them"
+                ),
             )
     return False
 

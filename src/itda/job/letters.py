@@ -12,6 +12,7 @@ from itda.errors import InputError
 from itda.job.layout import character_name, plain
 from itda.job.problems import shown
 from itda.job.three_letters import looks_like_three_letters
+from itda.language import Message, joined
 
 Ambiguous = Literal["refuse", "x"]
 """Ambiguous and rare letters are refused, or read as unknown (X; N in DNA and RNA)."""
@@ -53,18 +54,18 @@ class Alphabet:
 
 
 _IUPAC_BASES = {
-    letter: (f"any of {meaning}", "write the base that is meant")
+    letter: (Message("any of {meaning}", meaning=meaning), Message("write the base that is meant"))
     for letter, meaning in {
-        "R": "A and G",
-        "Y": "C and T",
-        "S": "G and C",
-        "W": "A and T",
-        "K": "G and T",
-        "M": "A and C",
-        "B": "C, G and T",
-        "D": "A, G and T",
-        "H": "A, C and T",
-        "V": "A, C and G",
+        "R": Message("A and G"),
+        "Y": Message("C and T"),
+        "S": Message("G and C"),
+        "W": Message("A and T"),
+        "K": Message("G and T"),
+        "M": Message("A and C"),
+        "B": Message("C, G and T"),
+        "D": Message("A, G and T"),
+        "H": Message("A, C and T"),
+        "V": Message("A, C and G"),
     }.items()
 }
 
@@ -73,11 +74,11 @@ PROTEIN = Alphabet(
     RESTYPES,
     "X",
     ambiguous={
-        "B": ("aspartate or asparagine", "write D or N"),
-        "Z": ("glutamate or glutamine", "write E or Q"),
-        "J": ("leucine or isoleucine", "write L or I"),
-        "U": ("selenocysteine", "in a YAML job write C there with the modification SEC"),
-        "O": ("pyrrolysine", "in a YAML job write K there with the modification PYL"),
+        "B": (Message("aspartate or asparagine"), Message("write D or N")),
+        "Z": (Message("glutamate or glutamine"), Message("write E or Q")),
+        "J": (Message("leucine or isoleucine"), Message("write L or I")),
+        "U": ("selenocysteine", Message("in a YAML job write C there with the modification SEC")),
+        "O": ("pyrrolysine", Message("in a YAML job write K there with the modification PYL")),
     },
 )
 DNA = Alphabet(
@@ -85,14 +86,14 @@ DNA = Alphabet(
     "ACGT",
     "N",
     ambiguous=_IUPAC_BASES,
-    foreign={"U": ("uracil, which is RNA", "give the chain as rna, or write T")},
+    foreign={"U": (Message("uracil, which is RNA"), Message("give the chain as rna, or write T"))},
 )
 RNA = Alphabet(
     "rna",
     "ACGU",
     "N",
     ambiguous=_IUPAC_BASES,
-    foreign={"T": ("thymine, which is DNA", "give the chain as dna, or write U")},
+    foreign={"T": (Message("thymine, which is DNA"), Message("give the chain as dna, or write U"))},
 )
 ALPHABETS: Mapping[str, Alphabet] = {a.molecule: a for a in (PROTEIN, DNA, RNA)}
 
@@ -100,24 +101,41 @@ RARE_FORMS = {"B": "DN", "Z": "EQ", "J": "LI", "U": "C", "O": "K", "*": ""}
 """What rare and ambiguous letters of proteins may stand for; U and O for what they derive from."""
 
 _GAP = (
-    "a gap",
-    "remove gaps; an alignment is given with --msa, or as an input that ends with .a3m, .sto or "
-    ".afa",
+    Message("a gap"),
+    Message(
+        "remove gaps; an alignment is given with {--msa}, or as an input that ends with "
+        ".a3m, .sto or .afa"
+    ),
 )
 _SYMBOLS = {
     "-": _GAP,
     ".": _GAP,
     "~": _GAP,
     "_": _GAP,
-    "*": ("a stop inside the sequence", "fold the part before it, or each part by itself"),
-    ":": ("a chain break", "write chains as A:B in FASTA, or as one entity each in YAML"),
-    "/": ("a chain break or a path", "write chains as A:B in FASTA, or as one entity each in YAML"),
-    "(": ("a bracket", "list modified residues under `modifications` in a YAML job"),
-    "[": ("a bracket", "list modified residues under `modifications` in a YAML job"),
-    ">": ("the mark of a header", "begin each record on a line of its own"),
+    "*": (
+        Message("a stop inside the sequence"),
+        Message("fold the part before it, or each part by itself"),
+    ),
+    ":": (
+        Message("a chain break"),
+        Message("write chains as A:B in FASTA, or as one entity each in YAML"),
+    ),
+    "/": (
+        Message("a chain break or a path"),
+        Message("write chains as A:B in FASTA, or as one entity each in YAML"),
+    ),
+    "(": (
+        Message("a bracket"),
+        Message("list modified residues under `modifications` in a YAML job"),
+    ),
+    "[": (
+        Message("a bracket"),
+        Message("list modified residues under `modifications` in a YAML job"),
+    ),
+    ">": (Message("the mark of a header"), Message("begin each record on a line of its own")),
 }
-_DIGIT = ("a digit", "remove residue numbers from the sequence")
-_OTHER = ("not a letter", "write one letter for each residue")
+_DIGIT = (Message("a digit"), Message("remove residue numbers from the sequence"))
+_OTHER = (Message("not a letter"), Message("write one letter for each residue"))
 
 _PATH = re.compile(
     r"(~|\.{1,2})?/.*[\w.-]|[A-Za-z]:\\.*"
@@ -220,32 +238,50 @@ def clean_sequence(
     warnings: list[str] = []
     if looks_like_path(text):
         raise InputError(
-            f"{shown(text)} is a path where a sequence belongs",
-            hint="write the letters of the sequence, or give that file as the input",
+            Message("{text} is a path where a sequence belongs", text=shown(text)),
+            hint=Message("write the letters of the sequence, or give that file as the input"),
         )
     sequence = plain(text)
     if sequence.isascii() and sequence != sequence.upper():
         sequence = sequence.upper()
-        warnings.append("lower case read as upper case")
+        warnings.append(Message("lower case read as upper case"))
     if sequence.endswith("*"):
         sequence = without_end(sequence)
-        warnings.append("'*' (stop) at the end removed")
+        warnings.append(Message("'*' (stop) at the end removed"))
     if not sequence:
-        raise InputError("the sequence is empty", hint="give at least one residue")
+        raise InputError(
+            Message("the sequence is empty"), hint=Message("give at least one residue")
+        )
     if molecule == "protein" and guess and looks_like_nucleotides(sequence):
         kind = "rna" if "U" in sequence and "T" not in sequence else "dna"
-        several = " with letters for several bases" if set(sequence) - set("ACGTUN") else ""
+        several = (
+            Message(" with letters for several bases") if set(sequence) - set("ACGTUN") else ""
+        )
         raise InputError(
-            f"the sequence has only the letters {', '.join(sorted(set(sequence)))}: "
-            f"it looks like {kind.upper()}{several}, not protein",
-            hint=f"give it as {kind} (--molecule {kind}, or a `{kind}` entity in a YAML job); "
-            "if it is protein, say --molecule protein",
+            Message(
+                "the sequence has only the letters {sequence:,}: it looks like "
+                "{kind}{several}, not protein",
+                sequence=sorted(set(sequence)),
+                kind=kind.upper(),
+                several=several,
+            ),
+            hint=Message(
+                "give it as {kind} ({--molecule:{kind}}, or a `{kind}` entity in a YAML "
+                "job); if it is protein, say {--molecule:protein}",
+                kind=kind,
+            ),
         )
     if molecule == "protein" and guess and looks_like_three_letters(sequence):
         raise InputError(
-            f"the sequence ({sequence[:15]}…) looks like three-letter code",
-            hint=f"write {sequence[:3]}-{sequence[3:6]}-…, or one letter for each residue; if each "
-            "letter is a residue, say --molecule protein",
+            Message(
+                "the sequence ({sequence}…) looks like three-letter code", sequence=sequence[:15]
+            ),
+            hint=Message(
+                "write {sequence}-{sequence_2}-…, or one letter for each residue; if each "
+                "letter is a residue, say {--molecule:protein}",
+                sequence=sequence[:3],
+                sequence_2=sequence[3:6],
+            ),
         )
     if not alphabet.accepts(sequence):
         sequence = _mend(sequence, alphabet, ambiguous, locate, warnings)
@@ -266,22 +302,49 @@ def _mend(
         if letter not in alphabet.ambiguous:
             meaning, remedy = alphabet.foreign.get(letter) or _symbol(letter)
             raise InputError(
-                f"{_written(letter)} at {_places(indices[:1], locate)} is {meaning}", hint=remedy
+                Message(
+                    "{letter} at {indices} is {meaning}",
+                    letter=_written(letter),
+                    indices=_places(indices[:1], locate),
+                    meaning=meaning,
+                ),
+                hint=remedy,
             )
     if ambiguous == "refuse":
         found, remedies = [], []
         for letter, indices in places.items():
             meaning, remedy = alphabet.ambiguous[letter]
-            found.append(f"{letter} at {_places(indices, locate)} is {meaning}")
-            remedies.append(remedy if len(places) == 1 else f"{remedy} (for {letter})")
+            found.append(
+                Message(
+                    "{letter} at {indices} is {meaning}",
+                    letter=letter,
+                    indices=_places(indices, locate),
+                    meaning=meaning,
+                )
+            )
+            remedies.append(
+                remedy
+                if len(places) == 1
+                else Message("{remedy} (for {letter})", remedy=remedy, letter=letter)
+            )
         raise InputError(
-            "; ".join(found),
-            hint=f"{', '.join(remedies)}; "
-            f"or pass --ambiguous x to read such letters as unknown ({alphabet.unknown})",
+            joined(found, ";"),
+            hint=Message(
+                "{remedies:,}; or pass {--ambiguous:x} to read such letters as unknown ({unknown})",
+                remedies=remedies,
+                unknown=alphabet.unknown,
+            ),
         )
     for letter, indices in places.items():
         sequence = sequence.replace(letter, alphabet.unknown)
-        warnings.append(f"{letter} read as {alphabet.unknown} at {_places(indices, locate)}")
+        warnings.append(
+            Message(
+                "{letter} read as {unknown} at {indices}",
+                letter=letter,
+                unknown=alphabet.unknown,
+                indices=_places(indices, locate),
+            )
+        )
     return sequence
 
 
@@ -294,7 +357,7 @@ def _symbol(letter: str) -> tuple[str, str]:
 def _written(letter: str) -> str:
     code = ord(letter)
     if 0xDC80 <= code <= 0xDCFF:
-        return f"byte 0x{code - 0xDC00:02X}, not UTF-8,"
+        return Message("byte 0x{code:02X}, not UTF-8,", code=code - 0xDC00)
     if letter.isascii() and letter.isprintable():
         return f"'{letter}'"
     return f"'{letter}' ({character_name(letter)})" if letter.isprintable() else f"U+{code:04X}"
@@ -304,4 +367,8 @@ def _places(indices: list[int], locate: Callable[[int], str]) -> str:
     listed = ", ".join(f"{index + 1}{locate(index)}" for index in indices[:_SHOWN_PLACES])
     more = len(indices) - _SHOWN_PLACES
     noun = "position" if len(indices) == 1 else "positions"
-    return f"{noun} {listed} and {more} more" if more > 0 else f"{noun} {listed}"
+    return (
+        Message("{noun} {listed} and {more} more", noun=noun, listed=listed, more=more)
+        if more > 0
+        else Message("{noun} {listed}", noun=noun, listed=listed)
+    )

@@ -12,14 +12,14 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, JsonValue, StrictInt, ValidationError, field_validator, model_validator
 
 from itda.errors import InputError
-from itda.faces import PYTHON
 from itda.job.entities import Entity, Ligand, Molecule, Polymer
 from itda.job.fields import FilePath, Text
 from itda.job.letters import Ambiguous
 from itda.job.names import automatic_chain_ids, check_name, file_stem
-from itda.job.problems import Strict, explain, field_problem, first_repeated, rule, shown
+from itda.job.problems import Strict, explain, field_problem, first_repeated, placed, rule, shown
 from itda.job.relations import Bond, Constraint, Pocket, TokenReference
 from itda.job.sequences import MoleculeOption, entities_from_text
+from itda.language import PYTHON, Message, chosen_language, counted
 from itda.storage import file_digest
 
 DIALECT: Final = "itda"
@@ -32,9 +32,9 @@ JobName = Annotated[Text, rule(check_name)]
 Seed = Annotated[StrictInt, Field(ge=0, le=MAXIMUM_SEED)]
 
 _OTHER_DIALECTS = {
-    "sequences": "AlphaFold 3 JSON and Boltz YAML",
-    "modelSeeds": "AlphaFold 3 JSON",
-    "queries": "OpenFold 3 JSON",
+    "sequences": Message("AlphaFold 3 JSON and Boltz YAML"),
+    "modelSeeds": Message("AlphaFold 3 JSON"),
+    "queries": Message("OpenFold 3 JSON"),
 }
 
 
@@ -94,10 +94,14 @@ class Job(Strict):
         """
         if not isinstance(data, Mapping):
             raise InputError(
-                f"a job must have fields, not {shown(data)}",
-                hint="begin with `version: 1`, `name:` and `entities:`",
+                Message("a job must have fields, not {data}", data=shown(data)),
+                hint=Message("begin with `version: 1`, `name:` and `entities:`"),
             )
-        where = f"job {shown(data['name'])}" if isinstance(data.get("name"), str) else ""
+        where = (
+            Message("job {data}", data=shown(data["name"]))
+            if isinstance(data.get("name"), str)
+            else ""
+        )
         _check_dialect(data, where)
         try:
             return cls.model_validate(data, context={"folder": folder, "files": files})
@@ -129,15 +133,15 @@ class Job(Strict):
         >>> Job.from_sequence("dimer", "MKT:MKT").chain_ids
         ('A', 'B')
         """
-        where = f"job {shown(name)}"
+        where = Message("job {name}", name=shown(name))
         try:
             entities, changes = entities_from_text(sequence, molecule, ambiguous=ambiguous)
             job = cls(name=name, entities=entities)
         except ValidationError as error:
             raise explain(error, where) from error
         except InputError as error:
-            problem, hint = PYTHON.said(error.problem), PYTHON.said(error.hint)
-            raise InputError(f"{where}: {problem}", hint=hint) from error
+            problem = Message("{where}: {problem}", where=where, problem=error.problem)
+            raise error.but(problem).said(PYTHON, chosen_language()) from error
         for change in changes:
             warnings.warn(f"{where}: {change}", stacklevel=2)
         return job
@@ -203,7 +207,8 @@ class Job(Strict):
         taken = [chain_id for entity in entities for chain_id in entity.ids]
         if repeated := first_repeated(taken):
             raise field_problem(
-                f"chain id {shown(repeated)} stands twice", "give each chain its own id"
+                Message("chain id {repeated} stands twice", repeated=shown(repeated)),
+                Message("give each chain its own id"),
             )
         free = automatic_chain_ids(frozenset(taken))
         return tuple(
@@ -216,7 +221,10 @@ class Job(Strict):
     def _refuse_repeated_seeds(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
         repeated = first_repeated(seeds)
         if repeated is not None:
-            raise field_problem(f"seed {repeated} stands twice", "give each seed once")
+            raise field_problem(
+                Message("seed {repeated} stands twice", repeated=repeated),
+                Message("give each seed once"),
+            )
         return seeds
 
     @model_validator(mode="after")
@@ -225,47 +233,75 @@ class Job(Strict):
         known: set[frozenset[object]] = set()
         for number, bond in enumerate(self.bonds, 1):
             for atom in bond:
-                where = f"bond {number}, atom {atom}"
+                where = Message("bond {number}, atom {atom}", number=number, atom=atom)
                 entity = _find(chains, atom.chain, atom.position_1based, where)
                 if isinstance(entity, Ligand) and entity.smiles is not None:
                     raise field_problem(
-                        f"{where}: chain {atom.chain} is given as SMILES, whose atoms have no name",
-                        "give the ligand by its CCD code",
+                        Message(
+                            "{where}: chain {chain} is given as SMILES, whose atoms have no name",
+                            where=where,
+                            chain=atom.chain,
+                        ),
+                        Message("give the ligand by its CCD code"),
                     )
             if bond[0] == bond[1]:
                 raise field_problem(
-                    f"bond {number} binds {bond[0]} to itself", "name two different atoms"
+                    Message("bond {number} binds {bond} to itself", number=number, bond=bond[0]),
+                    Message("name two different atoms"),
                 )
             if frozenset(bond) in known:
-                raise field_problem(f"bond {number} stands twice", "give each bond once")
+                raise field_problem(
+                    Message("bond {number} stands twice", number=number),
+                    Message("give each bond once"),
+                )
             known.add(frozenset(bond))
         for number, constraint in enumerate(self.constraints, 1):
-            where = f"constraint {number} ({constraint.kind})"
+            where = Message("constraint {number} ({kind})", number=number, kind=constraint.kind)
             if isinstance(constraint, Pocket):
-                _find(chains, constraint.binder, 1, f"{where}, binder")
+                _find(chains, constraint.binder, 1, Message("{where}, binder", where=where))
             for token in constraint.tokens:
-                _check_token(chains, token, f"{where}, token {token}")
+                _check_token(
+                    chains, token, Message("{where}, token {token}", where=where, token=token)
+                )
         return self
 
 
 def _check_dialect(data: Mapping[Any, Any], where: str) -> None:
-    start = f"{where}: " if where else ""
     dialect = data.get("dialect", DIALECT)
     foreign = next((form for key, form in _OTHER_DIALECTS.items() if key in data), None)
     if dialect != DIALECT or (foreign and "entities" not in data):
         written = foreign if dialect == DIALECT else shown(dialect)
         raise InputError(
-            f"{start}this is in the form of {written}; the form '{DIALECT}' is read here",
-            hint="write `version: 1`, `name:` and `entities:`, as docs/job.md shows",
+            placed(
+                where,
+                Message(
+                    "this is in the form of {written}; the form '{dialect}' is read here",
+                    written=written,
+                    dialect=DIALECT,
+                ),
+            ),
+            hint=Message("write `version: 1`, `name:` and `entities:`, as docs/job.md shows"),
         )
     if "version" not in data:
-        raise InputError(f"{start}version is missing", hint=f"add `version: {VERSION}`")
+        raise InputError(
+            placed(where, Message("version is missing")),
+            hint=Message("add `version: {version}`", version=VERSION),
+        )
     version = data["version"]
     if type(version) is not int or version != VERSION:
         newer = type(version) is int and version > VERSION
         raise InputError(
-            f"{start}version {shown(version)} is not {VERSION}",
-            hint="a newer Itda is needed to read it" if newer else f"write `version: {VERSION}`",
+            placed(
+                where,
+                Message(
+                    "version {version} is not {version_2}",
+                    version=shown(version),
+                    version_2=VERSION,
+                ),
+            ),
+            hint=Message("a newer Itda is needed to read it")
+            if newer
+            else Message("write `version: {version}`", version=VERSION),
         )
 
 
@@ -273,7 +309,8 @@ def _find(chains: Mapping[str, Molecule], chain: str, position_1based: int, wher
     entity = chains.get(chain)
     if entity is None:
         raise field_problem(
-            f"{where}: there is no chain {shown(chain)}", f"the chains are {', '.join(chains)}"
+            Message("{where}: there is no chain {chain}", where=where, chain=shown(chain)),
+            Message("the chains are {chains:,}", chains=chains),
         )
     if isinstance(entity, Polymer):
         length = entity.length
@@ -281,8 +318,14 @@ def _find(chains: Mapping[str, Molecule], chain: str, position_1based: int, wher
         length = len(entity.ccd) if isinstance(entity, Ligand) and entity.ccd else 1
     if position_1based > length:
         raise field_problem(
-            f"{where}: chain {chain} has {length} residue{'s' if length > 1 else ''}",
-            "positions count from 1 along the chain, whatever its numbering",
+            counted(
+                "{where}: chain {chain} has {count} residue",
+                "{where}: chain {chain} has {count} residues",
+                length,
+                where=where,
+                chain=chain,
+            ),
+            Message("positions count from 1 along the chain, whatever its numbering"),
         )
     return entity
 
@@ -293,17 +336,23 @@ def _check_token(chains: Mapping[str, Molecule], token: TokenReference, where: s
         modified = {modification.position_1based for modification in entity.modifications}
         if token.atom is not None and token.position_1based not in modified:
             raise field_problem(
-                f"{where}: a standard residue is one token", "leave the atom name out"
+                Message("{where}: a standard residue is one token", where=where),
+                Message("leave the atom name out"),
             )
     elif isinstance(entity, Ligand):
         if entity.smiles is not None:
             raise field_problem(
-                f"{where}: chain {token.chain} is given as SMILES, whose atoms have no name",
-                "give the ligand by its CCD code, or make it the binder of a pocket",
+                Message(
+                    "{where}: chain {chain} is given as SMILES, whose atoms have no name",
+                    where=where,
+                    chain=token.chain,
+                ),
+                Message("give the ligand by its CCD code, or make it the binder of a pocket"),
             )
         if token.atom is None:
             raise field_problem(
-                f"{where}: in a ligand each atom is a token", "add the atom name: [L, 1, C7]"
+                Message("{where}: in a ligand each atom is a token", where=where),
+                Message("add the atom name: [L, 1, C7]"),
             )
 
 
@@ -312,6 +361,12 @@ def _file_digest(path: Path, name: str, field: str) -> str:
         return file_digest(path)
     except OSError as error:
         raise InputError(
-            f"job {shown(name)}: {field}: cannot read {path}: {error.strerror}",
-            hint="give the path of a file, relative to the job file",
+            Message(
+                "job {name}: {field}: cannot read {path}: {strerror}",
+                name=shown(name),
+                field=field,
+                path=path,
+                strerror=error.strerror,
+            ),
+            hint=Message("give the path of a file, relative to the job file"),
         ) from error

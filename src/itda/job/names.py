@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 
 from itda.errors import InputError
 from itda.job.problems import shown
+from itda.language import Message
 
 MAXIMUM_NAME_BYTES = 200
 """In UTF-8; under the 255 of common file systems there is room for `.confidence.json`."""
@@ -21,8 +22,8 @@ _RESERVED = frozenset(
 _CHAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,15}")
 _NOT_IN_FILE_NAMES = re.compile(r'[\s:*?"<>|/\\]')
 
-_NAME_HINT = "use a plain name such as 'ubiquitin_1'"
-_FILE_HINT = "use a plain name such as 'ubiquitin_1.a3m'"
+_NAME_HINT = Message("use a plain name such as 'ubiquitin_1'")
+_FILE_HINT = Message("use a plain name such as 'ubiquitin_1.a3m'")
 
 
 def check_name(name: str) -> str:
@@ -38,19 +39,29 @@ def check_name(name: str) -> str:
     'UBC_HUMAN/1-76'
     """
     if not name:
-        raise InputError("is empty", hint=_NAME_HINT)
+        raise InputError(Message("is empty"), hint=_NAME_HINT)
     if not name.isprintable():
         raise InputError(
-            f"{shown(name)} holds a character that cannot be printed, "
-            f"at position {next(i for i, c in enumerate(name, 1) if not c.isprintable())}",
+            Message(
+                "{name} holds a character that cannot be printed, at position {value}",
+                name=shown(name),
+                value=next(i for i, c in enumerate(name, 1) if not c.isprintable()),
+            ),
             hint=_NAME_HINT,
         )
     if name != name.strip():
-        raise InputError(f"{shown(name)} begins or ends with a space", hint=_NAME_HINT)
+        raise InputError(
+            Message("{name} begins or ends with a space", name=shown(name)), hint=_NAME_HINT
+        )
     size = len(name.encode())
     if size > MAXIMUM_NAME_BYTES:
         raise InputError(
-            f"{shown(name)} is {size} bytes long; {MAXIMUM_NAME_BYTES} is the most",
+            Message(
+                "{name} is {size} bytes long; {maximum_name_bytes} is the most",
+                name=shown(name),
+                size=size,
+                maximum_name_bytes=MAXIMUM_NAME_BYTES,
+            ),
             hint=_NAME_HINT,
         )
     return name
@@ -67,12 +78,16 @@ def check_file_name(name: str) -> str:
     """
     check_name(name)
     if "/" in name or "\\" in name:
-        raise InputError(f"{shown(name)} is a path", hint=_FILE_HINT)
+        raise InputError(Message("{name} is a path", name=shown(name)), hint=_FILE_HINT)
     if name[0] in ".-":
-        raise InputError(f"{shown(name)} begins with '{name[0]}'", hint=_FILE_HINT)
+        raise InputError(
+            Message("{name} begins with '{name_2}'", name=shown(name), name_2=name[0]),
+            hint=_FILE_HINT,
+        )
     if _is_device(name):
         raise InputError(
-            f"{shown(name)} is a device on Windows and cannot be a file there", hint=_FILE_HINT
+            Message("{name} is a device on Windows and cannot be a file there", name=shown(name)),
+            hint=_FILE_HINT,
         )
     return name
 
@@ -114,9 +129,12 @@ def check_chain_id(chain_id: str) -> str:
     """
     if not _CHAIN_ID.fullmatch(chain_id):
         raise InputError(
-            f"chain id {shown(chain_id)} must be 1 to 16 letters, digits and '_', '.', '+' or '-', "
-            "beginning with a letter or digit",
-            hint="use an id such as A, B or heavy",
+            Message(
+                "chain id {chain_id} must be 1 to 16 letters, digits and '_', '.', '+' or "
+                "'-', beginning with a letter or digit",
+                chain_id=shown(chain_id),
+            ),
+            hint=Message("use an id such as A, B or heavy"),
         )
     return chain_id
 

@@ -18,6 +18,7 @@ from itda.job.letters import Ambiguous
 from itda.job.model import MAXIMUM_SAMPLES
 from itda.job.problems import explain
 from itda.job.sequences import MoleculeOption
+from itda.language import Message
 
 
 class SharedOptions(BaseModel):
@@ -111,5 +112,6 @@ class RunOptions(SharedOptions):
             return datetime.date.fromisoformat(value)
         except ValueError:
             raise InputError(
-                f"--max-template-date {value}: is no date", hint="write it as 2021-09-30"
+                Message("{--max-template-date:{value}}: is no date", value=value),
+                hint=Message("write it as 2021-09-30"),
             ) from None

@@ -9,6 +9,7 @@ from itda.errors import InputError
 from itda.job.fasta import FastaRecord
 from itda.job.layout import LONGEST_BLOCK, WRAPS, Line, plain, refuse_blank_lines
 from itda.job.three_letters import from_three_letters
+from itda.language import Message
 
 _FEWEST_LETTERS = 10
 _LINES_SEEN = 200
@@ -71,11 +72,14 @@ def plain_records(
     for index, group in enumerate(groups, 1):
         _refuse_list(group)
         name = stem if len(groups) == 1 and prefix is None else f"{prefix or stem}_{index}"
-        said = [f"a sequence without a header, called {name}"]
+        said: list[str] = [Message("a sequence without a header, called {name}", name=name)]
         if len(groups) > 1:
             said.append(
-                f"one of {len(groups)} sequences parted by blank lines; chains of one complex have "
-                "':' between them"
+                Message(
+                    "one of {count} sequences parted by blank lines; chains of one complex "
+                    "have ':' between them",
+                    count=len(groups),
+                )
             )
         yield FastaRecord(index, group[0][0], "", group, label=name, notes=said)
 
@@ -111,9 +115,13 @@ def _refuse_list(lines: Sequence[Line]) -> None:
         return
     listed = ", ".join(map(str, widths[:4])) + (", …" if len(widths) > 4 else "")
     raise InputError(
-        f"{len(lines)} lines of {listed} letters from line {lines[0][0]} on: one sequence, or one "
-        "a line?",
-        hint="put a line with '>' and a name above each sequence",
+        Message(
+            "{count} lines of {listed} letters from line {lines} on: one sequence, or one a line?",
+            count=len(lines),
+            listed=listed,
+            lines=lines[0][0],
+        ),
+        hint=Message("put a line with '>' and a name above each sequence"),
     )
 
 
@@ -128,11 +136,14 @@ def flat_records(lines: Iterable[str]) -> Iterator[FastaRecord]:
         if FLAT_FILE.match(line) and not inside:
             index += 1
             name = line.split()[1].rstrip(";")
-            record = FastaRecord(index, number, name, label=name, notes=["an entry of a flat file"])
+            record = FastaRecord(
+                index, number, name, label=name, notes=[Message("an entry of a flat file")]
+            )
         elif record is None:
             if line.strip():
                 raise InputError(
-                    f"line {number} stands before the first entry", hint="begin with LOCUS or ID"
+                    Message("line {number} stands before the first entry", number=number),
+                    hint=Message("begin with LOCUS or ID"),
                 )
         elif line.startswith(_END):
             yield record

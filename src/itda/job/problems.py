@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, mod
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from itda.errors import InputError
+from itda.language import Message, joined
 
 Value = TypeVar("Value")
 Item = TypeVar("Item", bound=Hashable)
@@ -19,37 +20,39 @@ _SHOWN_LENGTH = 80
 _SHOWN_PROBLEMS = 5
 _SHOWN_STEPS = 6
 
-_SINGULAR = {
-    "entities": "entity",
-    "bonds": "bond",
-    "constraints": "constraint",
-    "modifications": "modification",
-    "templates": "template",
-    "seeds": "seed",
-    "contacts": "contact",
+_SINGULAR = {  # templates of messages
+    "entities": "entity {number}",
+    "bonds": "bond {number}",
+    "constraints": "constraint {number}",
+    "modifications": "modification {number}",
+    "templates": "template {number}",
+    "seeds": "seed {number}",
+    "contacts": "contact {number}",
 }
 
 _KEYED = ("entity ", "constraint ")
 
 _FOREIGN_KEYS = {
-    "sequences": "`entities` lists the molecules; AlphaFold 3 and Boltz call it `sequences`",
-    "modelSeeds": "write `seeds: [1, 2]`",
-    "bondedAtomPairs": "write `bonds: [[[A, 1, SG], [B, 2, SG]]]`",
-    "covalent_bonds": "write `bonds: [[[A, 1, SG], [B, 2, SG]]]`",
-    "userCCD": "write the definitions to a file and name it in `components`",
-    "count": "give one id for each copy: `id: [A, B]`",
-    "copies": "give one id for each copy: `id: [A, B]`",
-    "unpairedMsa": "write the alignment to an A3M file and name it in `msa`",
-    "unpairedMsaPath": "write `msa: FILE.a3m`",
-    "pairedMsa": "write the alignment to an A3M file and name it in `paired_msa`",
-    "pairedMsaPath": "write `paired_msa: FILE.a3m`",
-    "ptmType": "write `ccd: SEP`",
-    "ptmPosition": "write `position_1based: 5`",
-    "modificationType": "write `ccd: 5MC`",
-    "basePosition": "write `position_1based: 5`",
-    "position": "write `position_1based: 5`; the first residue is 1",
-    "ccdCodes": "write `ccd: [ATP]`",
-    "cyclic": "close the ring with a bond: `bonds: [[[A, 1, N], [A, 12, C]]]`",
+    "sequences": Message(
+        "`entities` lists the molecules; AlphaFold 3 and Boltz call it `sequences`"
+    ),
+    "modelSeeds": Message("write `seeds: [1, 2]`"),
+    "bondedAtomPairs": Message("write `bonds: [[[A, 1, SG], [B, 2, SG]]]`"),
+    "covalent_bonds": Message("write `bonds: [[[A, 1, SG], [B, 2, SG]]]`"),
+    "userCCD": Message("write the definitions to a file and name it in `components`"),
+    "count": Message("give one id for each copy: `id: [A, B]`"),
+    "copies": Message("give one id for each copy: `id: [A, B]`"),
+    "unpairedMsa": Message("write the alignment to an A3M file and name it in `msa`"),
+    "unpairedMsaPath": Message("write `msa: FILE.a3m`"),
+    "pairedMsa": Message("write the alignment to an A3M file and name it in `paired_msa`"),
+    "pairedMsaPath": Message("write `paired_msa: FILE.a3m`"),
+    "ptmType": Message("write `ccd: SEP`"),
+    "ptmPosition": Message("write `position_1based: 5`"),
+    "modificationType": Message("write `ccd: 5MC`"),
+    "basePosition": Message("write `position_1based: 5`"),
+    "position": Message("write `position_1based: 5`; the first residue is 1"),
+    "ccdCodes": Message("write `ccd: [ATP]`"),
+    "cyclic": Message("close the ring with a bond: `bonds: [[[A, 1, N], [A, 12, C]]]`"),
 }
 
 
@@ -124,7 +127,9 @@ class Strict(BaseModel):
         if isinstance(data, cls):
             return data
         if not isinstance(data, Mapping):
-            raise field_problem(f"must have fields, not {shown(data)}", _fields_hint(cls, data))
+            raise field_problem(
+                Message("must have fields, not {data}", data=shown(data)), _fields_hint(cls, data)
+            )
         known = [field.alias or name for name, field in cls.model_fields.items()]
         for key in data:
             if key not in known:
@@ -157,29 +162,38 @@ def _fields_hint(model: type[BaseModel], data: object) -> str:
     }
     needed = [name for name, required in fields.items() if required]
     if len(needed) == 1 and isinstance(data, str | int) and not isinstance(data, bool):
-        return f"write `{{{needed[0]}: {shown(data).strip(chr(39))}}}`"
-    return f"its fields are {', '.join(fields)}" + (
-        f", of which {' and '.join(needed)} must be there" if needed else ""
+        return Message(
+            "write `{{{needed}: {chr}}}`", needed=needed[0], chr=shown(data).strip(chr(39))
+        )
+    return Message(
+        "its fields are {fields:,}{what}",
+        fields=fields,
+        what=Message(", of which {needed:and} must be there", needed=needed) if needed else "",
     )
 
 
 _MESSAGES = {
-    "int_type": "must be a whole number",
-    "float_type": "must be a number",
-    "string_type": "must be text",
-    "path_type": "must be the path of a file",
-    "tuple_type": "must be a list",
+    "int_type": Message("must be a whole number"),
+    "float_type": Message("must be a number"),
+    "string_type": Message("must be text"),
+    "path_type": Message("must be the path of a file"),
+    "tuple_type": Message("must be a list"),
 }
 
 
 def _unknown_key(key: object, known: Collection[str]) -> tuple[str, str]:
-    problem = f"key {shown(key)} is not known"
+    problem = Message("key {key} is not known", key=shown(key))
     if isinstance(key, str) and key in _FOREIGN_KEYS:
         return problem, _FOREIGN_KEYS[key]
     close = nearest(str(key), known)
     if close:
-        return problem, f"did you mean `{close}`?"
-    return problem, f"known keys: {', '.join(sorted(known))}"
+        return problem, Message("did you mean `{close}`?", close=close)
+    return problem, Message("known keys: {known:,}", known=sorted(known))
+
+
+def placed(where: str, problem: str) -> str:
+    """A problem after the place where it is; as it is where that says nothing."""
+    return Message("{where}: {problem}", where=where, problem=problem) if where else problem
 
 
 def explain(error: ValidationError, where: str = "") -> InputError:
@@ -197,21 +211,19 @@ def explain(error: ValidationError, where: str = "") -> InputError:
             continue
         place = _place(detail["loc"])
         problem, hint = _sentence(detail)
-        found[f"{place}: {problem}" if place else problem] = None
+        found[placed(place, problem)] = None
         if hint:
             hints_found[hint] = None
     lines, hints = list(found), list(hints_found)
-    start = f"{where}: " if where else ""
+    field = ".".join(str(step) for step in details[0]["loc"])
     if len(lines) == 1:
-        return InputError(start + lines[0], hint="; ".join(hints))
-    left_out = len(lines) - _SHOWN_PROBLEMS
-    listed = [f"\n  - {line}" for line in lines[:_SHOWN_PROBLEMS]]
-    if left_out > 0:
-        listed.append(f"\n  - and {left_out} more")
-    return InputError(
-        f"{start}{len(lines)} fields are wrong{''.join(listed)}",
-        hint="; ".join(hints[:_SHOWN_PROBLEMS]),
-    )
+        told = lines[0]
+    else:
+        listed = lines[:_SHOWN_PROBLEMS]
+        if (left_out := len(lines) - _SHOWN_PROBLEMS) > 0:
+            listed.append(Message("and {left_out} more", left_out=left_out))
+        told = Message("{count} fields are wrong{lines:lines}", count=len(lines), lines=listed)
+    return InputError(placed(where, told), hint=hints[:_SHOWN_PROBLEMS], field=field)
 
 
 def _items_failed(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
@@ -224,37 +236,46 @@ def _place(location: tuple[int | str, ...]) -> str:
     parts: list[str] = []
     for step in location:
         if isinstance(step, int) and parts and parts[-1] in _SINGULAR:
-            parts[-1] = f"{_SINGULAR[parts[-1]]} {step + 1}"
+            parts[-1] = Message(_SINGULAR[parts[-1]], number=step + 1)
         elif isinstance(step, int):
-            parts.append(f"item {step + 1}")
+            parts.append(Message("item {step}", step=step + 1))
         elif parts and parts[-1].startswith(_KEYED) and not parts[-1].endswith(")"):
-            parts[-1] += f" ({step})"
+            parts[-1] = Message("{place} ({step})", place=parts[-1], step=step)
         elif "[" not in step:
             parts.append(step)
     if len(parts) > _SHOWN_STEPS:
         parts[_SHOWN_STEPS:] = ["…"]
-    return ", ".join(parts)
+    return joined(parts)
 
 
 def _sentence(detail: ErrorDetails) -> tuple[str, str]:
     context = detail.get("ctx", {})
     kind = detail["type"]
     if kind == "itda":
-        return str(context["problem"]), str(context["hint"])
+        return context["problem"], context["hint"]
     if kind == "missing":
-        return "is missing", f"add `{detail['loc'][-1]}`"
+        return Message("is missing"), Message("add `{detail}`", detail=detail["loc"][-1])
     found = detail["input"]
     if kind in ("string_type", "path_type") and isinstance(found, bool | float):
         written = str(found).lower()
-        return f"{_MESSAGES[kind]}, not {written}", "put it in quotes"
+        return Message(
+            "{messages}, not {written}", messages=_MESSAGES[kind], written=written
+        ), Message("put it in quotes")
     if kind == "too_short":
-        return f"must have at least {context['min_length']}", ""
+        return Message("must have at least {context}", context=context["min_length"]), ""
     if kind in _MESSAGES:
         hint = (
-            "write it in square brackets, or begin each of its lines with `-`"
+            Message("write it in square brackets, or begin each of its lines with `-`")
             if kind == "tuple_type"
             else ""
         )
-        return f"{_MESSAGES[kind]}, not {shown(found)}", hint
+        return Message(
+            "{messages}, not {found}", messages=_MESSAGES[kind], found=shown(found)
+        ), hint
     message = detail["msg"].replace("Input should be", "must be", 1)
-    return f"{message[0].lower()}{message[1:]}, not {shown(found)}", ""
+    return Message(
+        "{message}{message_2}, not {found}",
+        message=message[0].lower(),
+        message_2=message[1:],
+        found=shown(found),
+    ), ""

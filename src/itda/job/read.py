@@ -19,6 +19,7 @@ from itda.job.problems import shown
 from itda.job.sequences import MoleculeOption, clean_typed_sequences
 from itda.job.source import Format, Source, guess_format, open_source
 from itda.job.table import table_records
+from itda.language import Message
 
 UNNAMED_PREFIX = "record"
 
@@ -44,7 +45,9 @@ class RejectedRecord:
     @property
     def called(self) -> str:
         """What to call it: by its name, its file where that cannot be read, or its place."""
-        return self.name or (f"record {self.index}" if self.line else self.source)
+        return self.name or (
+            Message("record {index}", index=self.index) if self.line else self.source
+        )
 
     def __str__(self) -> str:
         return str(self.error)
@@ -69,8 +72,12 @@ class RecordWarning:
     source: str = ""
 
     def __str__(self) -> str:
-        line = f" (line {self.line})" if self.line else ""
-        place = f"{self.source}," if self.source else f"record {self.index}"
+        line = Message(" (line {line})", line=self.line) if self.line else ""
+        place = (
+            Message("{source},", source=self.source)
+            if self.source
+            else Message("record {index}", index=self.index)
+        )
         return f"{place} {shown(self.name)}{line}: {self.message}"
 
 
@@ -148,15 +155,20 @@ def read_jobs(
         else:
             if molecule not in ("auto", "protein"):
                 raise InputError(
-                    f"{opened.label} is YAML or JSON, where each entity says what it is; "
-                    f"molecule {shown(molecule)} is for sequences",
-                    hint="leave --molecule out",
+                    Message(
+                        "{opened} is YAML or JSON, where each entity says what it is; "
+                        "molecule {molecule} is for sequences",
+                        opened=opened.label,
+                        molecule=shown(molecule),
+                    ),
+                    hint=Message("leave {--molecule} out"),
                 )
             for document in _documents(opened):
                 batch.add_document(document, opened.folder)
     if not batch.jobs and not batch.rejected:
         raise InputError(
-            f"{batch.label} holds no record", hint="give a FASTA file, or a job as YAML or JSON"
+            Message("{batch} holds no record", batch=batch.label),
+            hint=Message("give a FASTA file, or a job as YAML or JSON"),
         )
     return JobBatch(
         tuple(batch.jobs), tuple(batch.rejected), tuple(batch.warnings), tuple(batch.notes)
@@ -181,7 +193,8 @@ def _records(
     except InputError as error:
         if error.problem.startswith(source.label):
             raise
-        raise InputError(f"{source.label}: {error.problem}", hint=error.hint) from error
+        problem = Message("{source}: {problem}", source=source.label, problem=error.problem)
+        raise error.but(problem) from error
 
 
 def _documents(source: Source) -> list[Document]:
@@ -191,7 +204,8 @@ def _documents(source: Source) -> list[Document]:
     except InputError as error:
         if error.problem.startswith(source.label):
             raise
-        raise InputError(f"{source.label} {error.problem}", hint=error.hint) from error
+        problem = Message("{source} {problem}", source=source.label, problem=error.problem)
+        raise error.but(problem) from error
 
 
 @dataclass
@@ -213,16 +227,25 @@ class _Batch:
         widths = {width for width, _ in self._widths}
         if len(self._widths) > 1 and len(widths) == 1 and any(gaps for _, gaps in self._widths):
             self.notes.append(
-                f"{self.label} looks like an alignment ({len(self._widths)} rows of {widths.pop()} "
-                "columns): to fold its first sequence with it, call the file NAME.afa, or give it "
-                "with --msa beside the sequence"
+                Message(
+                    "{label} looks like an alignment ({count} rows of {widths} columns): to "
+                    "fold its first sequence with it, call the file NAME.afa, or give it "
+                    "with {--msa} beside the sequence",
+                    label=self.label,
+                    count=len(self._widths),
+                    widths=widths.pop(),
+                )
             )
 
     def add_record(self, record: FastaRecord) -> None:
         width = sum(len(part) for _, part in record.parts)
         self._widths.append((width, any("-" in part or "." in part for _, part in record.parts)))
         name = record.name or f"{self.name_prefix}_{record.index}"
-        changes = [] if record.name else [f"the record has no name and is called {name}"]
+        changes = (
+            []
+            if record.name
+            else [Message("the record has no name and is called {name}", name=name)]
+        )
         try:
             self._claim(name, record.index)
             job, cleaned = job_from_record(
@@ -256,12 +279,17 @@ class _Batch:
             return
         if earlier[1] == name:
             raise InputError(
-                f"the name was taken by record {earlier[0]}", hint="give each record its own name"
+                Message("the name was taken by record {earlier}", earlier=earlier[0]),
+                hint=Message("give each record its own name"),
             )
         raise InputError(
-            f"the files of this name and of {shown(earlier[1])} (record {earlier[0]}) would be one "
-            "where a file system ignores case",
-            hint="give each record its own name",
+            Message(
+                "the files of this name and of {earlier} (record {earlier_2}) would be one "
+                "where a file system ignores case",
+                earlier=shown(earlier[1]),
+                earlier_2=earlier[0],
+            ),
+            hint=Message("give each record its own name"),
         )
 
     def _accept(self, job: Job, index: int, line: int, messages: list[str]) -> None:
@@ -269,9 +297,18 @@ class _Batch:
         self.warnings += [RecordWarning(job.name, index, line, message) for message in messages]
 
     def _reject(self, kind: str, name: str, index: int, line: int, error: ItdaError) -> None:
-        written = f" {shown(name)}" if name else ""
-        place = f"{self.label}, {kind} {index}{written} (line {line})"
-        problem = error.problem.removeprefix(f"job {shown(name)}: ")
-        named = type(error)(f"{place}: {problem}", hint=error.hint)
+        problem = error.problem
+        if isinstance(problem, Message) and problem.fields.get("where") == f"job {shown(name)}":
+            problem = problem.fields["problem"]
+        place = Message(
+            "{file}, record {index}{name} (line {line})"
+            if kind == "record"
+            else "{file}, job {index}{name} (line {line})",
+            file=self.label,
+            index=index,
+            name=f" {shown(name)}" if name else "",
+            line=line,
+        )
+        named = error.but(Message("{place}: {problem}", place=place, problem=problem))
         named.__cause__ = error
         self.rejected.append(RejectedRecord(name, index, line, named))

@@ -17,6 +17,7 @@ from pydantic.json_schema import SkipJsonSchema
 from itda.job.fields import Angstrom, AtomName, ChainId, Position
 from itda.job.keyed import Keyed
 from itda.job.problems import Strict, field_problem, shown
+from itda.language import Message
 
 
 class AtomReference(NamedTuple):
@@ -45,7 +46,8 @@ def _atom_form(value: Any) -> Any:
     if isinstance(value, list | tuple) and len(value) == 3:
         return value
     raise field_problem(
-        f"must be [chain, position, atom], not {shown(value)}", "write an atom as [A, 145, SG]"
+        Message("must be [chain, position, atom], not {shown}", shown=shown(value)),
+        Message("write an atom as [A, 145, SG]"),
     )
 
 
@@ -53,15 +55,15 @@ def _token_form(value: Any) -> Any:
     if isinstance(value, list | tuple) and len(value) in (2, 3):
         return value
     raise field_problem(
-        f"must be [chain, position], not {shown(value)}",
-        "write a residue as [A, 145], an atom of a ligand as [L, 1, C7]",
+        Message("must be [chain, position], not {shown}", shown=shown(value)),
+        Message("write a residue as [A, 145], an atom of a ligand as [L, 1, C7]"),
     )
 
 
 def _pair_form(value: Any) -> Any:
     if isinstance(value, list | tuple) and len(value) == 2:
         return value
-    raise field_problem("must be a pair", "write it as [[A, 1, SG], [B, 2, SG]]")
+    raise field_problem(Message("must be a pair"), Message("write it as [[A, 1, SG], [B, 2, SG]]"))
 
 
 Atom = Annotated[AtomReference, BeforeValidator(_atom_form)]
@@ -93,7 +95,8 @@ class _Between(_Constraint):
     def _refuse_itself(self) -> Self:
         if self.between[0] == self.between[1]:
             raise field_problem(
-                f"names the token {self.between[0]} twice", "name two different tokens"
+                Message("names the token {between} twice", between=self.between[0]),
+                Message("name two different tokens"),
             )
         return self
 
@@ -137,7 +140,8 @@ class Pocket(_Constraint):
         for token in self.contacts:
             if token.chain == self.binder:
                 raise field_problem(
-                    f"the binder {self.binder} is also in its pocket", "name tokens of other chains"
+                    Message("the binder {binder} is also in its pocket", binder=self.binder),
+                    Message("name tokens of other chains"),
                 )
         return self
 

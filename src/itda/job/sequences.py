@@ -13,6 +13,7 @@ from itda.job.layout import Line, plain, refuse_blank_lines, without_layout
 from itda.job.letters import ALPHABETS, Ambiguous, clean_sequence, looks_like_path
 from itda.job.names import automatic_chain_ids
 from itda.job.three_letters import from_three_letters
+from itda.language import Message
 
 MoleculeOption = Literal["auto", "protein", "dna", "rna"]
 """What sequences without a label are; "auto" is protein, and refuses what looks like DNA or RNA."""
@@ -65,14 +66,14 @@ def entities_from_lines(
 
     def locate(index: int) -> str:
         place = bisect.bisect_right(starts[:-1], index) - 1
-        return f" (line {lines[place][0]})" if name_lines else ""
+        return Message(" (line {lines})", lines=lines[place][0]) if name_lines else ""
 
     text = "".join(part for _, part in lines)
     parts = text.split(":") if not _is_drive(text) else [text]
     sequences: list[str] = []
     start = 0
     for number, part in enumerate(parts, 1):
-        chain = f"chain {number}: " if len(parts) > 1 else ""
+        chain = Message("chain {number}: ", number=number) if len(parts) > 1 else ""
         try:
             sequence, changed = clean_sequence(
                 part,
@@ -82,7 +83,9 @@ def entities_from_lines(
                 locate=_shifted(start, locate),
             )
         except InputError as error:
-            raise InputError(chain + error.problem, hint=error.hint) from error
+            raise InputError(
+                Message("{chain}{problem}", chain=chain, problem=error.problem), hint=error.hint
+            ) from error
         sequences.append(sequence)
         changes.extend(chain + change for change in changed)
         start += len(part) + 1
@@ -103,11 +106,11 @@ def _letters(lines: Sequence[Line], kind: str) -> tuple[list[Line], list[str]]:
         chains = [from_three_letters(plain(chain)) for chain in text.split(":")]
         if all(chain is not None for chain in chains):
             joined = ":".join(chain or "" for chain in chains)
-            return [(lines[0][0] if lines else 1, joined)], ["three-letter code read"]
+            return [(lines[0][0] if lines else 1, joined)], [Message("three-letter code read")]
     double_spaced = refuse_blank_lines(lines)
     laid = without_layout(lines)
     if double_spaced:
-        laid.changes.insert(0, "blank lines inside the sequence removed")
+        laid.changes.insert(0, Message("blank lines inside the sequence removed"))
     return laid.lines, laid.changes
 
 
@@ -137,7 +140,7 @@ def clean_typed_sequences(
         if kind not in ALPHABETS or not isinstance(typed, str):
             entities.append(entity)
             continue
-        where = f"entity {number} ({kind}), sequence: "
+        where = Message("entity {number} ({kind}), sequence: ", number=number, kind=kind)
         try:
             lines, laid = _letters(
                 [(at, line) for at, line in enumerate(typed.splitlines(), 1) if line.strip()], kind
@@ -145,7 +148,9 @@ def clean_typed_sequences(
             text = "".join(line for _, line in lines)
             sequence, changed = clean_sequence(text, kind, ambiguous=ambiguous, guess=guess)
         except InputError as error:
-            raise InputError(where + error.problem, hint=error.hint) from error
+            raise InputError(
+                Message("{where}{problem}", where=where, problem=error.problem), hint=error.hint
+            ) from error
         changes += [where + change for change in (*laid, *changed)]
         entities.append({kind: {**body, "sequence": sequence}})
     return {**data, "entities": entities}, changes

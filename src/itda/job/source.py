@@ -21,18 +21,25 @@ from itda.job.letters import looks_like_path
 from itda.job.plain import FLAT_FILE, looks_like_sequences
 from itda.job.problems import shown
 from itda.job.table import columns_of
+from itda.language import Message
 
 Format = Literal["fasta", "plain", "flat", "table", "yaml", "json"]
 
 _HEAD_BYTES = 65536
 _GZIP = b"\x1f\x8b"
 _BINARY_FORMS = {
-    b"\x28\xb5\x2f\xfd": ("zstd-compressed", "decompress it first: zstd -dc FILE | itda fold -"),
-    b"\xfd7zXZ\x00": ("xz-compressed", "decompress it first: xz -dc FILE | itda fold -"),
-    b"BZh": ("bzip2-compressed", "decompress it first: bzip2 -dc FILE | itda fold -"),
-    b"PK\x03\x04": ("a zip archive", "unpack it and give the file inside"),
-    b"\xd0\xcf\x11\xe0": ("a document of Word or Excel", "save it as plain text, or as CSV"),
-    b"%PDF": ("a PDF document", "copy the sequence to a FASTA file"),
+    b"\x28\xb5\x2f\xfd": (
+        "zstd-compressed",
+        Message("decompress it first: zstd -dc FILE | itda fold -"),
+    ),
+    b"\xfd7zXZ\x00": ("xz-compressed", Message("decompress it first: xz -dc FILE | itda fold -")),
+    b"BZh": ("bzip2-compressed", Message("decompress it first: bzip2 -dc FILE | itda fold -")),
+    b"PK\x03\x04": (Message("a zip archive"), Message("unpack it and give the file inside")),
+    b"\xd0\xcf\x11\xe0": (
+        Message("a document of Word or Excel"),
+        Message("save it as plain text, or as CSV"),
+    ),
+    b"%PDF": (Message("a PDF document"), Message("copy the sequence to a FASTA file")),
 }
 _STRUCTURE_STARTS = re.compile(r"(data_|HEADER\s|SEQRES\s|ATOM\s|CRYST1\s|TITLE\s|REMARK\s)")
 _YAML_STARTS = re.compile(r"""(---|%YAML|-(\s|$)|[\w"'-]+\s*:(\s|$))""")
@@ -43,7 +50,7 @@ _ALIGNMENT = re.compile(
 _COMMENT = re.compile(r"[#;]|sep=.$")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f\x7f]")
 _BYTE_ORDER_MARK = "\ufeff"
-_INPUT_HINT = "give sequences as FASTA, or a job as YAML or JSON"
+_INPUT_HINT = Message("give sequences as FASTA, or a job as YAML or JSON")
 
 
 @dataclass(frozen=True)
@@ -95,10 +102,12 @@ def open_source(source: Path | str | io.StringIO) -> Iterator[Source]:
     if isinstance(source, io.StringIO):
         text = source.getvalue()
         lines = io.StringIO("\n".join(text.splitlines()))
-        yield Source("the text", Path.cwd(), "record", "", text[:_HEAD_BYTES], lines)
+        yield Source(Message("the text"), Path.cwd(), "record", "", text[:_HEAD_BYTES], lines)
         return
     if str(source) == STANDARD_INPUT:
-        with _decoded(sys.stdin.buffer, "standard input", Path.cwd(), "record", "") as opened:
+        with _decoded(
+            sys.stdin.buffer, Message("standard input"), Path.cwd(), "record", ""
+        ) as opened:
             yield opened
         return
     path = Path(source)
@@ -121,12 +130,13 @@ def guess_format(source: Source) -> Format:
     """
     start = source.head.lstrip(_BYTE_ORDER_MARK + string.whitespace)
     if not start:
-        raise InputError(f"{source.label} holds no record", hint=_INPUT_HINT)
+        raise InputError(Message("{source} holds no record", source=source.label), hint=_INPUT_HINT)
     if start.startswith(">"):
         return "fasta"
     if start.startswith("{\\rtf"):
         raise InputError(
-            f"{source.label} is a document of a word processor (RTF)", hint="save it as plain text"
+            Message("{source} is a document of a word processor (RTF)", source=source.label),
+            hint=Message("save it as plain text"),
         )
     if source.suffix in (".yaml", ".yml"):
         return "yaml"
@@ -146,54 +156,71 @@ def guess_format(source: Source) -> Format:
         if looks_like_sequences(source.head) and not looks_like_path(first):
             return "plain"
     problem, hint = _not_a_job(lines[0], first)
-    raise InputError(f"{source.label} {problem}", hint=hint)
+    raise InputError(Message("{source} {problem}", source=source.label, problem=problem), hint=hint)
 
 
 def _not_a_job(first_line: str, first: str) -> tuple[str, str]:
     if first_line.startswith("<"):
         return (
-            "is an HTML or XML page",
-            "download the file itself; an error page may be in its place",
+            Message("is an HTML or XML page"),
+            Message("download the file itself; an error page may be in its place"),
         )
     if _ALIGNMENT.match(first_line):
-        which = "an alignment of ColabFold" if first_line[0] == "#" and "," in first_line else ""
+        which = (
+            Message("an alignment of ColabFold")
+            if first_line[0] == "#" and "," in first_line
+            else ""
+        )
         return (
-            f"is {which or 'an alignment'}",
-            "give it as a file, itda fold NAME.a3m, or the sequence with --msa NAME.a3m",
+            Message("is {which}", which=which or Message("an alignment")),
+            Message("give it as a file, itda fold NAME.a3m, or the sequence with {--msa:NAME.a3m}"),
         )
     if not first:
-        return "holds only comments", _INPUT_HINT
+        return Message("holds only comments"), _INPUT_HINT
     if _STRUCTURE_STARTS.match(first):
-        return "is a structure, not sequences", "give the sequences of its chains as FASTA"
+        return Message("is a structure, not sequences"), Message(
+            "give the sequences of its chains as FASTA"
+        )
     if looks_like_path(first_line):
-        return f"holds the path {shown(first_line)}", "give that file as the input"
+        return Message("holds the path {first_line}", first_line=shown(first_line)), Message(
+            "give that file as the input"
+        )
     return (
-        f"has {shown(first_line)} before the first header",
-        "put a line with '>' and a name above each sequence, or begin a table with id,sequence",
+        Message("has {first_line} before the first header", first_line=shown(first_line)),
+        Message(
+            "put a line with '>' and a name above each sequence, or begin a table with id,sequence"
+        ),
     )
 
 
 def _open_binary(source: Path | str, path: Path) -> BinaryIO:
     if source == "":
-        raise InputError("no input is named", hint=_INPUT_HINT)
+        raise InputError(Message("no input is named"), hint=_INPUT_HINT)
     try:
         return path.open("rb")
     except (OSError, ValueError) as error:
         text = str(source)
         if looks_like_sequence(text):
             raise InputError(
-                f"there is no file {shown(text)}: it looks like a sequence",
-                hint="write it to a FASTA file, or: printf '>NAME\\nSEQUENCE\\n' | itda fold -",
+                Message("there is no file {text}: it looks like a sequence", text=shown(text)),
+                hint=Message(
+                    "write it to a FASTA file, or: printf '>NAME\\nSEQUENCE\\n' | itda fold -"
+                ),
             ) from error
         if isinstance(error, FileNotFoundError):
-            raise InputError(f"there is no file {shown(text)}", hint=_INPUT_HINT) from error
+            raise InputError(
+                Message("there is no file {text}", text=shown(text)), hint=_INPUT_HINT
+            ) from error
         if isinstance(error, IsADirectoryError):
             raise InputError(
-                f"{shown(text)} is a folder",
-                hint=f"name one of its files; {_INPUT_HINT}",
+                Message("{text} is a folder", text=shown(text)),
+                hint=Message("name one of its files; {input_hint}", input_hint=_INPUT_HINT),
             ) from error
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise InputError(f"cannot open {shown(text)}: {reason}", hint=_INPUT_HINT) from error
+        raise InputError(
+            Message("cannot open {text}: {reason}", text=shown(text), reason=reason),
+            hint=_INPUT_HINT,
+        ) from error
 
 
 @contextmanager
@@ -203,7 +230,7 @@ def _decoded(raw: BinaryIO, label: str, folder: Path, stem: str, suffix: str) ->
         if head.startswith(_GZIP):
             head, stream = _peek(cast(BinaryIO, gzip.GzipFile(fileobj=stream)))
     if not head:
-        raise InputError(f"{label} is empty", hint=_INPUT_HINT)
+        raise InputError(Message("{label} is empty", label=label), hint=_INPUT_HINT)
     encoding = _encoding(head, label)
     with _reading(label):
         # An incremental decoder, for a character may be cut at the end of the head.
@@ -218,18 +245,27 @@ def _encoding(head: bytes, label: str) -> str:
         if head.startswith(magic):
             for part, program in ((b"word/", "Word"), (b"xl/", "Excel"), (b"ppt/", "PowerPoint")):
                 if part in head and magic.startswith(b"PK"):
-                    what, hint = f"a document of {program}", "save it as plain text, or as CSV"
-            raise InputError(f"{label} is {what}", hint=hint)
+                    what, hint = (
+                        Message("a document of {program}", program=program),
+                        Message("save it as plain text, or as CSV"),
+                    )
+            raise InputError(Message("{label} is {what}", label=label, what=what), hint=hint)
     if head.startswith(_GZIP):
-        raise InputError(f"{label} is compressed twice with gzip", hint="decompress it once")
+        raise InputError(
+            Message("{label} is compressed twice with gzip", label=label),
+            hint=Message("decompress it once"),
+        )
     if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
-        raise InputError(f"{label} is UTF-32 text", hint="save it as UTF-8")
+        raise InputError(
+            Message("{label} is UTF-32 text", label=label), hint=Message("save it as UTF-8")
+        )
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     nulls = [head[offset::2].count(0) for offset in (0, 1)]
     if len(head) >= 4 and max(nulls) > len(head) // 4 and min(nulls) == 0:
         raise InputError(
-            f"{label} looks like UTF-16 text without a byte order mark", hint="save it as UTF-8"
+            Message("{label} looks like UTF-16 text without a byte order mark", label=label),
+            hint=Message("save it as UTF-8"),
         )
     return "utf-8-sig"
 
@@ -239,7 +275,7 @@ def _refuse_binary(head: str, label: str) -> None:
     # A FASTA file keeps its good records; the odd byte is refused in its own record.
     allowed = len(head) // 3 if head.lstrip().startswith(">") else 0
     if strange > allowed:
-        raise InputError(f"{label} is binary, not text", hint=_INPUT_HINT)
+        raise InputError(Message("{label} is binary, not text", label=label), hint=_INPUT_HINT)
 
 
 def _peek(raw: BinaryIO) -> tuple[bytes, io.BufferedReader]:
@@ -274,12 +310,21 @@ def _reading(label: str) -> Iterator[None]:
         yield
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(
-            f"{label} is a gzip file that is cut off or damaged: {error}",
-            hint="copy or download it again; nothing of it was used",
+            Message(
+                "{label} is a gzip file that is cut off or damaged: {error}",
+                label=label,
+                error=error,
+            ),
+            hint=Message("copy or download it again; nothing of it was used"),
         ) from error
     except UnicodeError as error:
         raise InputError(
-            f"{label} is not the text it says it is: {error}", hint="save it as UTF-8"
+            Message("{label} is not the text it says it is: {error}", label=label, error=error),
+            hint=Message("save it as UTF-8"),
         ) from error
     except OSError as error:
-        raise InputError(f"cannot read {label}: {error.strerror or error}") from error
+        raise InputError(
+            Message(
+                "cannot read {label}: {strerror}", label=label, strerror=error.strerror or error
+            )
+        ) from error

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from itda.errors import InputError
 from itda.job.fasta import FastaRecord
+from itda.language import Message
 
 _DELIMITERS = "\t,;|"
 _SMART = str.maketrans("\u201c\u201d\u201e\u00a0", '""" ')
@@ -78,8 +79,8 @@ def _sequence_columns(keys: Sequence[str], names: Sequence[str]) -> tuple[int, .
     if len(found) > 1:
         listed = " and ".join(names[place] for place in found[:2])
         raise InputError(
-            f"the columns {listed} could both hold the sequence",
-            hint="call one column `sequence`; the chains of a complex stand in it as A:B",
+            Message("the columns {listed} could both hold the sequence", listed=listed),
+            hint=Message("call one column `sequence`; the chains of a complex stand in it as A:B"),
         )
     return tuple(found)
 
@@ -100,9 +101,12 @@ def table_records(lines: Iterable[str], notes: list[str]) -> Iterator[FastaRecor
         skipped, first = skipped + 1, next(stream)
     columns = columns_of(first)
     if columns is None:
-        raise InputError("no column is called `sequence`", hint="begin with the line id,sequence")
+        raise InputError(
+            Message("no column is called `sequence`"),
+            hint=Message("begin with the line id,sequence"),
+        )
     if columns.left_out:
-        notes.append(f"columns that are not read: {', '.join(columns.left_out)}")
+        notes.append(Message("columns that are not read: {left_out:,}", left_out=columns.left_out))
     reader = csv.reader(stream, delimiter=columns.delimiter)
     index = 0
     line = skipped + 1
@@ -114,8 +118,8 @@ def table_records(lines: Iterable[str], notes: list[str]) -> Iterator[FastaRecor
             line = skipped + reader.line_num + 1
     except csv.Error as error:
         raise InputError(
-            f"the table cannot be read at line {line}: {error}",
-            hint="close each quote, or give the sequences as FASTA",
+            Message("the table cannot be read at line {line}: {error}", line=line, error=error),
+            hint=Message("close each quote, or give the sequences as FASTA"),
         ) from error
 
 

@@ -6,6 +6,7 @@ import re
 
 from itda.chem.residues import RESTYPE_3_TO_1
 from itda.errors import InputError
+from itda.language import Message
 
 _CODES = {**RESTYPE_3_TO_1, "XAA": "X", "ASX": "B", "GLX": "Z", "XLE": "J", "SEC": "U", "PYL": "O"}
 _JOINED = re.compile(r"(?:[A-Z][a-z]{2})+")
@@ -44,10 +45,16 @@ def from_three_letters(text: str) -> str | None:
     for place, (code, letter) in enumerate(zip(codes, known, strict=True), start=1):
         if letter is None:
             raise InputError(
-                f"{code} at residue {place} of a sequence in three-letter code is no standard "
-                "residue",
-                hint="give the residue that it derives from, and the modified one under "
-                "`modifications` in a YAML job",
+                Message(
+                    "{code} at residue {place} of a sequence in three-letter code is no "
+                    "standard residue",
+                    code=code,
+                    place=place,
+                ),
+                hint=Message(
+                    "give the residue that it derives from, and the modified one under "
+                    "`modifications` in a YAML job"
+                ),
             )
     return "".join(letter for letter in known if letter)
 

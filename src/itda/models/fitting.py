@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from itda.errors import WeightsError
 from itda.hub.weights import WeightsCard
+from itda.language import Message
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -37,7 +38,11 @@ def fitted(
         network.load_state_dict(tensors, assign=assign)
     except (RuntimeError, ValueError) as error:
         raise WeightsError(
-            f"weights {card.name} do not fit the sizes on their card: {str(error).splitlines()[0]}",
-            hint="use the card that was written with the weights",
+            Message(
+                "weights {card} do not fit the sizes on their card: {error}",
+                card=card.name,
+                error=str(error).splitlines()[0],
+            ),
+            hint=Message("use the card that was written with the weights"),
         ) from error
     return network

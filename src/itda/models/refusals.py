@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from itda.errors import CapabilityError, ItdaError
 from itda.job.entities import Dna, Protein, Rna
 from itda.job.model import Job
+from itda.language import Message, Option, joined
 
 if TYPE_CHECKING:
     from itda.models.family import Capabilities, Family
 
 _WRITTEN = {"dna": "DNA", "rna": "RNA", "ion": "ions", "ligand": "ligands", "protein": "proteins"}
-_NOBODY = "no family of this release"
+_AS_IT_IS = "fold it as it is with {able:or}"
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,22 @@ def refuse_unsupported(job: Job, family: Family) -> None:
         return
     from itda.models import registry
 
-    start = f"job '{job.name}' cannot be folded by {family.name}:"
-    sentences = [f"{refusal.field}: {refusal.rule}" for refusal in refused]
-    listed = f" {sentences[0]}" if len(sentences) == 1 else "".join(f"\n  - {s}" for s in sentences)
-    remedies = list(dict.fromkeys(refusal.remedy for refusal in refused))
+    rules = [
+        Message("{field}: {rule}", field=refusal.field, rule=refusal.rule) for refusal in refused
+    ]
+    remedies = dict.fromkeys(refusal.remedy for refusal in refused)
     families = [registry.get_family(name) for name in registry.FAMILIES]
+    of = {"job": job.name, "family": family.name}
     other = advice(job, family.name, refused, families)
-    joint = ", or " if other.startswith("fold") else "; "
-    raise CapabilityError(start + listed, hint=f"{'; '.join(remedies)}{joint}{other}")
+    raise CapabilityError(
+        Message("job '{job}' cannot be folded by {family}: {rule}", rule=rules[0], **of)
+        if len(rules) == 1
+        else Message("job '{job}' cannot be folded by {family}:{rules:lines}", rules=rules, **of),
+        hint=Message("{remedies:;}, or {other}", remedies=remedies, other=other)
+        if other.template == _AS_IT_IS
+        else [*remedies, other],
+        field=refused[0].field,
+    )
 
 
 def refusals(job: Job, can: Capabilities, family: str) -> Iterator[Refusal]:
@@ -75,24 +84,35 @@ def refusals(job: Job, can: Capabilities, family: str) -> Iterator[Refusal]:
     yield from _length_refusals(job, can, family)
     yield from _input_refusals(job, can, family)
     for field, stated, supported, what in (
-        ("bonds", job.bonds, can.bonds, "covalent bonds"),
-        ("constraints", job.constraints, can.constraints, "distance constraints"),
+        ("bonds", job.bonds, can.bonds, Message("covalent bonds")),
+        ("constraints", job.constraints, can.constraints, Message("distance constraints")),
     ):
         if stated and not supported:
-            rule = f"{family} takes no {what} ({len(stated)} given)"
-            yield Refusal("relation", what, field, rule, f"remove `{field}`")
+            rule = Message(
+                "{family} takes no {what} ({count} given)",
+                family=family,
+                what=what,
+                count=len(stated),
+            )
+            yield Refusal("relation", what, field, rule, Message("remove `{field}`", field=field))
     asked = len(job.seeds) * job.samples
     if asked > 1 and not can.samples:
         yield Refusal(
             "samples",
             "",
             "samples" if job.samples > 1 else "seeds",
-            f"{family} gives one structure, whatever the seed, and {asked} are asked for",
-            "ask for one sample and one seed",
+            Message(
+                "{family} gives one structure, whatever the seed, and {asked} are asked for",
+                family=family,
+                asked=asked,
+            ),
+            Message("ask for one sample and one seed"),
         )
 
 
-def advice(job: Job, chosen: str, refused: Sequence[Refusal], families: Sequence[Family]) -> str:
+def advice(
+    job: Job, chosen: str, refused: Sequence[Refusal], families: Sequence[Family]
+) -> Message:
     """Say which family folds the job as it is, or what none of them does.
 
     Args:
@@ -103,21 +123,21 @@ def advice(job: Job, chosen: str, refused: Sequence[Refusal], families: Sequence
     """
     able = [family.name for family in families if family.name != chosen and accepts(family, job)]
     if able:
-        return f"fold it as it is with {_either([f'`--model {name}`' for name in able])}"
+        return Message(_AS_IT_IS, able=[Option("model", name, code=True) for name in able])
     nobody = [
         _nobody(refusal, families)
         for refusal in refused
         if not any(_lifts(family, refusal, job) for family in families)
     ]
     if nobody:
-        return f"{'; '.join(dict.fromkeys(nobody))} (`itda models`)"
-    return "no family of this release does all of this; `itda models` shows what each does"
+        return Message("{nobody:;}{$ (`itda models`)}", nobody=dict.fromkeys(nobody))
+    return Message("no family of this release does all of this; `itda models` shows what each does")
 
 
 def or_choose(can: Callable[[Capabilities], bool]) -> str:
     """Give the end of a remedy: which families declare something; empty where none does."""
     able = families_that(can)
-    return f", or choose {able}, which can" if able else ""
+    return Message(", or choose {able}, which can", able=able) if able else ""
 
 
 def families_that(can: Callable[[Capabilities], bool]) -> str:
@@ -125,8 +145,10 @@ def families_that(can: Callable[[Capabilities], bool]) -> str:
     from itda.models import registry
 
     families = (registry.get_family(name) for name in registry.FAMILIES)
-    able = [f"`--model {family.name}`" for family in families if can(family.capabilities)]
-    return _either(able) if able else ""
+    able = [
+        Option("model", family.name, code=True) for family in families if can(family.capabilities)
+    ]
+    return joined(able, "or") if able else ""
 
 
 def accepts(family: Family, job: Job) -> bool:
@@ -152,41 +174,64 @@ def _nobody(refusal: Refusal, families: Sequence[Family]) -> str:
     """Say what no family does; where it is a limit, how far the best of them goes."""
     match refusal.kind:
         case "molecule":
-            return f"{_NOBODY} folds {_WRITTEN.get(refusal.subject, refusal.subject)}"
+            return Message(
+                "no family of this release folds {subject}",
+                subject=_WRITTEN.get(refusal.subject, refusal.subject),
+            )
         case "modifications":
-            return f"{_NOBODY} folds modified residues"
+            return Message("no family of this release folds modified residues")
         case "input" | "relation":
-            return f"{_NOBODY} takes {refusal.subject}"
+            return Message("no family of this release takes {subject}", subject=refusal.subject)
         case "max_length" | "max_chain_length":
             limit = "max_length" if refusal.kind == "max_length" else "longest_chain"
             best = max(families, key=lambda family: getattr(family.capabilities, limit))
             most = getattr(best.capabilities, limit)
-            what = "residues" if limit == "max_length" else "residues in a chain"
-            return f"{_NOBODY} folds more than {most} {what}, which is the limit of {best.name}"
+            what = Message("residues") if limit == "max_length" else Message("residues in a chain")
+            return Message(
+                "no family of this release folds more than {most} {what}, which is the limit of "
+                "{best}",
+                most=most,
+                what=what,
+                best=best.name,
+            )
         case "min_length":
             best = min(families, key=lambda family: family.capabilities.min_length)
             least = best.capabilities.min_length
-            return (
-                f"{_NOBODY} folds chains of less than {least} residues, which is the limit of "
-                f"{best.name}"
+            return Message(
+                "no family of this release folds chains of less than {least} residues, which is "
+                "the limit of {best}",
+                least=least,
+                best=best.name,
             )
         case "max_chains":
             most_chains = max(family.capabilities.max_chains or 0 for family in families)
-            return f"{_NOBODY} folds more than {most_chains} chains at a time"
+            return Message(
+                "no family of this release folds more than {most_chains} chains at a time",
+                most_chains=most_chains,
+            )
         case _:
-            return f"{_NOBODY} does this"
+            return Message("no family of this release does this")
 
 
 def _molecule_refusals(job: Job, can: Capabilities, family: str) -> Iterator[Refusal]:
     for number, entity in enumerate(job.entities, 1):
-        field = f"entity {number} ({entity.molecule} {', '.join(entity.ids)})"
+        field = Message(
+            "entity {number} ({molecule} {entity:,})",
+            number=number,
+            molecule=entity.molecule,
+            entity=entity.ids,
+        )
         if entity.molecule not in can.molecules:
             yield Refusal(
                 "molecule",
                 entity.molecule,
                 field,
-                f"{family} folds {_listed(can.molecules)} only",
-                f"fold without {entity.molecule}",
+                Message(
+                    "{family} folds {molecules} only",
+                    family=family,
+                    molecules=_listed(can.molecules),
+                ),
+                Message("fold without {molecule}", molecule=entity.molecule),
             )
             continue
         modifications = entity.modifications if isinstance(entity, Protein | Dna | Rna) else ()
@@ -195,67 +240,110 @@ def _molecule_refusals(job: Job, can: Capabilities, family: str) -> Iterator[Ref
             yield Refusal(
                 "modifications",
                 "",
-                f"{field}, modifications",
-                f"{family} knows standard residues only, not {first.ccd} at position "
-                f"{first.position_1based}",
-                "remove `modifications` to fold the residues they derive from",
+                Message("{field}, modifications", field=field),
+                Message(
+                    "{family} knows standard residues only, not {ccd} at position "
+                    "{position_1based}",
+                    family=family,
+                    ccd=first.ccd,
+                    position_1based=first.position_1based,
+                ),
+                Message("remove `modifications` to fold the residues they derive from"),
             )
 
 
 def _chain_count_refusals(job: Job, can: Capabilities, family: str) -> Iterator[Refusal]:
     count = len(job.chains)
-    this = f"this has {count} ({', '.join(job.chain_ids)})"
+    this = Message("this has {count} ({chain_ids:,})", count=count, chain_ids=job.chain_ids)
     if can.max_chains is not None and count > can.max_chains:
-        most = "one chain" if can.max_chains == 1 else f"{can.max_chains} chains"
+        most = (
+            Message("one chain")
+            if can.max_chains == 1
+            else Message("{max_chains} chains", max_chains=can.max_chains)
+        )
         yield Refusal(
             "max_chains",
             "",
             "entities",
-            f"{family} folds {most} at a time, and {this}",
-            "fold each chain as a job of its own" if can.max_chains == 1 else "fold fewer chains",
+            Message(
+                "{family} folds {most} at a time, and {this}", family=family, most=most, this=this
+            ),
+            Message("fold each chain as a job of its own")
+            if can.max_chains == 1
+            else Message("fold fewer chains"),
         )
     if count < can.min_chains:
         yield Refusal(
             "min_chains",
             "",
             "entities",
-            f"{family} folds {can.min_chains} chains together, and {this}",
-            "give all chains in one record, with `:` between them",
+            Message(
+                "{family} folds {min_chains} chains together, and {this}",
+                family=family,
+                min_chains=can.min_chains,
+                this=this,
+            ),
+            Message("give all chains in one record, with `:` between them"),
         )
 
 
 def _length_refusals(job: Job, can: Capabilities, family: str) -> Iterator[Refusal]:
     polymers = [(c, e) for c, e in job.chains if isinstance(e, Protein | Dna | Rna)]
     for chain_id, entity in polymers:
-        field = f"chain {chain_id}, sequence"
+        field = Message("chain {chain_id}, sequence", chain_id=chain_id)
         if entity.length < can.min_length:
             yield Refusal(
                 "min_length",
                 "",
                 field,
-                f"{family} folds chains of {can.min_length} residues or more, and this has "
-                f"{entity.length}",
-                f"give at least {can.min_length} residues",
+                Message(
+                    "{family} folds chains of {min_length} residues or more, and this has {length}",
+                    family=family,
+                    min_length=can.min_length,
+                    length=entity.length,
+                ),
+                Message("give at least {min_length} residues", min_length=can.min_length),
             )
         if can.max_chain_length is not None and entity.length > can.max_chain_length:
             yield Refusal(
                 "max_chain_length",
                 "",
                 field,
-                f"{family} folds chains of up to {can.max_chain_length} residues, and this has "
-                f"{entity.length}",
-                f"fold parts of at most {can.max_chain_length} residues, such as its domains",
+                Message(
+                    "{family} folds chains of up to {max_chain_length} residues, and this "
+                    "has {length}",
+                    family=family,
+                    max_chain_length=can.max_chain_length,
+                    length=entity.length,
+                ),
+                Message(
+                    "fold parts of at most {max_chain_length} residues, such as its domains",
+                    max_chain_length=can.max_chain_length,
+                ),
             )
     total = sum(entity.length for _, entity in polymers)
     if total > can.max_length:
         yield Refusal(
             "max_length",
             "",
-            f"chain {polymers[0][0]}, sequence" if len(polymers) == 1 else "entities",
-            f"{family} folds up to {can.max_length} residues, and this has {total}",
-            f"fold parts of at most {can.max_length} residues, such as its domains"
+            Message("chain {polymers}, sequence", polymers=polymers[0][0])
             if len(polymers) == 1
-            else f"fold fewer or shorter chains, of at most {can.max_length} residues together",
+            else Message("entities"),
+            Message(
+                "{family} folds up to {max_length} residues, and this has {total}",
+                family=family,
+                max_length=can.max_length,
+                total=total,
+            ),
+            Message(
+                "fold parts of at most {max_length} residues, such as its domains",
+                max_length=can.max_length,
+            )
+            if len(polymers) == 1
+            else Message(
+                "fold fewer or shorter chains, of at most {max_length} residues together",
+                max_length=can.max_length,
+            ),
         )
 
 
@@ -266,14 +354,14 @@ def _input_refusals(job: Job, can: Capabilities, family: str) -> Iterator[Refusa
         if kind not in can.inputs:
             given.setdefault(kind, field)
     for kind, field in given.items():
-        able = f"it takes {_listed(can.inputs)}" if can.inputs else "it takes sequences only"
-        rule = f"{family} takes no {kind}; {able}"
-        yield Refusal("input", kind, field, rule, f"remove `{kind}`")
+        able = (
+            Message("it takes {inputs}", inputs=_listed(can.inputs))
+            if can.inputs
+            else Message("it takes sequences only")
+        )
+        rule = Message("{family} takes no {kind}; {able}", family=family, kind=kind, able=able)
+        yield Refusal("input", kind, field, rule, Message("remove `{kind}`", kind=kind))
 
 
 def _listed(words: frozenset[str]) -> str:
     return ", ".join(sorted(words))
-
-
-def _either(names: Sequence[str]) -> str:
-    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

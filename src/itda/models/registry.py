@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from itda.errors import CapabilityError
+from itda.language import Message
 from itda.models.family import Family
 
 FAMILIES: Mapping[str, str] = MappingProxyType(
@@ -33,8 +34,10 @@ def get_family(name: str) -> Family:
     if target is None:
         close = difflib.get_close_matches(name.lower(), FAMILIES, n=1)
         raise CapabilityError(
-            f"there is no model family '{name}'",
-            hint=f"did you mean {close[0]}?" if close else f"known: {', '.join(FAMILIES)}",
+            Message("there is no model family '{name}'", name=name),
+            hint=Message("did you mean {close}?", close=close[0])
+            if close
+            else Message("known: {families:,}", families=FAMILIES),
         )
     module, _, variable = target.partition(":")
     family: Family = getattr(importlib.import_module(module), variable)

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from itda.errors import CapabilityError, DependencyError, InputError
+from itda.language import Message
 
 VARIABLE = "ITDA_OPS_BACKEND"
 """Environment variable that `auto` obeys."""
@@ -141,8 +142,12 @@ def pick(
         _check(op, backend)
         if wanted and backend not in DIFFERENTIABLE:
             raise CapabilityError(
-                f"{op}: the backend {backend!r} gives no gradients, and an input wants one",
-                hint="use torch.no_grad(), or leave the choice to 'auto'",
+                Message(
+                    "{op}: the backend {backend!r} gives no gradients, and an input wants one",
+                    op=op,
+                    backend=backend,
+                ),
+                hint=Message("use torch.no_grad(), or leave the choice to 'auto'"),
             )
         return backend
     first = inputs[0]
@@ -210,8 +215,15 @@ def missing(op: str, backend: str, package: str, *, install: str = "") -> Depend
     """
     install = install or package.replace("_", "-")
     return DependencyError(
-        f"{op}: the backend {backend!r} needs the package {package!r}, which is not installed",
-        hint=f"pip install {install}, or leave the choice of backend to 'auto'",
+        Message(
+            "{op}: the backend {backend!r} needs the package {package!r}, which is not installed",
+            op=op,
+            backend=backend,
+            package=package,
+        ),
+        hint=Message(
+            "pip install {install}, or leave the choice of backend to 'auto'", install=install
+        ),
     )
 
 
@@ -234,7 +246,10 @@ def told() -> Mapping[str, str]:
 def _requested(op: str) -> str | None:
     """Read what `override` or the environment says of an op."""
     if op not in BACKENDS:
-        raise InputError(f"unknown op {op!r}", hint=f"ops are {', '.join(BACKENDS)}")
+        raise InputError(
+            Message("unknown op {op!r}", op=op),
+            hint=Message("ops are {backends:,}", backends=BACKENDS),
+        )
     if op in _overrides:
         return _overrides[op]
     text = os.environ.get(VARIABLE)
@@ -258,17 +273,23 @@ def _for_all(backend: str) -> dict[str, str]:
     by_op = {op: backend for op, names in BACKENDS.items() if backend in names}
     if not by_op:
         names = sorted({name for names in BACKENDS.values() for name in names})
-        raise InputError(f"unknown backend {backend!r}", hint=f"backends are {', '.join(names)}")
+        raise InputError(
+            Message("unknown backend {backend!r}", backend=backend),
+            hint=Message("backends are {names:,}", names=names),
+        )
     return by_op
 
 
 def _check(op: str, backend: str) -> None:
     if op not in BACKENDS:
-        raise InputError(f"unknown op {op!r}", hint=f"ops are {', '.join(BACKENDS)}")
+        raise InputError(
+            Message("unknown op {op!r}", op=op),
+            hint=Message("ops are {backends:,}", backends=BACKENDS),
+        )
     if backend not in BACKENDS[op]:
         raise InputError(
-            f"{op}: unknown backend {backend!r}",
-            hint=f"backends of {op} are auto, {', '.join(BACKENDS[op])}",
+            Message("{op}: unknown backend {backend!r}", op=op, backend=backend),
+            hint=Message("backends of {op} are auto, {backends:,}", op=op, backends=BACKENDS[op]),
         )
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from itda.errors import CapabilityError
+from itda.language import Message
 
 LEAST_DOT = 16
 """The least side of a block that a GPU's matrix units multiply."""
@@ -39,7 +40,14 @@ def tile_of(kernel: str, *, width: int, size: int) -> Mapping[str, int]:
     for line in _TABLE[kernel]:
         if line.get("bytes", size) == size and width <= line.get("most_channels", width):
             return line
-    raise CapabilityError(f"{kernel}: no tile for {width} channels of {size} bytes")
+    raise CapabilityError(
+        Message(
+            "{kernel}: no tile for {width} channels of {size} bytes",
+            kernel=kernel,
+            width=width,
+            size=size,
+        )
+    )
 
 
 def check(op: str, *given: Tensor, interpreted: bool) -> None:
@@ -57,20 +65,35 @@ def check(op: str, *given: Tensor, interpreted: bool) -> None:
     first = given[0]
     if not first.is_cuda and not interpreted:
         raise CapabilityError(
-            f"{op}: Triton's kernels run on a CUDA device, and the input is on {first.device}",
-            hint="leave the choice of backend to 'auto', or set TRITON_INTERPRET=1 to try a kernel "
-            "slowly on the CPU",
+            Message(
+                "{op}: Triton's kernels run on a CUDA device, and the input is on {device}",
+                op=op,
+                device=first.device,
+            ),
+            hint=Message(
+                "leave the choice of backend to 'auto', or set TRITON_INTERPRET=1 to try a "
+                "kernel slowly on the CPU"
+            ),
         )
     for tensor in given:
         if tensor.dtype not in (*DTYPES, torch.bool):
             raise CapabilityError(
-                f"{op}: Triton's kernels take float32, bfloat16 and float16, not {tensor.dtype}",
-                hint="convert the input, or use the backend 'reference'",
+                Message(
+                    "{op}: Triton's kernels take float32, bfloat16 and float16, not {dtype}",
+                    op=op,
+                    dtype=tensor.dtype,
+                ),
+                hint=Message("convert the input, or use the backend 'reference'"),
             )
         if tensor.device != first.device:
             raise CapabilityError(
-                f"{op}: one input is on {first.device} and another on {tensor.device}",
-                hint="move them to one device",
+                Message(
+                    "{op}: one input is on {device} and another on {tensor_device}",
+                    op=op,
+                    device=first.device,
+                    tensor_device=tensor.device,
+                ),
+                hint=Message("move them to one device"),
             )
 
 

@@ -22,6 +22,7 @@ from biotite.structure import AtomArray, get_residue_starts
 from itda.atomic import output_error, remove_file, write_bytes, write_json
 from itda.errors import OutputError
 from itda.job.model import Job
+from itda.language import Message
 from itda.results.evidence_files import evidence_contents, evidence_names
 from itda.results.folded import FoldedJob
 from itda.results.report.page import render_page
@@ -112,8 +113,8 @@ def save_result(result: FoldedJob, folder: Path, *, overwrite: bool) -> dict[str
     taken = [name for name in names if (folder / name).exists()]
     if taken and not overwrite and written_digest(folder, result.job) != result.digest:
         raise OutputError(
-            f"{folder / taken[0]}: holds another result",
-            hint="choose another folder, or allow it to be replaced (overwrite)",
+            Message("{folder}: holds another result", folder=folder / taken[0]),
+            hint=Message("choose another folder, or allow it to be replaced (overwrite)"),
         )
     return write_result(result, folder)
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from itda.atomic import DiskFullError, output_error, remove_leftovers
 from itda.errors import LostJobError, OutputError, describe_error
 from itda.job.model import Job
+from itda.language import Message
 from itda.results import summary
 from itda.results.evidence_files import alignment_names, is_input
 from itda.results.files import estimated_bytes, file_names, write_result, written_digest
@@ -22,7 +23,9 @@ from itda.results.summary import DONE, FAILED, LOST, REFUSED, WAITING, Record
 from itda.version import itda_version
 
 _SUMMARY_EVERY_SECONDS = 2.0
-_OVERWRITE_HINT = "choose another folder with --out, or replace what is there with --overwrite"
+_OVERWRITE_HINT = Message(
+    "choose another folder with {--out}, or replace what is there with {--overwrite}"
+)
 
 
 class Wanted(Protocol):
@@ -118,7 +121,8 @@ class OutputFolder:
         """
         if self.folder.exists() and not self.folder.is_dir():
             raise OutputError(
-                f"{self.folder}: is a file, not a folder", hint="choose a folder with --out"
+                Message("{folder}: is a file, not a folder", folder=self.folder),
+                hint=Message("choose a folder with {--out}"),
             )
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -213,8 +217,13 @@ class OutputFolder:
         free = shutil.disk_usage(self.folder).free
         if needed > free:
             raise DiskFullError(
-                f"{self.folder}: {_megabytes(needed)} are needed, {_megabytes(free)} are free",
-                hint="free some space, or choose a folder on another disk with --out",
+                Message(
+                    "{folder}: {needed} are needed, {free} are free",
+                    folder=self.folder,
+                    needed=_megabytes(needed),
+                    free=_megabytes(free),
+                ),
+                hint=Message("free some space, or choose a folder on another disk with {--out}"),
             )
 
     def _settle_earlier_run(self) -> None:
@@ -241,7 +250,12 @@ class OutputFolder:
         if foreign and not self._overwrite:
             names = ", ".join(sorted(foreign)[:5]) + (", …" if len(foreign) > 5 else "")
             raise OutputError(
-                f"{self.folder}: holds results of another run: {names}", hint=_OVERWRITE_HINT
+                Message(
+                    "{folder}: holds results of another run: {names}",
+                    folder=self.folder,
+                    names=names,
+                ),
+                hint=_OVERWRITE_HINT,
             )
         self._spare_alignments(earlier)
         for stale in foreign.values():
@@ -264,7 +278,9 @@ class OutputFolder:
                 )
                 if path.exists() and not written and not is_input(job, path):
                     raise OutputError(
-                        f"{path}: exists already and is not from a run of this folder",
+                        Message(
+                            "{path}: exists already and is not from a run of this folder", path=path
+                        ),
                         hint=_OVERWRITE_HINT,
                     )
 

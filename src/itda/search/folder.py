@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from itda.errors import OutputError
+from itda.language import Message
 from itda.search.alignments.alignment import Alignment
 from itda.search.alignments.formats import read_alignment
 from itda.search.protocol import digest_of
@@ -84,9 +85,12 @@ class AlignmentFolder:
             return Written(path, read_alignment(path, query=query), found_again=True)
         if path.exists() and not self._overwrite:
             raise OutputError(
-                f"{path} exists already and is not from this search: another query, database or "
-                "setting, or changed by hand",
-                hint="choose another --out, or pass --overwrite",
+                Message(
+                    "{path} exists already and is not from this search: another query, "
+                    "database or setting, or changed by hand",
+                    path=path,
+                ),
+                hint=Message("choose another {--out}, or pass {--overwrite}"),
             )
         alignment = self._same_query(identity, query)
         work = self.folder / _WORK / identity
@@ -154,5 +158,8 @@ class AlignmentFolder:
 
 def _output_error(path: Path, error: OSError) -> OutputError:
     return OutputError(
-        f"{path}: cannot be written: {error.strerror or error}", hint="choose another --out"
+        Message(
+            "{path}: cannot be written: {strerror}", path=path, strerror=error.strerror or error
+        ),
+        hint=Message("choose another {--out}"),
     )

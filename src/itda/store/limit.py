@@ -10,6 +10,7 @@ from pathlib import Path
 
 from itda.atomic import output_error
 from itda.errors import InputError
+from itda.language import Message
 from itda.storage import write_whole
 
 VARIABLE = "ITDA_CACHE_LIMIT"
@@ -18,7 +19,7 @@ SHARE_OF_DISK_BY_DEFAULT = 0.1
 
 _FILE = "limit"
 _NONE = "none"
-_HINT = "write a size such as 5G, 500M or 20GiB, or none for no limit"
+_HINT = Message("write a size such as 5G, 500M or 20GiB, or none for no limit")
 _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 
@@ -55,7 +56,7 @@ def parse_size(text: str, *, what: str) -> int:
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None or (match[3] and not match[2]):
-        raise InputError(f"{what}: {text!r} is no size", hint=_HINT)
+        raise InputError(Message("{what}: {text!r} is no size", what=what, text=text), hint=_HINT)
     base = 1024 if match[3] else 1000
     return int(float(match[1]) * base ** _UNITS[match[2].lower()])
 
@@ -97,9 +98,8 @@ def set_limit(folder: Path, text: str | None) -> None:
             write_whole(path, f"{text.strip()}\n".encode())
     except OSError as error:
         # Not as of result files: their hints are for --out.
-        raised = output_error(path, error)
-        raised.hint = "choose a folder that you may write to, with --cache or $ITDA_CACHE"
-        raise raised from error
+        hint = Message("choose a folder that you may write to, with {--cache} or $ITDA_CACHE")
+        raise output_error(path, error).but(hint=hint) from error
 
 
 def _parse_limit(text: str, what: str) -> int | None:

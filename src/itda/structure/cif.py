@@ -16,6 +16,7 @@ from gemmi import cif
 from jaxtyping import Bool, Int
 
 from itda.errors import InputError
+from itda.language import Message
 from itda.structure.cif_text import CifSyntaxError, cut_table, place_of, read_document, values
 from itda.structure.elements import resolve_elements
 from itda.structure.numbers import distinct, number_the_rest, read_charges, read_numbers
@@ -104,15 +105,19 @@ def _atoms_alone(text: str, error: CifSyntaxError, path: Path) -> tuple[cif.Docu
             raise error
         return read_document(cut), cut
     except CifSyntaxError as worse:
-        raise InputError(f"{path}: is broken mmcif: {worse}") from worse
+        raise InputError(
+            Message("{path}: is broken mmcif: {worse}", path=path, worse=worse)
+        ) from worse
 
 
 def _no_atoms(path: Path, categories: list[str]) -> InputError:
     held = [what for category, what in _WITHOUT_ATOMS.items() if category in categories]
-    hint = "structure factors and sequence files have none; give the coordinate file"
+    hint = Message("structure factors and sequence files have none; give the coordinate file")
     if held:
-        hint = f"it holds {held[0]}; give a file with the atoms of a model"
-    return InputError(f"{path}: has no atom_site, so it holds no coordinates", hint=hint)
+        hint = Message("it holds {held}; give a file with the atoms of a model", held=held[0])
+    return InputError(
+        Message("{path}: has no atom_site, so it holds no coordinates", path=path), hint=hint
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +134,14 @@ class _Text:
         longest = max(map(len, raw), default=0)
         if longest > _LONGEST_VALUE:
             # An array of text is as wide in each row as in its widest.
-            raise InputError(f"{self.path}: a value of atom_site.{item} has {longest} characters")
+            raise InputError(
+                Message(
+                    "{path}: a value of atom_site.{item} has {longest} characters",
+                    path=self.path,
+                    item=item,
+                    longest=longest,
+                )
+            )
         words = ["" if cif.is_null(value) else str(cif.as_string(value)) for value in raw]
         return np.asarray(np.array(words)[codes])
 
@@ -239,8 +251,13 @@ class _Site:
                 row = int(wrong[0])
                 word = repr(str(words[row])) if words[row] else "null"
                 raise InputError(
-                    f"{self._path}: {self.place(item, row)}: atom_site.{item} is {word}, not a "
-                    "number"
+                    Message(
+                        "{path}: {item}: atom_site.{item_2} is {word}, not a number",
+                        path=self._path,
+                        item=self.place(item, row),
+                        item_2=item,
+                        word=word,
+                    )
                 )
         return result
 
@@ -282,8 +299,10 @@ class _Site:
 
     def _lacking(self, item: str) -> InputError:
         return InputError(
-            f"{self._path}: atom_site has no {item}",
-            hint="an atom needs Cartn_x, Cartn_y, Cartn_z, label_atom_id and label_comp_id",
+            Message("{path}: atom_site has no {item}", path=self._path, item=item),
+            hint=Message(
+                "an atom needs Cartn_x, Cartn_y, Cartn_z, label_atom_id and label_comp_id"
+            ),
         )
 
     def place(self, item: str, row: int) -> str:
@@ -336,7 +355,7 @@ def _rows_of_model(table: _Table, path: Path, model: int) -> tuple[Int[np.ndarra
     """Give the rows of a model, and how many models there are."""
     item = next((one for one in ("pdbx_PDB_model_num", "Cartn_x", "id") if table.has(one)), None)
     if item is None:
-        raise InputError(f"{path}: atom_site has no Cartn_x")
+        raise InputError(Message("{path}: atom_site has no Cartn_x", path=path))
     numbers = table.column(item, slice(None))
     if item != "pdbx_PDB_model_num":
         numbers = np.zeros(len(numbers))

@@ -18,6 +18,7 @@ from biotite.structure import AtomArray
 from jaxtyping import Bool, Float, Int
 
 from itda.chem.force_fields import PARENTS
+from itda.language import Message
 from itda.structure.lddt import Lddt, lddt, lddt_all_atom
 from itda.structure.matching import LEAST_IDENTITY, match_chains
 from itda.structure.protein_chains import ChainMatch, PairedBy, protein_chains
@@ -393,12 +394,20 @@ def _notes(side: str, residues: Residues, compared: set[str]) -> tuple[str, ...]
     counts: dict[str, int] = {}
     for index in np.flatnonzero(~residues.peptide_mask).tolist():
         if residues.components[index].kind == "peptide" and carbons[index] < 0:
-            notes.append(f"{side}: {residues.label(index)} has no CA, not compared")
+            notes.append(
+                Message(
+                    "{side}: {index} has no CA, not compared",
+                    side=side,
+                    index=residues.label(index),
+                )
+            )
         else:
             counts[residues.names[index]] = counts.get(residues.names[index], 0) + 1
     if counts:
         listed = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
-        notes.append(f"{side}: not protein, not compared: {listed}")
+        notes.append(
+            Message("{side}: not protein, not compared: {listed}", side=side, listed=listed)
+        )
     return tuple(notes)
 
 

@@ -14,6 +14,7 @@ from biotite.structure import AtomArray
 from biotite.structure.io.pdb import PDBFile
 
 from itda.errors import OutputError
+from itda.language import Message
 from itda.structure.formats import find_format, format_of_name, read_content, write_content
 from itda.structure.mmcif import encode, lay_out_atoms, safe_word, structure_tables
 from itda.structure.modelcif import prediction_tables
@@ -98,10 +99,11 @@ def write_structure(path: Path | str, atoms: AtomArray, *, name: str = "") -> No
     path = Path(path)
     kind, packed = format_of_name(path)
     if atoms.array_length() == 0:
-        raise OutputError(f"{path}: there is no atom to write")
+        raise OutputError(Message("{path}: there is no atom to write", path=path))
     if not np.isfinite(atoms.coord).all():
         raise OutputError(
-            f"{path}: some atoms have no finite coordinates", hint="leave those atoms out"
+            Message("{path}: some atoms have no finite coordinates", path=path),
+            hint=Message("leave those atoms out"),
         )
     if kind == "pdb":
         content = _pdb_content(path, atoms)
@@ -132,8 +134,10 @@ def write_prediction(path: Path | str, prediction: Prediction) -> None:
     kind, packed = format_of_name(path)
     if kind == "pdb":
         raise OutputError(
-            f"{path}: PDB cannot hold the confidence and provenance of a prediction",
-            hint="write .cif or .bcif, or the atoms alone with write_structure",
+            Message(
+                "{path}: PDB cannot hold the confidence and provenance of a prediction", path=path
+            ),
+            hint=Message("write .cif or .bcif, or the atoms alone with write_structure"),
         )
     write_content(path, encode_prediction(prediction, binary=kind == "bcif"), packed=packed)
 
@@ -174,22 +178,45 @@ def _check_pdb_can_hold(path: Path, atoms: AtomArray) -> None:
     """Refuse by name what PDB's fixed columns would cut off or fold over."""
     problems = []
     if atoms.array_length() > PDB_MOST_ATOMS:
-        problems.append(f"{atoms.array_length()} atoms, and PDB numbers at most {PDB_MOST_ATOMS}")
+        problems.append(
+            Message(
+                "{atoms} atoms, and PDB numbers at most {pdb_most_atoms}",
+                atoms=atoms.array_length(),
+                pdb_most_atoms=PDB_MOST_ATOMS,
+            )
+        )
     for category, (width, what) in _PDB_WIDTHS.items():
         values = atoms.get_annotation(category)
         long = values[np.char.str_len(values) > width]
         if len(long):
-            columns = f"{width} column{'s' * (width > 1)}"
-            problems.append(f"{what} {str(long[0])!r}, and PDB has {columns} for it")
+            columns = Message("{width} column{value}", width=width, value="s" * (width > 1))
+            problems.append(
+                Message(
+                    "{what} {long!r}, and PDB has {columns} for it",
+                    what=what,
+                    long=long[0],
+                    columns=columns,
+                )
+            )
     categories = atoms.get_annotation_categories()
     for category, (low, high, what) in _PDB_RANGES.items():
         if category == "coord" or category in categories:
             values = atoms.coord if category == "coord" else atoms.get_annotation(category)
             odd = values[(values < low) | (values > high)]
             if odd.size:
-                problems.append(f"{what} {odd.flat[0]:g}, and PDB can write {low} to {high}")
+                problems.append(
+                    Message(
+                        "{what} {flat:g}, and PDB can write {low} to {high}",
+                        what=what,
+                        flat=odd.flat[0],
+                        low=low,
+                        high=high,
+                    )
+                )
     if problems:
         raise OutputError(
-            f"{path}: PDB cannot hold the structure: {'; '.join(problems)}",
-            hint="write .cif or .bcif",
+            Message(
+                "{path}: PDB cannot hold the structure: {problems:;}", path=path, problems=problems
+            ),
+            hint=Message("write .cif or .bcif"),
         )

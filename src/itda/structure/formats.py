@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from itda.errors import InputError, OutputError
+from itda.language import Message
 from itda.storage import replacing
 
 Format = Literal["mmcif", "bcif", "pdb"]
@@ -61,27 +62,39 @@ def read_content(path: Path) -> bytes:
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
+        raise InputError(Message("{path}: no such file", path=path)) from error
     except IsADirectoryError as error:
-        raise InputError(f"{path}: is a folder, not a structure file") from error
+        raise InputError(Message("{path}: is a folder, not a structure file", path=path)) from error
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise InputError(
+            Message(
+                "{path}: cannot be read: {strerror}", path=path, strerror=error.strerror or error
+            )
+        ) from error
     for magic, name in _OTHER_ARCHIVES.items():
         if content.startswith(magic):
             raise InputError(
-                f"{path}: is packed with {name}", hint="unpack it, or pack it with gzip instead"
+                Message("{path}: is packed with {name}", path=path, name=name),
+                hint=Message("unpack it, or pack it with gzip instead"),
             )
     if content.startswith(_GZIP_MAGIC):
         try:
             content = gzip.decompress(content)
         except (OSError, EOFError, zlib.error) as error:
             raise InputError(
-                f"{path}: is broken or cut-off gzip data: {error}", hint="copy it again, whole"
+                Message("{path}: is broken or cut-off gzip data: {error}", path=path, error=error),
+                hint=Message("copy it again, whole"),
             ) from error
     if content[_TAR_AT : _TAR_AT + len(_TAR_MAGIC)] == _TAR_MAGIC:
-        raise InputError(f"{path}: is a tar archive", hint="unpack it, and give the file in it")
+        raise InputError(
+            Message("{path}: is a tar archive", path=path),
+            hint=Message("unpack it, and give the file in it"),
+        )
     if not content.strip():
-        raise InputError(f"{path}: is empty", hint=f"a structure file is {_READABLE}")
+        raise InputError(
+            Message("{path}: is empty", path=path),
+            hint=Message("a structure file is {readable}", readable=_READABLE),
+        )
     return content
 
 
@@ -112,13 +125,18 @@ def find_format(content: bytes, path: Path) -> tuple[Format, str]:
         return "mmcif", text
     if _PDB_LINE.search(text):
         return "pdb", text
-    hint = f"a structure file is {_READABLE}"
+    hint = Message("a structure file is {readable}", readable=_READABLE)
     for begin, told in _OTHER_CONTENTS.items():
         if first.lower().startswith(begin):
-            hint = f"{told}; {hint}"
+            hint = Message("{told}; {hint}", told=told, hint=hint)
             break
     raise InputError(
-        f"{path}: is of no known format; it begins with {first[:_LONGEST_QUOTE]!r}", hint=hint
+        Message(
+            "{path}: is of no known format; it begins with {first!r}",
+            path=path,
+            first=first[:_LONGEST_QUOTE],
+        ),
+        hint=hint,
     )
 
 
@@ -133,7 +151,8 @@ def format_of_name(path: Path) -> tuple[Format, bool]:
     suffix = (suffixes[:-1] if packed else suffixes)[-1:]
     if not suffix or suffix[0] not in SUFFIXES:
         raise OutputError(
-            f"{path}: the name does not tell a structure format", hint=f"use {_WRITABLE}"
+            Message("{path}: the name does not tell a structure format", path=path),
+            hint=Message("use {writable}", writable=_WRITABLE),
         )
     return SUFFIXES[suffix[0]], packed
 
@@ -148,7 +167,11 @@ def write_content(path: Path, content: bytes, *, packed: bool) -> None:
         with replacing(path) as waiting:
             waiting.write_bytes(gzip.compress(content, mtime=0) if packed else content)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise OutputError(
+            Message(
+                "{path}: cannot be written: {strerror}", path=path, strerror=error.strerror or error
+            )
+        ) from error
 
 
 def _is_binary_cif(content: bytes) -> bool:
@@ -166,11 +189,16 @@ def _as_text(content: bytes, path: Path) -> str:
         if begin.isascii() and "".join(begin.decode().split()).isprintable():
             line = content.count(b"\n", 0, content.index(b"\x00")) + 1
             raise InputError(
-                f"{path}: line {line} has a NUL byte, so the file is damaged",
-                hint="copy it again, whole",
+                Message(
+                    "{path}: line {line} has a NUL byte, so the file is damaged",
+                    path=path,
+                    line=line,
+                ),
+                hint=Message("copy it again, whole"),
             )
         raise InputError(
-            f"{path}: is binary data of no known format", hint=f"a structure file is {_READABLE}"
+            Message("{path}: is binary data of no known format", path=path),
+            hint=Message("a structure file is {readable}", readable=_READABLE),
         )
     try:
         text = content.decode("utf-8-sig")

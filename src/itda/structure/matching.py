@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Int
 
 from itda.errors import InputError
+from itda.language import Message
 from itda.structure.alignment import align, align_many, numbers_decide, similarity
 from itda.structure.assignment import best_assignment
 from itda.structure.protein_chains import ChainMatch, PairedBy, ProteinChain, protein_chains
@@ -64,7 +65,7 @@ def match_chains(
     found = {"reference": protein_chains(reference), "model": protein_chains(model)}
     for side, side_chains in found.items():
         if not side_chains:
-            raise InputError(f"the {side} has no protein chain to compare")
+            raise InputError(Message("the {side} has no protein chain to compare", side=side))
     firsts, seconds = found["reference"], found["model"]
     if chains:
         matches = [
@@ -211,12 +212,16 @@ def _named_pairs(
     ):
         for chain in wanted:
             if chain not in known:
-                named = repr(chain) if chain else "without a name"
+                named = repr(chain) if chain else Message("without a name")
                 raise InputError(
-                    f"the {side} has no protein chain {named}", hint=f"it has {_listed(known)}"
+                    Message("the {side} has no protein chain {named}", side=side, named=named),
+                    hint=Message("it has {known}", known=_listed(known)),
                 )
         if len(set(wanted)) < len(wanted):
-            raise InputError(f"a chain of the {side} is named twice", hint="pair each chain once")
+            raise InputError(
+                Message("a chain of the {side} is named twice", side=side),
+                hint=Message("pair each chain once"),
+            )
     return [(reference[first], model[second]) for first, second in chains.items()]
 
 
@@ -237,18 +242,26 @@ def _nothing_in_common(
 ) -> InputError:
     if by_number:
         return InputError(
-            "the structures have no residue in common: no number stands in both",
-            hint="leave out --by-number, or give both the same numbers",
+            Message("the structures have no residue in common: no number stands in both"),
+            hint=Message("leave out {--by-number}, or give both the same numbers"),
         )
     if chains:
         return InputError(
-            "the structures have no residue in common: the chains that were named are alike "
-            "neither in sequence, nor in their numbers, nor in length",
-            hint="give corresponding residues the same numbers",
+            Message(
+                "the structures have no residue in common: the chains that were named are "
+                "alike neither in sequence, nor in their numbers, nor in length"
+            ),
+            hint=Message("give corresponding residues the same numbers"),
         )
     pair = shlex.quote(f"{next(iter(reference))}:{next(iter(model))}")
     return InputError(
-        "the structures have no residue in common: no two chains are identical "
-        f"to {LEAST_IDENTITY:.0%} or more",
-        hint=f"name the chains to pair, such as --chain {pair}, or pair residues --by-number",
+        Message(
+            "the structures have no residue in common: no two chains are identical to "
+            "{least_identity:.0%} or more",
+            least_identity=LEAST_IDENTITY,
+        ),
+        hint=Message(
+            "name the chains to pair, such as {--chain:{pair}}, or pair residues {--by-number}",
+            pair=pair,
+        ),
     )

@@ -10,6 +10,7 @@ from biotite.structure import AtomArray
 from jaxtyping import Bool, Shaped
 
 from itda.errors import InputError
+from itda.language import Message
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,13 @@ def check_model(model: int, model_count: int, path: Path) -> None:
     """
     if not 1 <= model <= model_count:
         raise InputError(
-            f"{path}: has {model_count} models, no model {model}", hint="models count from 1"
+            Message(
+                "{path}: has {model_count} models, no model {model}",
+                path=path,
+                model_count=model_count,
+                model=model,
+            ),
+            hint=Message("models count from 1"),
         )
 
 
@@ -74,6 +81,18 @@ def default_note(
     for rows, why in ((blank, "is not told"), (bad, f"is no number{example}")):
         if rows.any():
             count = int(rows.sum())
-            share = "all atoms" if rows.all() else f"{count} atom{'s' * (count > 1)}"
-            notes.append(f"{what} of {share} {why}: {default} taken")
+            share = (
+                Message("all atoms")
+                if rows.all()
+                else Message("{count} atom{value}", count=count, value="s" * (count > 1))
+            )
+            notes.append(
+                Message(
+                    "{what} of {share} {why}: {default} taken",
+                    what=what,
+                    share=share,
+                    why=why,
+                    default=default,
+                )
+            )
     return tuple(notes)

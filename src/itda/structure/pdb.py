@@ -16,6 +16,7 @@ from jaxtyping import Bool, Int
 
 from itda.chem.residues import RESTYPE_3_TO_1
 from itda.errors import InputError
+from itda.language import Message
 from itda.structure.elements import polymer_rows, resolve_elements
 from itda.structure.numbers import hybrid_36, number_the_rest, read_charges, read_numbers
 from itda.structure.parsed import Metadata, Parsed, check_model, default_note
@@ -131,8 +132,8 @@ def _find_records(
             part += 1
     if not numbers:
         raise InputError(
-            f"{path}: has no ATOM or HETATM record, so it holds no coordinates",
-            hint="structure factors and sequences have none; give the file of the model",
+            Message("{path}: has no ATOM or HETATM record, so it holds no coordinates", path=path),
+            hint=Message("structure factors and sequences have none; give the file of the model"),
         )
     notes: tuple[str, ...] = ()
     models = np.array(frames)
@@ -185,9 +186,17 @@ def _coordinates(records: _Records, path: Path) -> np.ndarray:
         if len(wrong):
             row = int(wrong[0])
             raise InputError(
-                f"{path}: line {records.numbers[row]}, columns {first} to {last}: {name} is "
-                f"{str(words[row]).strip()!r}, not a number",
-                hint="PDB keeps coordinates in columns 31 to 54",
+                Message(
+                    "{path}: line {numbers}, columns {first} to {last}: {name} is {words!r}, "
+                    "not a number",
+                    path=path,
+                    numbers=records.numbers[row],
+                    first=first,
+                    last=last,
+                    name=name,
+                    words=str(words[row]).strip(),
+                ),
+                hint=Message("PDB keeps coordinates in columns 31 to 54"),
             )
     return result
 

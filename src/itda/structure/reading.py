@@ -12,6 +12,7 @@ from biotite.file import DeserializationError
 from biotite.structure import AtomArray, BadStructureError
 
 from itda.errors import InputError
+from itda.language import Message
 from itda.structure.altloc import resolve_altlocs
 from itda.structure.cif import parse_binary_cif, parse_cif
 from itda.structure.elements import HYDROGENS
@@ -82,7 +83,9 @@ def parse(
             else:
                 parsed = parse_binary_cif(content, path, model)
     except _BROKEN as error:
-        raise InputError(f"{path}: is broken {found}: {error}") from error
+        raise InputError(
+            Message("{path}: is broken {found}: {error}", path=path, found=found, error=error)
+        ) from error
     rows, choices = resolve_altlocs(parsed.atoms, parsed.altlocs)
     notes = parsed.notes + choices
     unchanged = np.array_equal(rows, np.arange(parsed.atoms.array_length()))
@@ -93,7 +96,10 @@ def parse(
             notes += (f"{int(light.sum())} hydrogens left out",)
             atoms = atoms[~light]
     if atoms.array_length() == 0:
-        raise InputError(f"{path}: model {model} has no atom", hint="keep its hydrogens")
+        raise InputError(
+            Message("{path}: model {model} has no atom", path=path, model=model),
+            hint=Message("keep its hydrogens"),
+        )
     if parsed.model_count > 1:
         notes += (f"model {model} of {parsed.model_count} read",)
     return StructureFile(path, found, atoms, parsed.model_count, parsed.metadata, notes)

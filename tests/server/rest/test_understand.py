@@ -370,7 +370,7 @@ def test_options_of_a_family_are_checked(understanding, tmp_path, monkeypatch):
     assert "no model family" in found.problems[0].problem
     found = understanding.understand(as_fasta(), options=Options(templates="absent"))
     assert found.problems[0].kind == "DataError"
-    assert found.problems[0].problem == "there is no database absent here"
+    assert found.problems[0].problem == "there is no database absent in the folder of this server"
     found = understanding.understand(as_fasta(), options=Options(msa="mmseqs"))
     assert str(tmp_path) not in str(found.problems) and "server:" not in str(found.problems)
     found = understanding.understand(as_fasta(), options=Options(family="flashabb", recycles=3))

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from itda.errors import WeightsError
+from itda.language import Message
 
 
 class EsmFoldConfig(BaseModel):
@@ -94,8 +95,14 @@ class EsmFoldConfig(BaseModel):
             found = given.get(name, wanted)
             if (found or False) != wanted:
                 raise WeightsError(
-                    f"{place}: {name} is {found!r}, and this family runs {wanted!r} only",
-                    hint="import weights in the form of facebook/esmfold_v1",
+                    Message(
+                        "{place}: {name} is {found!r}, and this family runs {wanted!r} only",
+                        place=place,
+                        name=name,
+                        found=found,
+                        wanted=wanted,
+                    ),
+                    hint=Message("import weights in the form of facebook/esmfold_v1"),
                 )
         passes = trunk.get("max_recycles", 4)
         return cls(

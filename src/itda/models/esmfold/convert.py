@@ -14,6 +14,7 @@ from torch import Tensor
 
 from itda.errors import WeightsError
 from itda.hub.convert import Converted, StateReader
+from itda.language import Message
 from itda.models.esmfold.config import EsmFoldConfig
 
 WEIGHTS_FILE = "pytorch_model.bin"
@@ -123,8 +124,16 @@ def _inverse_frequency(
     for number, other in enumerate(others, 1):
         if not torch.equal(first, other):
             raise WeightsError(
-                f"{WEIGHTS_FILE}: {_LAYER}{number}.{_FREQUENCY} differs from that of layer 0",
-                hint="this family runs weights whose layers share their rotary frequencies",
+                Message(
+                    "{weights_file}: {layer}{number}.{frequency} differs from that of layer 0",
+                    weights_file=WEIGHTS_FILE,
+                    layer=_LAYER,
+                    number=number,
+                    frequency=_FREQUENCY,
+                ),
+                hint=Message(
+                    "this family runs weights whose layers share their rotary frequencies"
+                ),
             )
     return first
 

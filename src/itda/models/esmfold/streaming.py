@@ -15,6 +15,7 @@ from torch import nn
 
 from itda.errors import WeightsError
 from itda.hub.tensor_file import TensorFile
+from itda.language import Message
 
 
 class StreamedLayers:
@@ -51,10 +52,24 @@ class StreamedLayers:
             for name, parameter in self._modules[0].named_parameters():
                 shape = self.file.shapes.get(f"{prefix}{layer}.{name}")
                 if shape != tuple(parameter.shape):
-                    found = "missing" if shape is None else f"of shape {shape}"
+                    found = (
+                        Message("missing")
+                        if shape is None
+                        else Message("of shape {shape}", shape=shape)
+                    )
                     raise WeightsError(
-                        f"{path}: {prefix}{layer}.{name} is {found}, not {tuple(parameter.shape)}",
-                        hint="convert the weights again: `itda weights verify` says what is there",
+                        Message(
+                            "{path}: {prefix}{layer}.{name} is {found}, not {shape}",
+                            path=path,
+                            prefix=prefix,
+                            layer=layer,
+                            name=name,
+                            found=found,
+                            shape=tuple(parameter.shape),
+                        ),
+                        hint=Message(
+                            "convert the weights again: `itda weights verify` says what is there"
+                        ),
                     )
 
     def __len__(self) -> int:

@@ -11,6 +11,7 @@ from itda.errors import CapabilityError
 from itda.job.entities import Molecule, Protein
 from itda.job.model import Job
 from itda.job.names import automatic_chain_ids
+from itda.language import Message, joined
 from itda.models.flashabb.domains import Domain, find_domains
 from itda.models.refusals import families_that
 
@@ -81,15 +82,35 @@ def sort_chains(chains: Sequence[tuple[str, str]], *, job: str) -> tuple[int, in
     if kinds == ["heavy"]:
         able = families_that(lambda can: can.min_chains == 1 and "protein" in can.molecules)
         raise CapabilityError(
-            f"job {job!r}, chain {chains[0][0]}: {NANOBODY_PROBLEM}",
-            hint="give the light chain too, as HEAVY:LIGHT"
-            + (f"; {able} folds single chains, {_NO_H3_TO_TRUST}" if able else ""),
+            Message(
+                "job {job!r}, chain {chains}: {nanobody_problem}",
+                job=job,
+                chains=chains[0][0],
+                nanobody_problem=NANOBODY_PROBLEM,
+            ),
+            hint=Message(
+                "give the light chain too, as HEAVY:LIGHT{what}",
+                what=Message(
+                    "; {able} folds single chains, {no_h3_to_trust}",
+                    able=able,
+                    no_h3_to_trust=_NO_H3_TO_TRUST,
+                )
+                if able
+                else "",
+            ),
         )
     if sorted(kinds) != ["heavy", "light"]:
         ids = " and ".join(chain_id for chain_id, _ in chains)
         raise CapabilityError(
-            f"job {job!r}: only {kinds[0]} chains are given ({ids})",
-            hint="flashabb folds one heavy chain with its light chain; give both, as HEAVY:LIGHT",
+            Message(
+                "job {job!r}: only {kinds} chains are given ({ids})",
+                job=job,
+                kinds=kinds[0],
+                ids=ids,
+            ),
+            hint=Message(
+                "flashabb folds one heavy chain with its light chain; give both, as HEAVY:LIGHT"
+            ),
         )
     _each(job, found, _refuse_incomplete)
     _each(job, found, _refuse_long)
@@ -107,11 +128,11 @@ def _each(job: str, items: Sequence[Item], look: Callable[[str, Item], Result]) 
         except CapabilityError as error:
             errors.append(error)
     if errors:
-        start = f"job {job!r}, "
+        start = Message("job {job!r}, ", job=job)
         first, *others = (error.problem for error in errors)
         raise CapabilityError(
-            "; ".join([first, *(other.removeprefix(start) for other in others)]),
-            hint="; ".join(dict.fromkeys(error.hint for error in errors)),
+            joined([first, *(other.removeprefix(start) for other in others)], ";"),
+            hint=joined(dict.fromkeys(error.hint for error in errors), ";"),
         )
     return results
 
@@ -119,52 +140,95 @@ def _each(job: str, items: Sequence[Item], look: Callable[[str, Item], Result]) 
 def _one_domain(where: str, chain: tuple[str, str]) -> _Chain:
     chain_id, sequence = chain
     domains = find_domains(sequence)
-    where += f"chain {chain_id}"
+    where += Message("chain {chain_id}", chain_id=chain_id)
     if not domains and len(sequence) < SHORTEST:
         raise CapabilityError(
-            f"{where}: {len(sequence)} residues are too few for the variable domain of an antibody",
-            hint="give the whole domain, 105 to 130 residues, from framework 1 to 4",
+            Message(
+                "{where}: {count} residues are too few for the variable domain of an antibody",
+                where=where,
+                count=len(sequence),
+            ),
+            hint=Message("give the whole domain, 105 to 130 residues, from framework 1 to 4"),
         )
     if not domains:
         raise CapabilityError(
-            f"{where}: {len(sequence)} residues, none of which are like the variable domain of an "
-            "antibody",
-            hint="flashabb folds antibody variable domains only; `itda models` shows what else is "
-            "there",
+            Message(
+                "{where}: {count} residues, none of which are like the variable domain of an "
+                "antibody",
+                where=where,
+                count=len(sequence),
+            ),
+            hint=Message(
+                "flashabb folds antibody variable domains only; `itda models` shows what "
+                "else is there"
+            ),
         )
     receptors = [domain for domain in domains if domain.kind == "receptor"]
     if receptors:
         first, last = receptors[0].first + 1, receptors[0].last + 1
         raise CapabilityError(
-            f"{where}: residues {first} to {last} are the variable domain of a T-cell receptor",
-            hint="flashabb was trained on antibodies, and folds nothing else; `itda models` shows "
-            "what else is there",
+            Message(
+                "{where}: residues {first} to {last} are the variable domain of a T-cell receptor",
+                where=where,
+                first=first,
+                last=last,
+            ),
+            hint=Message(
+                "flashabb was trained on antibodies, and folds nothing else; `itda models` "
+                "shows what else is there"
+            ),
         )
     if len(domains) > 1:
         named = " and ".join(f"{d.kind} {d.first + 1}-{d.last + 1}" for d in domains)
         raise CapabilityError(
-            f"{where}: holds {len(domains)} variable domains ({named})",
-            hint="--trim makes each domain a chain of its own, without the linker; or write them "
-            "as HEAVY:LIGHT",
+            Message(
+                "{where}: holds {count} variable domains ({named})",
+                where=where,
+                count=len(domains),
+                named=named,
+            ),
+            hint=Message(
+                "{--trim} makes each domain a chain of its own, without the linker; or write "
+                "them as HEAVY:LIGHT"
+            ),
         )
     return _Chain(chain_id, len(sequence), domains[0])
 
 
 def _refuse_incomplete(where: str, chain: _Chain) -> None:
     letter = "H" if chain.domain.kind == "heavy" else "L"
-    start = f"{where}chain {chain.name}: the {chain.domain.kind} domain"
+    start = Message(
+        "{where}chain {chain}: the {kind} domain",
+        where=where,
+        chain=chain.name,
+        kind=chain.domain.kind,
+    )
     if chain.domain.loop is None:
         raise CapabilityError(
-            f"{start} has no framework 4 behind CDR-{letter}3 "
-            f"({'Trp' if letter == 'H' else 'Phe'}-Gly-X-Gly): it is like a germline to residue "
-            f"{chain.domain.last + 1} of {chain.length}",
-            hint=f"give the whole domain, with CDR-{letter}3 and framework 4, without gaps",
+            Message(
+                "{start} has no framework 4 behind CDR-{letter}3 ({what}-Gly-X-Gly): it is "
+                "like a germline to residue {last} of {length}",
+                start=start,
+                letter=letter,
+                what=Message("Trp") if letter == "H" else Message("Phe"),
+                last=chain.domain.last + 1,
+                length=chain.length,
+            ),
+            hint=Message(
+                "give the whole domain, with CDR-{letter}3 and framework 4, without gaps",
+                letter=letter,
+            ),
         )
     if chain.domain.loop < SHORTEST_LOOP:
         raise CapabilityError(
-            f"{start} has no CDR-{letter}3: {chain.domain.loop} residues stand between Cys104 and "
-            "framework 4",
-            hint=f"give the whole domain, with CDR-{letter}3",
+            Message(
+                "{start} has no CDR-{letter}3: {loop} residues stand between Cys104 and "
+                "framework 4",
+                start=start,
+                letter=letter,
+                loop=chain.domain.loop,
+            ),
+            hint=Message("give the whole domain, with CDR-{letter}3", letter=letter),
         )
 
 
@@ -177,10 +241,22 @@ def _refuse_long(where: str, chain: _Chain) -> None:
         lambda can: (can.max_chains is None or can.max_chains > 1) and can.longest_chain >= length
     )
     raise CapabilityError(
-        f"{where}chain {chain.name}: the {chain.domain.kind} domain has {length} residues, with "
-        f"{chain.domain.loop} in CDR-{letter}3, and flashabb folds up to {LONGEST}",
-        hint=f"nothing of it can be left out without cutting CDR-{letter}3"
-        + (f"; {able} folds both chains as they are" if able else ""),
+        Message(
+            "{where}chain {chain}: the {kind} domain has {length} residues, with {loop} in "
+            "CDR-{letter}3, and flashabb folds up to {longest}",
+            where=where,
+            chain=chain.name,
+            kind=chain.domain.kind,
+            length=length,
+            loop=chain.domain.loop,
+            letter=letter,
+            longest=LONGEST,
+        ),
+        hint=Message(
+            "nothing of it can be left out without cutting CDR-{letter}3{what}",
+            letter=letter,
+            what=Message("; {able} folds both chains as they are", able=able) if able else "",
+        ),
     )
 
 
@@ -198,7 +274,10 @@ def _refuse_surplus(job: str, chains: Sequence[_Chain]) -> None:
         f"chain {chain.name} to residues {chain.domain.first + 1} to {chain.domain.last + 1}"
         for chain in long
     )
-    raise CapabilityError(f"job {job!r}, {told}", hint=f"--trim cuts {parts}, which are folded")
+    raise CapabilityError(
+        Message("job {job!r}, {told}", job=job, told=told),
+        hint=Message("{--trim} cuts {parts}, which are folded", parts=parts),
+    )
 
 
 def trim(job: Job) -> tuple[Job, tuple[str, ...]]:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from itda.errors import WeightsError
+from itda.language import Message
 
 
 class FlashAbbConfig(BaseModel):
@@ -59,8 +60,13 @@ class FlashAbbConfig(BaseModel):
         ):
             if model.get(name) != wanted:
                 raise WeightsError(
-                    f"params.yaml: {name} is {model.get(name)!r}, and this family runs {wanted!r}",
-                    hint="use the weights of flash-abb 0.0.5",
+                    Message(
+                        "params.yaml: {name} is {get!r}, and this family runs {wanted!r}",
+                        name=name,
+                        get=model.get(name),
+                        wanted=wanted,
+                    ),
+                    hint=Message("use the weights of flash-abb 0.0.5"),
                 )
         return cls(
             channels=model["embed_dim"],

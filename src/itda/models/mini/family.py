@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from itda.errors import InputError
 from itda.job.model import Job
+from itda.language import Message
 from itda.models.family import Capabilities
 from itda.models.refusals import refuse_unsupported
 
@@ -57,8 +58,12 @@ class MiniFamily:
         for chain_id, entity in job.chains:
             if getattr(entity, "msa", None) and getattr(entity, "profile", None):
                 raise InputError(
-                    f"job {job.name!r}, chain {chain_id}: has both an msa and a profile",
-                    hint="give one of the two; mini makes a profile of an msa",
+                    Message(
+                        "job {job!r}, chain {chain_id}: has both an msa and a profile",
+                        job=job.name,
+                        chain_id=chain_id,
+                    ),
+                    hint=Message("give one of the two; mini makes a profile of an msa"),
                 )
 
     def demand(self, load: Load, sizes: Mapping[str, Any] | None = None) -> Demand:

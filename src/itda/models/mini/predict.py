@@ -20,6 +20,7 @@ from itda.features.batch import stack
 from itda.features.profile import read_profile
 from itda.hub.weights import WeightsCard
 from itda.job.entities import Protein
+from itda.language import Message
 from itda.models.atom_array import atom_array, protein_chains
 from itda.models.family import Finish, Order, Progress, part_of
 from itda.models.fitting import fitted
@@ -232,9 +233,13 @@ class MiniModel:
         inputs = read_inputs(entity, order.evidence.chain(chain_id))
         if inputs.features.templates.mask.shape[1] and self.network.templates is None:
             raise CapabilityError(
-                f"job {order.job.name!r}, chain {chain_id}: the weights {self.card.name} know no "
-                "templates",
-                hint="fold without templates, or with the weights that come with Itda",
+                Message(
+                    "job {job!r}, chain {chain_id}: the weights {card} know no templates",
+                    job=order.job.name,
+                    chain_id=chain_id,
+                    card=self.card.name,
+                ),
+                hint=Message("fold without templates, or with the weights that come with Itda"),
             )
         return inputs
 
@@ -290,8 +295,8 @@ def read_inputs(entity: Protein, evidence: ChainEvidence) -> _Inputs:
     if entity.profile is not None:
         if evidence.alignment is not None:
             raise InputError(
-                f"chain {', '.join(entity.ids)}: has both an alignment and a profile",
-                hint="give one of the two; mini makes a profile of an alignment",
+                Message("chain {entity:,}: has both an alignment and a profile", entity=entity.ids),
+                hint=Message("give one of the two; mini makes a profile of an alignment"),
             )
         digests["profile"] = _digest(entity.profile.read_bytes())
         profile = ProfileFeatures.from_array(read_profile(entity.profile, query=sequence))

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int, Int32, UInt8
 
 from itda.chem.residues import RESTYPE_INDEX, RESTYPES, UNKNOWN_INDEX
 from itda.errors import InputError
+from itda.language import Message
 from itda.search.alignments.taxonomy import species_of
 
 GAP_INDEX = 21
@@ -210,10 +211,15 @@ def merge(alignments: Sequence[Alignment], *, deduplicate: bool = True) -> Align
     for number, other in enumerate(alignments[1:], start=2):
         if other.query != first.query:
             raise InputError(
-                f"alignment {number} is of another query than alignment 1: "
-                f"{other.length} residues beside {first.length}"
-                f"{first_difference(other.query, first.query)}",
-                hint="merge only what was searched with one query",
+                Message(
+                    "alignment {number} is of another query than alignment 1: {length} "
+                    "residues beside {first_length}{query}",
+                    number=number,
+                    length=other.length,
+                    first_length=first.length,
+                    query=first_difference(other.query, first.query),
+                ),
+                hint=Message("merge only what was searched with one query"),
             )
     seen = {first.query}
     names, texts, source, species = ([*field[:1]] for field in first._content())
@@ -244,21 +250,33 @@ def encode_rows(
     """
     rows = np.empty((len(texts), length), np.uint8)
     for number, (name, text) in enumerate(zip(names, texts, strict=True), start=1):
-        row = f"{where}: row {number} ({name[:40]})"
+        row = Message("{where}: row {number} ({name})", where=where, number=number, name=name[:40])
         columns = text.translate(_NO_INSERTIONS)
         if len(columns) != length:
             raise InputError(
-                f"{row} has {len(columns)} columns, the query {length}"
-                + _said_of_case(text, columns, length),
-                hint="upper case and - fill columns, lower case is an insertion; an aligned FASTA "
-                "file must be upper case with rows of one length",
+                Message(
+                    "{row} has {count} columns, the query {length}{text}",
+                    row=row,
+                    count=len(columns),
+                    length=length,
+                    text=_said_of_case(text, columns, length),
+                ),
+                hint=Message(
+                    "upper case and - fill columns, lower case is an insertion; an aligned "
+                    "FASTA file must be upper case with rows of one length"
+                ),
             )
         codes = _CODES[np.frombuffer(columns.encode("latin-1", "replace"), np.uint8)]
         if (codes == _NO_RESIDUE).any():
             column = int(np.flatnonzero(codes == _NO_RESIDUE)[0])
             raise InputError(
-                f"{row} has {columns[column]!r} in column {column + 1}",
-                hint="residues are letters, gaps are -",
+                Message(
+                    "{row} has {columns!r} in column {column}",
+                    row=row,
+                    columns=columns[column],
+                    column=column + 1,
+                ),
+                hint=Message("residues are letters, gaps are -"),
             )
         rows[number - 1] = codes
     return rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itda.errors import InputError
+from itda.language import Message
 
 
 class Blocks:
@@ -30,17 +31,26 @@ class Blocks:
         """
         if name in self._block:
             raise InputError(
-                f"{place} has the name {name} a second time in one block",
-                hint=f"names are unique in {self._form}; write A3M, where they may repeat",
+                Message(
+                    "{place} has the name {name} a second time in one block", place=place, name=name
+                ),
+                hint=Message(
+                    "names are unique in {form}; write A3M, where they may repeat", form=self._form
+                ),
             )
         self._count += not self._block
         self._block.add(name)
         parts = self.rows.setdefault(name, [])
         if len(parts) != self._count - 1:
             raise InputError(
-                f"{place}: the row {name} stands in {len(parts)} of the {self._count - 1} blocks "
-                "before",
-                hint="each block holds a part of every row",
+                Message(
+                    "{place}: the row {name} stands in {count} of the {count_2} blocks before",
+                    place=place,
+                    name=name,
+                    count=len(parts),
+                    count_2=self._count - 1,
+                ),
+                hint=Message("each block holds a part of every row"),
             )
         parts.append(residues)
 
@@ -52,6 +62,7 @@ class Blocks:
         """
         if not self.rows:
             raise InputError(
-                f"{where}: holds no sequence", hint=f"the {self._form} file has no rows"
+                Message("{where}: holds no sequence", where=where),
+                hint=Message("the {form} file has no rows", form=self._form),
             )
         return {name: "".join(parts) for name, parts in self.rows.items()}

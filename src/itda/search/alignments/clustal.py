@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from itda.errors import InputError
+from itda.language import Message
 from itda.search.alignments.blocks import Blocks
 
 _FIRST_LINE = re.compile(
@@ -42,8 +43,13 @@ def read_clustal(lines: Sequence[str], where: str) -> tuple[list[str], list[str]
             fields.pop()
         if len(fields) != 2:
             raise InputError(
-                f"{where}: line {number} is no row of an alignment: {line[:40]!r}",
-                hint="a row is a name, blanks, and residues",
+                Message(
+                    "{where}: line {number} is no row of an alignment: {line!r}",
+                    where=where,
+                    number=number,
+                    line=line[:40],
+                ),
+                hint=Message("a row is a name, blanks, and residues"),
             )
         blocks.add(f"{where}: line {number}", *fields)
     rows = blocks.joined(where)

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64, UInt8
 
 from itda.errors import InputError
+from itda.language import Message
 from itda.search.alignments.alignment import Alignment
 from itda.search.alignments.depth import count_same, is_known
 
@@ -65,9 +66,15 @@ def filter_alignment(
         ("max_pairwise_identity", max_pairwise_identity),
     ):
         if not 0 <= value <= 1:
-            raise InputError(f"{name} is {value}", hint="give a part of 1, such as 0.5")
+            raise InputError(
+                Message("{name} is {value}", name=name, value=value),
+                hint=Message("give a part of 1, such as 0.5"),
+            )
     if diff < 0:
-        raise InputError(f"diff is {diff}", hint="give a number of rows, or 0 for no limit")
+        raise InputError(
+            Message("diff is {diff}", diff=diff),
+            hint=Message("give a number of rows, or 0 for no limit"),
+        )
     rows = alignment.rows
     residues = is_known(rows).sum(1)
     candidates = (residues > 0) & (residues >= min_coverage * alignment.length)
@@ -97,7 +104,10 @@ def subsample(alignment: Alignment, rows: int, *, seed: int) -> Alignment:
         InputError: `rows` is below 1.
     """
     if rows < 1:
-        raise InputError(f"{rows} rows cannot be drawn", hint="give 1 or more; the query is one")
+        raise InputError(
+            Message("{rows} rows cannot be drawn", rows=rows),
+            hint=Message("give 1 or more; the query is one"),
+        )
     ranks = sorted(
         range(1, len(alignment)),
         key=lambda row: hashlib.sha256(f"{seed}\t{alignment.texts[row]}".encode()).digest(),

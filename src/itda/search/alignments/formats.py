@@ -12,6 +12,7 @@ from pathlib import Path
 
 from itda.errors import InputError
 from itda.job.fasta import PIR_HEADER
+from itda.language import Message
 from itda.search.alignments.alignment import Alignment, encode_rows, first_difference
 from itda.search.alignments.clustal import is_clustal, read_clustal
 from itda.search.alignments.rows import (
@@ -26,7 +27,7 @@ from itda.search.alignments.rows import (
 )
 from itda.search.alignments.stockholm import is_stockholm, read_stockholm
 
-_FORMATS = "give A3M, Stockholm, CLUSTAL or aligned FASTA"
+_FORMATS = Message("give A3M, Stockholm, CLUSTAL or aligned FASTA")
 _PACKED = {
     b"\xfd7zXZ\x00": "xz",
     b"\x28\xb5\x2f\xfd": "zstd",
@@ -86,13 +87,17 @@ def read_alignment(path: Path, *, query: str | None) -> Alignment:
         content = path.read_bytes()
         packed = next((name for magic, name in _PACKED.items() if content.startswith(magic)), None)
         if packed:
-            raise InputError(f"{path}: is packed with {packed}", hint="unpack it, or use gzip")
+            raise InputError(
+                Message("{path}: is packed with {packed}", path=path, packed=packed),
+                hint=Message("unpack it, or use gzip"),
+            )
         if content.startswith(_GZIP_MAGIC):
             content = gzip.decompress(content)
         text, notes = _decoded(content)
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise InputError(
-            f"{path}: cannot be read as an alignment: {error}", hint=_FORMATS
+            Message("{path}: cannot be read as an alignment: {error}", path=path, error=error),
+            hint=_FORMATS,
         ) from error
     alignment = parse_alignment(text, query=query, where=str(path))
     return dataclasses.replace(alignment, notes=(*notes, *alignment.notes)) if notes else alignment
@@ -145,8 +150,10 @@ def parse_alignment(text: str, *, query: str | None, where: str) -> Alignment:
     lines = _LINE_END.split(_without_nulls(text, where, notes))
     if _PATH.fullmatch(text.strip()):
         raise InputError(
-            f"{where}: holds the path {text.strip()}, not an alignment",
-            hint="give the file itself",
+            Message(
+                "{where}: holds the path {text}, not an alignment", where=where, text=text.strip()
+            ),
+            hint=Message("give the file itself"),
         )
     blocks = is_stockholm(lines) or is_clustal(lines)
     if blocks:
@@ -162,7 +169,10 @@ def parse_alignment(text: str, *, query: str | None, where: str) -> Alignment:
             raise _not_the_query(names, texts, query, where)
         texts[0] = as_query(texts[0], query, notes)
     if not columns:
-        raise InputError(f"{where}: row 1 ({names[0][:40]}) has no residues", hint=_FORMATS)
+        raise InputError(
+            Message("{where}: row 1 ({names}) has no residues", where=where, names=names[0][:40]),
+            hint=_FORMATS,
+        )
     encoded = encode_rows(texts, names, length=len(columns), where=where)
     return Alignment(tuple(names), encoded, tuple(texts), notes=tuple(notes))
 
@@ -175,10 +185,15 @@ def _without_nulls(text: str, where: str, notes: list[str]) -> str:
     if len(parts) > 1:
         number = text[: text.index("\0")].count("\n") + 1
         raise InputError(
-            f"{where}: line {number} holds a null byte, and {len(parts)} parts stand around such",
-            hint="some servers end each alignment with one; make a file of each part",
+            Message(
+                "{where}: line {number} holds a null byte, and {count} parts stand around such",
+                where=where,
+                number=number,
+                count=len(parts),
+            ),
+            hint=Message("some servers end each alignment with one; make a file of each part"),
         )
-    notes.append("null bytes at the end removed")
+    notes.append(Message("null bytes at the end removed"))
     return "".join(parts)
 
 
@@ -204,13 +219,18 @@ def _records(
             if not names:
                 _refuse_other_form(line, where)
                 raise InputError(
-                    f"{where}: line {number} stands before the first '>'", hint=_FORMATS
+                    Message(
+                        "{where}: line {number} stands before the first '>'",
+                        where=where,
+                        number=number,
+                    ),
+                    hint=_FORMATS,
                 )
             letters = letters_of(line)
             blanks = blanks or letters != line.strip()
             parts[-1].append(letters)
     if blanks:
-        notes.append("blanks, residue numbers or typographic characters in rows removed")
+        notes.append(Message("blanks, residue numbers or typographic characters in rows removed"))
     records = [(name, "".join(part)) for name, part in zip(names, parts, strict=True)]
     kept: list[tuple[str, str]] = []
     left: list[str] = []
@@ -220,9 +240,9 @@ def _records(
         else:
             kept.append((name, row))
     if left:
-        notes.append(f"rows that are no sequences left out: {', '.join(left)}")
+        notes.append(Message("rows that are no sequences left out: {left:,}", left=left))
     if not kept:
-        raise InputError(f"{where}: holds no sequence", hint=_FORMATS)
+        raise InputError(Message("{where}: holds no sequence", where=where), hint=_FORMATS)
     return [name for name, _ in kept], [row for _, row in kept]
 
 
@@ -236,21 +256,26 @@ def _is_annotation(name: str, row: str, query: str | None) -> bool:
 def _refuse_other_form(line: str, where: str) -> None:
     for form, start in _OTHER_FORMS.items():
         if start.match(line):
-            raise InputError(f"{where}: is {form}", hint=_FORMATS)
+            raise InputError(Message("{where}: is {form}", where=where, form=form), hint=_FORMATS)
 
 
 def _refuse_complex(line: str, where: str) -> None:
     found = _COMPLEX.fullmatch(line)
     if found:
         raise InputError(
-            f"{where}: is an alignment of {found[1].count(',') + 1} chains, of {found[1]} residues",
-            hint="give each chain an alignment of its own",
+            Message(
+                "{where}: is an alignment of {count} chains, of {found} residues",
+                where=where,
+                count=found[1].count(",") + 1,
+                found=found[1],
+            ),
+            hint=Message("give each chain an alignment of its own"),
         )
 
 
 def _not_the_query(names: list[str], texts: list[str], query: str, where: str) -> InputError:
     found = texts[0].translate(NO_INSERTIONS)
-    row = f"{where}: row 1 ({names[0][:40]})"
+    row = Message("{where}: row 1 ({names})", where=where, names=names[0][:40])
     elsewhere = next(
         (
             number
@@ -261,24 +286,38 @@ def _not_the_query(names: list[str], texts: list[str], query: str, where: str) -
     )
     if elsewhere == 1 and found.replace("-", "") != query:
         return InputError(
-            f"{row} is not the query: {len(texts[0]) - len(found)} of its residues are in lower "
-            "case",
-            hint="lower case is an insertion beside the columns; write the query in upper case",
+            Message(
+                "{row} is not the query: {count} of its residues are in lower case",
+                row=row,
+                count=len(texts[0]) - len(found),
+            ),
+            hint=Message(
+                "lower case is an insertion beside the columns; write the query in upper case"
+            ),
         )
     if elsewhere is not None and elsewhere > 1:
         return InputError(
-            f"{row} is not the query, which stands in row {elsewhere} "
-            f"({names[elsewhere - 1][:40]})",
-            hint="put the query first and align the others to it",
+            Message(
+                "{row} is not the query, which stands in row {elsewhere} ({names})",
+                row=row,
+                elsewhere=elsewhere,
+                names=names[elsewhere - 1][:40],
+            ),
+            hint=Message("put the query first and align the others to it"),
         )
     if found.replace("-", "") == query:
         return InputError(
-            f"{row} is not the query: it has gaps",
-            hint="only where all rows have one length can the columns be told from them",
+            Message("{row} is not the query: it has gaps", row=row),
+            hint=Message("only where all rows have one length can the columns be told from them"),
         )
     found = found.replace("-", "")
     return InputError(
-        f"{row} is not the query: it has {len(found)} residues, the query {len(query)}"
-        f"{first_difference(found, query)}",
-        hint="the first sequence of the file must be the one to fold, without gaps",
+        Message(
+            "{row} is not the query: it has {count} residues, the query {number_of_query}{found}",
+            row=row,
+            count=len(found),
+            number_of_query=len(query),
+            found=first_difference(found, query),
+        ),
+        hint=Message("the first sequence of the file must be the one to fold, without gaps"),
     )

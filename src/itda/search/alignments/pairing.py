@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from itda.errors import DataError, InputError
+from itda.language import Message
 from itda.search.alignments.alignment import GAP_INDEX, Alignment
 from itda.search.alignments.taxonomy import is_collective, kind_of
 
@@ -100,11 +101,11 @@ def pair(
     """
     if len(alignments) < 2:
         raise InputError(
-            "pairing needs the alignments of two chains or more",
-            hint="copies of one chain share their rows and need no pairing",
+            Message("pairing needs the alignments of two chains or more"),
+            hint=Message("copies of one chain share their rows and need no pairing"),
         )
     if min(limit, total, rows_of_species) < 1:
-        raise InputError("a limit of rows is below 1", hint="give 1 or more")
+        raise InputError(Message("a limit of rows is below 1"), hint=Message("give 1 or more"))
     groups = {
         chain: _by_species(alignment, order, collective) for chain, alignment in alignments.items()
     }
@@ -137,19 +138,29 @@ def _check_taxonomy(
     for chain, alignment in alignments.items():
         if not groups[chain]:
             raise DataError(
-                f"chain {chain}: none of the {len(alignment) - 1} rows beside the query says its "
-                "species",
-                hint="pair what was searched in UniProt or UniRef with full headers (OX=, TaxID=, "
-                "P53_HUMAN), or fold without pairing",
+                Message(
+                    "chain {chain}: none of the {count} rows beside the query says its species",
+                    chain=chain,
+                    count=len(alignment) - 1,
+                ),
+                hint=Message(
+                    "pair what was searched in UniProt or UniRef with full headers (OX=, "
+                    "TaxID=, P53_HUMAN), or fold without pairing"
+                ),
             )
     kinds = {chain: {kind_of(species) for species in found} for chain, found in groups.items()}
     for one, other in zip(list(kinds)[:-1], list(kinds)[1:], strict=True):
         if kinds[one].isdisjoint(kinds[other]):
             first, second = sorted((one, other), key=lambda chain: min(map(_RANK, kinds[chain])))
             raise DataError(
-                f"chain {first} has {min(kinds[first], key=_RANK)} and chain {second} "
-                f"{min(kinds[second], key=_RANK)}; they cannot be matched",
-                hint="search both chains in the same database",
+                Message(
+                    "chain {first} has {kinds} and chain {second} {min}; they cannot be matched",
+                    first=first,
+                    kinds=min(kinds[first], key=_RANK),
+                    second=second,
+                    min=min(kinds[second], key=_RANK),
+                ),
+                hint=Message("search both chains in the same database"),
             )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from itda.errors import InputError
 from itda.job.layout import plain
 from itda.job.letters import stands_for
+from itda.language import Message
 from itda.search.alignments.alignment import LOWER_CASE
 
 GAPS = "-._~"
@@ -43,7 +44,7 @@ def to_upper(rows: Sequence[str], notes: list[str]) -> list[str]:
     if any(row != row.lower() for row in rows):
         return list(rows)
     if any(row != row.upper() for row in rows):
-        notes.append("all rows are in lower case, which was read as upper case")
+        notes.append(Message("all rows are in lower case, which was read as upper case"))
     return [row.upper() for row in rows]
 
 
@@ -56,8 +57,15 @@ def by_first_row(names: Sequence[str], rows: Sequence[str], where: str) -> list[
     for number, (name, row) in enumerate(zip(names, rows, strict=True), start=1):
         if len(row) != len(rows[0]):
             raise InputError(
-                f"{where}: row {number} ({name[:40]}) has {len(row)} columns, row 1 {len(rows[0])}",
-                hint="rows of Stockholm, CLUSTAL and aligned FASTA have one length",
+                Message(
+                    "{where}: row {number} ({name}) has {count} columns, row 1 {number_of_rows}",
+                    where=where,
+                    number=number,
+                    name=name[:40],
+                    count=len(row),
+                    number_of_rows=len(rows[0]),
+                ),
+                hint=Message("rows of Stockholm, CLUSTAL and aligned FASTA have one length"),
             )
     runs = _runs([letter in GAPS for letter in rows[0]])
     return [
@@ -89,7 +97,7 @@ def from_a3m(names: Sequence[str], rows: Sequence[str], where: str, notes: list[
         return padded
     gaps = [row.replace(".", "-") for row in rows]
     if _fit(gaps):
-        notes.append("dots were read as gaps")
+        notes.append(Message("dots were read as gaps"))
         return gaps
     return padded
 
@@ -113,7 +121,7 @@ def without_stops(texts: Sequence[str], notes: list[str]) -> list[str]:
         for text, column in zip(texts, columns, strict=True)
     ]
     if changed != list(texts):
-        notes.append("'*' (stop) at the end of rows removed")
+        notes.append(Message("'*' (stop) at the end of rows removed"))
     return changed
 
 
@@ -136,8 +144,11 @@ def as_query(text: str, query: str, notes: list[str]) -> str:
     if places:
         more = len(places) - _SHOWN_PLACES
         notes.append(
-            f"row 1 is the sequence but for rare letters: {', '.join(places[:_SHOWN_PLACES])}"
-            + (f" and {more} more" if more > 0 else "")
+            Message(
+                "row 1 is the sequence but for rare letters: {places:,}{what}",
+                places=places[:_SHOWN_PLACES],
+                what=Message(" and {more} more", more=more) if more > 0 else "",
+            )
         )
     return changed
 

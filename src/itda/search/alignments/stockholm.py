@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from itda.errors import InputError
+from itda.language import Message
 from itda.search.alignments.blocks import Blocks
 
 _FIRST_LINE = "# STOCKHOLM"
@@ -39,13 +40,14 @@ def read_stockholm(lines: Sequence[str], where: str) -> tuple[list[str], list[st
     blocks = Blocks("Stockholm")
     ended = False
     for number, line in enumerate(lines, start=1):
-        place = f"{where}: line {number}"
+        place = Message("{where}: line {number}", where=where, number=number)
         if not line.strip():
             blocks.end_block()
         elif line.startswith("#"):
             if ended and line.upper().startswith(_FIRST_LINE):
                 raise InputError(
-                    f"{place} begins a second alignment", hint="make a file of each alignment"
+                    Message("{place} begins a second alignment", place=place),
+                    hint=Message("make a file of each alignment"),
                 )
             if found := _DESCRIPTION.match(line):
                 descriptions[found[1]] = found[2]
@@ -55,8 +57,10 @@ def read_stockholm(lines: Sequence[str], where: str) -> tuple[list[str], list[st
             fields = line.split()
             if len(fields) != 2 or ended:
                 raise InputError(
-                    f"{place} is no row of an alignment: {line[:40]!r}",
-                    hint="a row is a name, blanks, and residues; // ends the alignment",
+                    Message(
+                        "{place} is no row of an alignment: {line!r}", place=place, line=line[:40]
+                    ),
+                    hint=Message("a row is a name, blanks, and residues; // ends the alignment"),
                 )
             blocks.add(place, *fields)
     rows = blocks.joined(where)

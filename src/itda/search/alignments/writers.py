@@ -6,6 +6,7 @@ import re
 from collections import Counter
 
 from itda.errors import InputError
+from itda.language import Message
 from itda.search.alignments.alignment import LOWER_CASE, Alignment
 
 _COLUMN = re.compile(f"([{LOWER_CASE}]*)([^{LOWER_CASE}])")
@@ -36,8 +37,12 @@ def to_stockholm(alignment: Alignment) -> str:
     name, times = Counter(names).most_common(1)[0]
     if times > 1 or "" in names:
         raise InputError(
-            f"{times} rows are called {name!r}" if times > 1 else "a row has no name",
-            hint="names are unique in Stockholm; write A3M or FASTA, where they may repeat",
+            Message("{times} rows are called {name!r}", times=times, name=name)
+            if times > 1
+            else Message("a row has no name"),
+            hint=Message(
+                "names are unique in Stockholm; write A3M or FASTA, where they may repeat"
+            ),
         )
     width = max(len(name) for name in names)
     rows = [f"{name:{width}} {row}" for name, row in zip(names, _padded(alignment), strict=True)]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from itda.errors import DependencyError, InputError, OutputError
+from itda.language import Message
 from itda.search.databases.compression import BlockReader
 from itda.search.databases.database import (
     CHAINS,
@@ -61,21 +62,24 @@ class BuildSettings:
     def __post_init__(self) -> None:
         if self.shards is not None and self.shard_residues is not None:
             raise InputError(
-                "both a number of shards and their residues were given", hint="give one of them"
+                Message("both a number of shards and their residues were given"),
+                hint=Message("give one of them"),
             )
         if (self.index or self.gpu) and not self.mmseqs:
             raise InputError(
-                "an index or files for a GPU were asked for without MMseqs2 files",
-                hint="leave --no-mmseqs out",
+                Message("an index or files for a GPU were asked for without MMseqs2 files"),
+                hint=Message("leave {--no-mmseqs} out"),
             )
         if self.index and self.gpu:
             raise InputError(
-                "an index and files for a GPU were asked for together",
-                hint="a search on a GPU uses no index; leave one of the two out",
+                Message("an index and files for a GPU were asked for together"),
+                hint=Message("a search on a GPU uses no index; leave one of the two out"),
             )
         for value in (self.shards, self.shard_residues, self.threads):
             if value is not None and value < 1:
-                raise InputError(f"shards, residues and threads are 1 or more, not {value}")
+                raise InputError(
+                    Message("shards, residues and threads are 1 or more, not {value}", value=value)
+                )
 
     def program(self) -> MmseqsFiles | None:
         """Find MMseqs2 where it is needed.
@@ -90,7 +94,10 @@ class BuildSettings:
         except DependencyError as error:
             raise DependencyError(
                 error.problem,
-                hint=f"{error.hint}; or pass --no-mmseqs for a database that hmmer alone searches",
+                hint=Message(
+                    "{hint}; or pass {--no-mmseqs} for a database that hmmer alone searches",
+                    hint=error.hint,
+                ),
             ) from error
 
 
@@ -113,7 +120,7 @@ def build_sequences(
     program = settings.program()
     readers = [BlockReader(path) for path in files]
     if not readers:
-        raise InputError("no FASTA file was given", hint="name one or more")
+        raise InputError(Message("no FASTA file was given"), hint=Message("name one or more"))
     _check_room(work, sum(reader.size for reader in readers), settings)
     _clear_all_but_shards(work)
     table = RejectedTable(work / REJECTED_TABLE)
@@ -139,9 +146,12 @@ def build_sequences(
                 writer.add(item.header, item.sequence)
         if not writer.has_records:
             raise InputError(
-                f"no record of {', '.join(str(path) for path in files)} can be used: "
-                f"{', '.join(table.kinds)}",
-                hint="give protein sequences in FASTA",
+                Message(
+                    "no record of {files:,} can be used: {kinds:,}",
+                    files=(str(path) for path in files),
+                    kinds=table.kinds,
+                ),
+                hint=Message("give protein sequences in FASTA"),
             )
         writer.finish()
     repeated = names.find(work / shard.folder for shard in writer.finished)
@@ -253,9 +263,17 @@ def _even_limit(
 
 def _refusal(path: Path, item: Rejection) -> InputError:
     return InputError(
-        f"{path.parent / item.source}{f' ({item.id})' if item.id else ''}: {item.reason}",
-        hint="mend the file, or pass --skip-bad: such records are then left out and listed in "
-        f"{REJECTED_TABLE}",
+        Message(
+            "{parent}{what}: {reason}",
+            parent=path.parent / item.source,
+            what=Message(" ({item})", item=item.id) if item.id else "",
+            reason=item.reason,
+        ),
+        hint=Message(
+            "mend the file, or pass {--skip-bad}: such records are then left out and listed "
+            "in {rejected_table}",
+            rejected_table=REJECTED_TABLE,
+        ),
     )
 
 
@@ -271,9 +289,13 @@ def _check_room(work: Path, source_bytes: int, settings: BuildSettings) -> None:
     free = shutil.disk_usage(work).free + folder_bytes(work)
     if needed > free:
         raise OutputError(
-            f"{work.parent} has {free / 1e6:,.0f} MB free; the database needs at least "
-            f"{needed / 1e6:,.0f} MB",
-            hint="free some space, or set $ITDA_DATABASES to a larger disk",
+            Message(
+                "{parent} has {free:,.0f} MB free; the database needs at least {needed:,.0f} MB",
+                parent=work.parent,
+                free=free / 1e6,
+                needed=needed / 1e6,
+            ),
+            hint=Message("free some space, or set $ITDA_DATABASES to a larger disk"),
         )
 
 

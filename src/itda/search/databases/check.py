@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from itda.errors import DataError, DependencyError
+from itda.language import Message
 from itda.search.databases.database import (
     FASTA,
     MANIFEST,
@@ -72,16 +73,21 @@ def check_database(folder: Path, *, progress: Callable[[float, str], None]) -> C
 def _files(
     folder: Path, manifest: dict[str, Any], progress: Callable[[float, str], None]
 ) -> list[str]:
-    problems = []
+    problems: list[str] = []
     total = sum(facts["bytes"] for facts in manifest["files"].values())
     done = 0
     for name, facts in manifest["files"].items():
         path = folder / name
         if not path.is_file():
-            problems.append(f"{path} is missing")
+            problems.append(Message("{path} is missing", path=path))
         elif path.stat().st_size != facts["bytes"]:
             problems.append(
-                f"{path} has {path.stat().st_size:,} bytes, the manifest says {facts['bytes']:,}"
+                Message(
+                    "{path} has {st_size:,} bytes, the manifest says {facts:,}",
+                    path=path,
+                    st_size=path.stat().st_size,
+                    facts=facts["bytes"],
+                )
             )
         else:
             digest = hashlib.sha256()
@@ -91,29 +97,47 @@ def _files(
                     done += len(block)
                     progress(done / max(total, 1), f"{folder.name}: {name}")
             if digest.hexdigest() != facts["sha256"]:
-                problems.append(f"{path} was altered: its SHA-256 is not the manifest's")
+                problems.append(
+                    Message("{path} was altered: its SHA-256 is not the manifest's", path=path)
+                )
     return problems
 
 
 def _content(folder: Path, manifest: dict[str, Any]) -> list[str]:
-    problems = []
+    problems: list[str] = []
     for shard in manifest["shards"]:
         place = folder / shard["folder"]
         counted = _count_records(place / FASTA)
         said = (shard["sequences"], shard["residues"])
         if counted != said:
             problems.append(
-                f"{place / FASTA} holds {counted[0]:,} records and {counted[1]:,} residues, the "
-                f"manifest says {said[0]:,} and {said[1]:,}"
+                Message(
+                    "{place} holds {counted:,} records and {counted_2:,} residues, the "
+                    "manifest says {said:,} and {said_2:,}",
+                    place=place / FASTA,
+                    counted=counted[0],
+                    counted_2=counted[1],
+                    said=said[0],
+                    said_2=said[1],
+                )
             )
         if manifest["mmseqs"] is not None:
             stored = count_mmseqs_records(place / MMSEQS)
             if stored != counted[0]:
-                problems.append(f"{place / MMSEQS} holds {stored:,} records, not {counted[0]:,}")
+                problems.append(
+                    Message(
+                        "{place} holds {stored:,} records, not {counted:,}",
+                        place=place / MMSEQS,
+                        stored=stored,
+                        counted=counted[0],
+                    )
+                )
             if manifest["mmseqs"]["index"] and not (place / f"{MMSEQS}.idx").is_file():
-                problems.append(f"{place / MMSEQS}.idx, the index, is missing")
+                problems.append(Message("{place}.idx, the index, is missing", place=place / MMSEQS))
     if content_digest(manifest) != manifest["digest"]:
-        problems.append(f"{folder / MANIFEST} has a digest that is not that of its files")
+        problems.append(
+            Message("{folder} has a digest that is not that of its files", folder=folder / MANIFEST)
+        )
     if not problems and manifest["kind"] == "structures":
         problems += _chains(open_database(folder))
     return problems
@@ -139,7 +163,7 @@ def _chains(database: Database) -> list[str]:
 
 
 def _notes(folder: Path, manifest: dict[str, Any]) -> list[str]:
-    notes = []
+    notes: list[str] = []
     strangers = sorted(
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
@@ -148,7 +172,11 @@ def _notes(folder: Path, manifest: dict[str, Any]) -> list[str]:
     strangers = [name for name in strangers if name != MANIFEST]
     if strangers:
         notes.append(
-            f"{len(strangers)} files are not the database's own, such as {folder / strangers[0]}"
+            Message(
+                "{count} files are not the database's own, such as {folder}",
+                count=len(strangers),
+                folder=folder / strangers[0],
+            )
         )
     if manifest["mmseqs"] is None:
         return [*notes, "no MMseqs2 files: only hmmer searches it"]
@@ -158,9 +186,14 @@ def _notes(folder: Path, manifest: dict[str, Any]) -> list[str]:
     except (DependencyError, DataError) as error:
         return [*notes, f"MMseqs2 files of version {made_by}; {error.problem}"]
     if installed != made_by:
-        index = " and index" if manifest["mmseqs"]["index"] else ""
+        index = Message(" and index") if manifest["mmseqs"]["index"] else ""
         notes.append(
-            f"MMseqs2 files{index} are of version {made_by}, version {installed} is installed"
+            Message(
+                "MMseqs2 files{index} are of version {made_by}, version {installed} is installed",
+                index=index,
+                made_by=made_by,
+                installed=installed,
+            )
         )
     return notes
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from itda.errors import DataError
+from itda.language import Message
 from itda.search.databases.database import Database
 from itda.search.databases.registry import Databases
 
@@ -25,13 +26,27 @@ def sequence_databases(names: Sequence[str], *, program: str) -> list[Database]:
     found = [database for database in databases.list() if database.kind == "sequences"]
     if not found:
         raise DataError(
-            f"--msa {program}: there is no sequence database in {databases.folder}",
-            hint="make one with `itda db add NAME FASTA`, or search a server: --msa server:URL",
+            Message(
+                "{--msa:{program}}: there is no sequence database in {folder}",
+                program=program,
+                folder=databases.folder,
+            ),
+            hint=[
+                Message("make one with `itda db add NAME FASTA`"),
+                Message("or search a server: {--msa:server:URL}"),
+            ],
         )
     if len(found) > 1:
         listed = ", ".join(database.name for database in found)
         raise DataError(
-            f"--msa {program}: there are several sequence databases: {listed}",
-            hint=f"say which with --db {found[0].name}; --db may be given more than once",
+            Message(
+                "{--msa:{program}}: there are several sequence databases: {listed}",
+                program=program,
+                listed=listed,
+            ),
+            hint=Message(
+                "say which with {--db:{found}}; {--db:may} be given more than once",
+                found=found[0].name,
+            ),
         )
     return found

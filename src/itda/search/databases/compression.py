@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from itda.errors import DependencyError, InputError
+from itda.language import Message
 
 _BLOCK_BYTES = 1 << 18
 _GZIP = b"\x1f\x8b"
@@ -59,15 +60,18 @@ class BlockReader:
             self.size = path.stat().st_size
         except OSError as error:
             raise InputError(
-                f"{path}: cannot be read: {error.strerror}", hint="give a FASTA file"
+                Message("{path}: cannot be read: {strerror}", path=path, strerror=error.strerror),
+                hint=Message("give a FASTA file"),
             ) from error
         if not start:
-            raise InputError(f"{path}: is empty", hint="give a FASTA file")
+            raise InputError(
+                Message("{path}: is empty", path=path), hint=Message("give a FASTA file")
+            )
         for magic, kind in _OTHERS.items():
             if start.startswith(magic):
                 raise InputError(
-                    f"{path}: is compressed with {kind}",
-                    hint="gzip, zstd and plain text are read; decompress it first",
+                    Message("{path}: is compressed with {kind}", path=path, kind=kind),
+                    hint=Message("gzip, zstd and plain text are read; decompress it first"),
                 )
         self._new_decoder: Callable[[], _Decoder] | None = None
         if start.startswith(_GZIP):
@@ -105,19 +109,31 @@ class BlockReader:
                         block = decoder.unused_data.lstrip(b"\0")
                         decoder = None
         except OSError as error:
-            raise InputError(f"{self.path}: cannot be read: {error.strerror}") from error
+            raise InputError(
+                Message(
+                    "{path}: cannot be read: {strerror}", path=self.path, strerror=error.strerror
+                )
+            ) from error
         except Exception as error:
             if not _is_decompression_error(error):
                 raise
             raise InputError(
-                f"{self.path}: is damaged near byte {self.bytes_read:,}: {error}",
-                hint="fetch the file again",
+                Message(
+                    "{path}: is damaged near byte {bytes_read:,}: {error}",
+                    path=self.path,
+                    bytes_read=self.bytes_read,
+                    error=error,
+                ),
+                hint=Message("fetch the file again"),
             ) from error
         if decoder is not None:
             raise InputError(
-                f"{self.path}: ends in the middle of its compressed data, after "
-                f"{self.bytes_read:,} bytes",
-                hint="its download or copy was cut; fetch the file again",
+                Message(
+                    "{path}: ends in the middle of its compressed data, after {bytes_read:,} bytes",
+                    path=self.path,
+                    bytes_read=self.bytes_read,
+                ),
+                hint=Message("its download or copy was cut; fetch the file again"),
             )
 
     def _raw_blocks(self) -> Iterator[bytes]:
@@ -144,8 +160,11 @@ def zstd_decoders(path: Path) -> Callable[[], _Decoder]:
             zstandard = importlib.import_module("zstandard")
         except ImportError:
             raise DependencyError(
-                f"{path} is compressed with zstd, and the package zstandard is not installed",
-                hint="pip install zstandard, or decompress the file with `zstd -d`",
+                Message(
+                    "{path} is compressed with zstd, and the package zstandard is not installed",
+                    path=path,
+                ),
+                hint=Message("pip install zstandard, or decompress the file with `zstd -d`"),
             ) from None
         # Files made with `zstd --long` need a larger window than the default.
         machine = zstandard.ZstdDecompressor(max_window_size=1 << 31)

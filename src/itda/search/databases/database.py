@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from itda.errors import DataError
+from itda.language import Message
 from itda.structure.chains.dataset import ChainDataset
 from itda.structure.chains.writer import MANIFEST as CHAINS_MANIFEST
 
@@ -107,9 +108,12 @@ class Database:
         """
         if not self.has_mmseqs:
             raise DataError(
-                f"database {self.name} was built without MMseqs2 files",
-                hint=f"search it with hmmer, or `itda db remove {self.name}` and add it again "
-                "without --no-mmseqs",
+                Message("database {name} was built without MMseqs2 files", name=self.name),
+                hint=Message(
+                    "search it with hmmer, or `itda db remove {name}` and add it again "
+                    "without {--no-mmseqs}",
+                    name=self.name,
+                ),
             )
 
     def chains(self) -> ChainDataset:
@@ -120,8 +124,8 @@ class Database:
         """
         if self.kind != "structures":
             raise DataError(
-                f"database {self.name} holds sequences, no structures",
-                hint="make a template database with `itda db add-structures`",
+                Message("database {name} holds sequences, no structures", name=self.name),
+                hint=Message("make a template database with `itda db add-structures`"),
             )
         return ChainDataset.open(self.folder / CHAINS)
 
@@ -139,8 +143,13 @@ def open_database(folder: Path) -> Database:
             path = folder / name
             if not path.is_file() or path.stat().st_size != facts["bytes"]:
                 raise DataError(
-                    f"database {folder.name}: {path} is missing or is not {facts['bytes']:,} "
-                    "bytes, as its manifest says",
+                    Message(
+                        "database {folder}: {path} is missing or is not {facts:,} bytes, as "
+                        "its manifest says",
+                        folder=folder.name,
+                        path=path,
+                        facts=facts["bytes"],
+                    ),
                     hint=hint,
                 )
         return Database(
@@ -161,7 +170,13 @@ def open_database(folder: Path) -> Database:
         )
     except (KeyError, TypeError, AttributeError, OSError) as error:
         raise DataError(
-            f"database {folder.name}: {folder / MANIFEST} cannot be read: {error!r}", hint=hint
+            Message(
+                "database {folder}: {folder_2} cannot be read: {error}",
+                folder=folder.name,
+                folder_2=folder / MANIFEST,
+                error=repr(error),
+            ),
+            hint=hint,
         ) from error
 
 
@@ -177,14 +192,26 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(
-            f"database {folder.name}: {path} cannot be read: {error}", hint=hint
+            Message(
+                "database {folder}: {path} cannot be read: {error}",
+                folder=folder.name,
+                path=path,
+                error=error,
+            ),
+            hint=hint,
         ) from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise DataError(f"{path} does not describe a database of Itda", hint=hint)
+        raise DataError(
+            Message("{path} does not describe a database of Itda", path=path), hint=hint
+        )
     if manifest.get("version") != FORMAT_VERSION:
         raise DataError(
-            f"database {folder.name} has version {manifest.get('version')}, this Itda reads "
-            f"version {FORMAT_VERSION}",
+            Message(
+                "database {folder} has version {get}, this Itda reads version {format_version}",
+                folder=folder.name,
+                get=manifest.get("version"),
+                format_version=FORMAT_VERSION,
+            ),
             hint=hint,
         )
     return manifest

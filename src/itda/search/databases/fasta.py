@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from itda.errors import InputError
+from itda.language import Message
 from itda.search.databases.compression import BlockReader
 from itda.structure.chains.rejection import Rejection
 
@@ -64,7 +65,9 @@ def read_records(reader: BlockReader) -> Iterator[Record | Rejection]:
                 raise _nucleotides(reader, number, seen)
         yield item
     if number == 0:
-        raise InputError(f"{reader.path}: holds no record", hint="give a FASTA file")
+        raise InputError(
+            Message("{path}: holds no record", path=reader.path), hint=Message("give a FASTA file")
+        )
     if undecided and seen >= _FEWEST_NUCLEOTIDES:
         raise _nucleotides(reader, number, seen)
 
@@ -100,10 +103,12 @@ def _check_start(text: bytes, reader: BlockReader) -> None:
     if not text.strip():
         return
     start = text.strip()[:30].decode("utf-8", "replace").splitlines()[0]
-    what = "an alignment in Stockholm" if start.startswith("# STOCKHOLM") else repr(start)
+    what = Message("an alignment in Stockholm") if start.startswith("# STOCKHOLM") else repr(start)
     raise InputError(
-        f"{reader.path}: is no FASTA: it begins with {what}, not with '>'",
-        hint="give protein sequences in FASTA, plain or compressed with gzip or zstd",
+        Message(
+            "{path}: is no FASTA: it begins with {what}, not with '>'", path=reader.path, what=what
+        ),
+        hint=Message("give protein sequences in FASTA, plain or compressed with gzip or zstd"),
     )
 
 
@@ -138,7 +143,12 @@ def _record(text: bytes, number: int, reader: BlockReader) -> Record | Rejection
 
 def _nucleotides(reader: BlockReader, records: int, letters: int) -> InputError:
     return InputError(
-        f"{reader.path}: holds nucleotides: all {letters:,} letters of the first {records:,} "
-        "records are A, C, G, T, U or N",
-        hint="a database holds proteins; translate the sequences first",
+        Message(
+            "{path}: holds nucleotides: all {letters:,} letters of the first {records:,} "
+            "records are A, C, G, T, U or N",
+            path=reader.path,
+            letters=letters,
+            records=records,
+        ),
+        hint=Message("a database holds proteins; translate the sequences first"),
     )

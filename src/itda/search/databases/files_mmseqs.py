@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from itda.errors import DataError
+from itda.language import Message
 from itda.search.mmseqs import mmseqs_version, run_mmseqs
 
 _AMINO_ACIDS = 0
@@ -65,8 +66,13 @@ class MmseqsFiles:
         stored = count_mmseqs_records(target)
         if stored != sequences:
             raise DataError(
-                f"mmseqs createdb took {stored:,} of {sequences:,} records of {fasta}",
-                hint="try another version of MMseqs2",
+                Message(
+                    "mmseqs createdb took {stored:,} of {sequences:,} records of {fasta}",
+                    stored=stored,
+                    sequences=sequences,
+                    fasta=fasta,
+                ),
+                hint=Message("try another version of MMseqs2"),
             )
         if not self.index:
             return
@@ -81,7 +87,11 @@ class MmseqsFiles:
         except DataError as error:
             raise DataError(
                 error.problem,
-                hint=f"{shutil.disk_usage(folder).free / 1e6:,.0f} MB are free in {folder}",
+                hint=Message(
+                    "{free:,.0f} MB are free in {folder}",
+                    free=shutil.disk_usage(folder).free / 1e6,
+                    folder=folder,
+                ),
             ) from error
 
 
@@ -97,8 +107,17 @@ def count_mmseqs_records(target: Path) -> int:
             count = sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
     except OSError as error:
         raise DataError(
-            f"{target} is no MMseqs2 database: {error.filename}: {error.strerror}"
+            Message(
+                "{target} is no MMseqs2 database: {filename}: {strerror}",
+                target=target,
+                filename=error.filename,
+                strerror=error.strerror,
+            )
         ) from error
     if kind != _AMINO_ACIDS:
-        raise DataError(f"{target} does not hold amino acids: its type is {kind}")
+        raise DataError(
+            Message(
+                "{target} does not hold amino acids: its type is {kind}", target=target, kind=kind
+            )
+        )
     return count

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from itda.errors import OutputError
+from itda.language import Message
 from itda.storage import locked
 
 
@@ -24,8 +25,12 @@ def build_lock(path: Path, name: str) -> Iterator[None]:
 
     def refuse(holder: str) -> None:
         raise OutputError(
-            f"database {name} is being built or removed by process {holder}",
-            hint="wait until it is done, or choose another name",
+            Message(
+                "database {name} is being built or removed by process {holder}",
+                name=name,
+                holder=holder,
+            ),
+            hint=Message("wait until it is done, or choose another name"),
         )
 
     with ExitStack() as stack:
@@ -33,7 +38,13 @@ def build_lock(path: Path, name: str) -> Iterator[None]:
             stack.enter_context(locked(path, on_busy=refuse))
         except OSError as error:
             raise OutputError(
-                f"{path.parent} cannot be written or locked: {error.strerror}",
-                hint="set $ITDA_DATABASES to a folder on a local disk that you may write to",
+                Message(
+                    "{parent} cannot be written or locked: {strerror}",
+                    parent=path.parent,
+                    strerror=error.strerror,
+                ),
+                hint=Message(
+                    "set $ITDA_DATABASES to a folder on a local disk that you may write to"
+                ),
             ) from error
         yield

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from itda.errors import DataError, InputError, OutputError
+from itda.language import Message
 from itda.search.databases.build import BuildSettings, build_sequences, build_structures
 from itda.search.databases.check import CheckReport, check_database
 from itda.search.databases.database import MANIFEST, Database, open_database
@@ -231,8 +232,14 @@ class Databases:
         with self._lock(name):
             if folder.exists():
                 raise OutputError(
-                    f"there is a database {name} already in {self.folder}",
-                    hint=f"choose another name, or `itda db remove {name}` first",
+                    Message(
+                        "there is a database {name} already in {folder}",
+                        name=name,
+                        folder=self.folder,
+                    ),
+                    hint=Message(
+                        "choose another name, or `itda db remove {name}` first", name=name
+                    ),
                 )
             self._sweep()
             with writing(self.folder):
@@ -260,8 +267,14 @@ class Databases:
             return ()
         except OSError as error:
             raise DataError(
-                f"the folder of databases {self.folder} cannot be read: {error.strerror}",
-                hint=f"set ${FOLDER_VARIABLE} to a folder that can",
+                Message(
+                    "the folder of databases {folder} cannot be read: {strerror}",
+                    folder=self.folder,
+                    strerror=error.strerror,
+                ),
+                hint=Message(
+                    "set ${folder_variable} to a folder that can", folder_variable=FOLDER_VARIABLE
+                ),
             ) from error
         return [path for path in found if path.is_dir() and path.name.startswith(".") == hidden]
 
@@ -273,25 +286,34 @@ class Databases:
     def _missing(self, name: str) -> DataError:
         names = self.names()
         if name in self.unfinished():
-            problem = f"database {name} is unfinished: it is being built, or its build was killed"
-            return DataError(problem, hint="run the same `itda db add` again; it goes on")
+            problem = Message(
+                "database {name} is unfinished: it is being built, or its build was killed",
+                name=name,
+            )
+            return DataError(problem, hint=Message("run the same `itda db add` again; it goes on"))
         close = difflib.get_close_matches(name, names, n=1)
-        hint = "make one with `itda db add` or `itda db add-structures`"
+        hint = Message("make one with `itda db add` or `itda db add-structures`")
         if close:
-            hint = f"did you mean {close[0]}?"
+            hint = Message("did you mean {close}?", close=close[0])
         elif names:
-            hint = f"there are {', '.join(names)}"
-        return DataError(f"there is no database {name} in {self.folder}", hint=hint)
+            hint = Message("there are {names:,}", names=names)
+        return DataError(
+            Message("there is no database {name} in {folder}", name=name, folder=self.folder),
+            hint=hint,
+        )
 
 
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise InputError(
-            f"{name!r} cannot be the name of a database",
-            hint="up to 64 letters a-z, digits, '.', '_' and '-', a letter or digit first",
+            Message("{name!r} cannot be the name of a database", name=name),
+            hint=Message("up to 64 letters a-z, digits, '.', '_' and '-', a letter or digit first"),
         )
     if name.lower() in _RESERVED:
-        raise InputError(f"a database cannot be called {name}", hint="choose another name")
+        raise InputError(
+            Message("a database cannot be called {name}", name=name),
+            hint=Message("choose another name"),
+        )
 
 
 def _leave_only_finished_shards(work: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from itda.errors import InputError
+from itda.language import Message
 from itda.storage import file_digest
 from itda.structure.chains.chain import Chain
 from itda.structure.chains.promod3 import MINIMUM_LENGTH, StructureDatabase, read_structure_database
@@ -130,9 +131,14 @@ class Promod3Structures:
         """Open; see `StructureSource`."""
         if self.max_date:
             raise InputError(
-                f"--max-date {self.max_date} cannot be kept: promod3-data tells no release dates",
-                hint="leave --max-date out (its entries go up to spring 2018), or add a folder of "
-                "mmCIF files, which carry their dates",
+                Message(
+                    "{--max-date:{max_date}} cannot be kept: promod3-data tells no release dates",
+                    max_date=self.max_date,
+                ),
+                hint=Message(
+                    "leave {--max-date} out (its entries go up to spring 2018), or add a "
+                    "folder of mmCIF files, which carry their dates"
+                ),
             )
         share(0.0)
         with structure_database(deb=self.deb, file=self.file) as path:
@@ -185,6 +191,7 @@ def released_by(filters: StructureFilters, max_date: str) -> StructureFilters:
         day_after = datetime.date.fromisoformat(max_date) + datetime.timedelta(days=1)
     except (ValueError, OverflowError):
         raise InputError(
-            f"--max-date {max_date!r} is no date", hint="write it as 2021-09-30"
+            Message("{--max-date} {max_date!r} is no date", max_date=max_date),
+            hint=Message("write it as 2021-09-30"),
         ) from None
     return replace(filters, released_before=day_after.isoformat())

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from itda.errors import OutputError
+from itda.language import Message
 from itda.storage import FULL_DISK, file_digest, sync
 
 _FULL = (*FULL_DISK, errno.EFBIG)
@@ -30,10 +31,15 @@ def writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         where = error.filename if isinstance(error.filename, str) else folder
-        hint = "set $ITDA_DATABASES to a folder that you may write to"
+        hint = Message("set $ITDA_DATABASES to a folder that you may write to")
         if error.errno in _FULL:
-            hint = "free some space and run the same command again: finished shards are kept"
-        raise OutputError(f"{where}: cannot be written: {error.strerror}", hint=hint) from error
+            hint = Message(
+                "free some space and run the same command again: finished shards are kept"
+            )
+        raise OutputError(
+            Message("{where}: cannot be written: {strerror}", where=where, strerror=error.strerror),
+            hint=hint,
+        ) from error
 
 
 def file_facts(folder: Path, pattern: str = "*") -> dict[str, FileFacts]:

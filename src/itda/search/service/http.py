@@ -20,6 +20,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from itda.errors import DataError, OutputError
+from itda.language import Message
 from itda.search.protocol import Status
 from itda.search.service.service import RefusedError, SearchService
 from itda.search.service.tickets import Ticket
@@ -72,8 +73,15 @@ class SearchServer(ThreadingHTTPServer):
             super().__init__((host, port), _Handler)
         except (OSError, OverflowError) as error:
             raise OutputError(
-                f"cannot listen at {host}:{port}: {getattr(error, 'strerror', '') or error}",
-                hint="choose another --host or --port; another program may have this one",
+                Message(
+                    "cannot listen at {host}:{port}: {error}",
+                    host=host,
+                    port=port,
+                    error=getattr(error, "strerror", "") or error,
+                ),
+                hint=Message(
+                    "choose another {--host} or {--port}; another program may have this one"
+                ),
             ) from error
 
     @property

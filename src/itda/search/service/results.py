@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from itda.errors import DataError, InputError
+from itda.language import Message
 from itda.search.alignments.alignment import Alignment
 from itda.search.alignments.pairing import ABSENT, pair
 from itda.search.protocol import (
@@ -73,7 +74,9 @@ def _paired_blocks(mode: Mode, names: Sequence[str], alignments: Sequence[Alignm
         found = pair(dict(_zip(names, alignments)))
     except DataError as error:
         # A client is told what an InputError says; this is about its request, not about a folder.
-        raise InputError(f"pairing: {error.problem}", hint=error.hint) from error
+        raise InputError(
+            Message("pairing: {problem}", problem=error.problem), hint=error.hint
+        ) from error
     kept = [
         row
         for row, partners in enumerate(found.rows)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from itda.errors import DataError, InputError, ItdaError, OutputError
+from itda.language import Message
 from itda.search.protocol import (
     Kind,
     Status,
@@ -130,7 +131,7 @@ class SearchService:
                 query, max_sequences=limits.max_sequences, max_length=limits.max_length
             )
             if parsed.kind == "pair" and len(queries) < 2:
-                raise InputError("q: pairing needs two sequences or more")
+                raise InputError(Message("q: pairing needs two sequences or more"))
         except InputError as error:
             raise RefusedError(Status.ERROR, error.problem) from error
         try:
@@ -249,7 +250,8 @@ def _lock_folder(data: Path) -> int:
         descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise OutputError(
-            f"{data}: cannot be written: {error.strerror}", hint="choose another --data"
+            Message("{data}: cannot be written: {strerror}", data=data, strerror=error.strerror),
+            hint=Message("choose another {--data}"),
         ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -257,6 +259,7 @@ def _lock_folder(data: Path) -> int:
         with contextlib.suppress(OSError):
             os.close(descriptor)
         raise OutputError(
-            f"{data}: another search server uses it", hint="stop it, or choose another --data"
+            Message("{data}: another search server uses it", data=data),
+            hint=Message("stop it, or choose another {--data}"),
         ) from error
     return descriptor

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from itda.errors import InputError
+from itda.language import Message
 from itda.search.databases.database import Database
 from itda.search.sources.hmmer import HmmerSource
 from itda.search.sources.mmseqs import MmseqsSource
@@ -52,13 +53,19 @@ def choose_source(text: str, *, databases: Sequence[Database] = (), threads: int
         )
     if text != "none" and not text.startswith("server:"):
         raise InputError(
-            f"--msa {text} names no source of alignments",
-            hint="give " + ", ".join(f"`{name}` ({meaning})" for name, meaning in CHOICES),
+            Message("{--msa:{text}} names no source of alignments", text=text),
+            hint=Message(
+                "give {choices:,}", choices=(f"`{name}` ({meaning})" for name, meaning in CHOICES)
+            ),
         )
     if databases:
         raise InputError(
-            f"--msa {text} searches no database of this machine, but --db names "
-            + ", ".join(database.name for database in databases),
-            hint="leave out --db, or search with --msa mmseqs or --msa hmmer",
+            Message(
+                "{--msa:{text}} searches no database of this machine, but {--db:names} "
+                "{databases:,}",
+                text=text,
+                databases=(database.name for database in databases),
+            ),
+            hint=Message("leave out {--db}, or search with {--msa:mmseqs} or {--msa:hmmer}"),
         )
     return NoSource() if text == "none" else ServerSource(text.removeprefix("server:"))

@@ -12,6 +12,7 @@ from importlib import metadata, util
 from pathlib import Path
 
 from itda.errors import DependencyError, InputError
+from itda.language import Message
 from itda.search.alignments.alignment import Alignment
 from itda.search.databases.database import Database
 from itda.search.sources.hmmer_settings import SETTINGS, Program
@@ -49,12 +50,17 @@ class HmmerSource:
         check_databases("hmmer", self.databases)
         if util.find_spec("pyhmmer") is None:
             raise DependencyError(
-                "pyhmmer is not installed; jackhmmer and phmmer need it", hint="pip install pyhmmer"
+                Message("pyhmmer is not installed; jackhmmer and phmmer need it"),
+                hint=Message("pip install pyhmmer"),
             )
         if self.iterations < 1 or (self.program == "phmmer" and self.iterations != 1):
             raise InputError(
-                f"{self.program} cannot make {self.iterations} iterations",
-                hint="phmmer makes 1, jackhmmer 1 or more",
+                Message(
+                    "{program} cannot make {iterations} iterations",
+                    program=self.program,
+                    iterations=self.iterations,
+                ),
+                hint=Message("phmmer makes 1, jackhmmer 1 or more"),
             )
 
     @property

@@ -31,6 +31,7 @@ from pyhmmer.plan7 import (
 )
 
 from itda.errors import DataError
+from itda.language import Message
 from itda.search.databases.database import Database
 from itda.search.sources.hmmer_settings import HmmerSettings
 from itda.search.sources.rows import FoundRow
@@ -232,8 +233,15 @@ class HmmerSearch:
                     self._progress(min(done / total, 1.0), said)
             except (ValueError, OSError) as error:
                 raise DataError(
-                    f"database {self._database.name}: shard {number + 1}: {error}",
-                    hint=f"`itda db check {self._database.name}` reads it all",
+                    Message(
+                        "database {database}: shard {number}: {error}",
+                        database=self._database.name,
+                        number=number + 1,
+                        error=error,
+                    ),
+                    hint=Message(
+                        "`itda db check {database}` reads it all", database=self._database.name
+                    ),
                 ) from error
             finally:
                 pool.shutdown(cancel_futures=True)

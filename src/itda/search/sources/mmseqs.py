@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from itda.errors import DataError, InputError, ItdaError
+from itda.language import Message
 from itda.search.alignments.alignment import Alignment
 from itda.search.databases.database import Database, Shard
 from itda.search.mmseqs import gpu_is_usable, is_padded, mmseqs_version
@@ -76,8 +77,11 @@ class MmseqsSource:
         check_databases("mmseqs", self.databases)
         if self.iterations < 2:
             raise InputError(
-                f"a profile search needs 2 iterations or more, not {self.iterations}",
-                hint=f"ColabFold makes {ITERATIONS}",
+                Message(
+                    "a profile search needs 2 iterations or more, not {iterations}",
+                    iterations=self.iterations,
+                ),
+                hint=Message("ColabFold makes {iterations}", iterations=ITERATIONS),
             )
         for database in self.databases:
             database.require_mmseqs()
@@ -100,9 +104,15 @@ class MmseqsSource:
             if not all(is_padded(shard.mmseqs) for shard in database.shards):
                 if self.use_gpu:
                     raise DataError(
-                        f"database {database.name} was not made for searches on a GPU",
-                        hint=f"`itda db remove {database.name}` and add it again with --gpu, or "
-                        "search without a GPU",
+                        Message(
+                            "database {database} was not made for searches on a GPU",
+                            database=database.name,
+                        ),
+                        hint=Message(
+                            "`itda db remove {database}` and add it again with {--gpu}, or "
+                            "search without a GPU",
+                            database=database.name,
+                        ),
                     )
                 return False
         return self.use_gpu or gpu_is_usable()

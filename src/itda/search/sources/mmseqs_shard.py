@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from itda.errors import DataError
+from itda.language import Message
 from itda.search.mmseqs import run_mmseqs
 from itda.search.mmseqs_entries import Entries, write_entries
 from itda.search.sources.rows import FoundRow
@@ -87,7 +88,9 @@ class ShardSearch:
             try:
                 found = list(_read_rows(rows.text(number), headers.text(number), self.share))
             except ValueError as error:
-                raise DataError(f"mmseqs gave rows that cannot be read: {error}") from error
+                raise DataError(
+                    Message("mmseqs gave rows that cannot be read: {error}", error=error)
+                ) from error
             yield found, found_profiles.kind + found_profiles.read(number)
 
     def _search(self, queries: Sequence[str], profiles: Sequence[bytes] | None) -> None:
@@ -96,7 +99,7 @@ class ShardSearch:
             stream.writelines(f">{number}\n{query}\n" for number, query in enumerate(queries))
         self._run("createdb", "query.fasta", "query", *_AMINO_ACIDS, "--shuffle", "0")
         if len(Entries(self.scratch / "query")) != len(queries):
-            raise DataError("mmseqs createdb left out a query")
+            raise DataError(Message("mmseqs createdb left out a query"))
         start = "query"
         if profiles is not None:
             start = "start"

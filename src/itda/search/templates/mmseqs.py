@@ -15,6 +15,7 @@ from pathlib import Path
 
 from itda.chem.residues import RESTYPES
 from itda.errors import InputError
+from itda.language import Message
 from itda.search.alignments.alignment import ROW_LETTERS, Alignment
 from itda.search.databases.database import Database
 from itda.search.mmseqs import run_mmseqs
@@ -146,9 +147,12 @@ def search_with_profiles(
         _check_query(query, "the query" if len(queries) == 1 else f"query {number}")
         if alignment.rows.shape[1] != len(query):
             raise InputError(
-                f"the alignment has {alignment.rows.shape[1]} columns, the query {len(query)} "
-                "residues",
-                hint="give the alignment of this query",
+                Message(
+                    "the alignment has {shape} columns, the query {count} residues",
+                    shape=alignment.rows.shape[1],
+                    count=len(query),
+                ),
+                hint=Message("give the alignment of this query"),
             )
     with _folder(work) as folder:
         stockholm = folder / "alignments.sto"
@@ -251,8 +255,13 @@ def _check_query(query: str, what: str) -> None:
     wrong = set(query) - set(RESTYPES + "X")
     if wrong or not query:
         raise InputError(
-            f"{what} holds {min(wrong)!r}, which is no residue" if wrong else f"{what} is empty",
-            hint=f"the letters of a protein are {RESTYPES} and X for an unknown residue",
+            Message("{what} holds {wrong!r}, which is no residue", what=what, wrong=min(wrong))
+            if wrong
+            else Message("{what} is empty", what=what),
+            hint=Message(
+                "the letters of a protein are {restypes} and X for an unknown residue",
+                restypes=RESTYPES,
+            ),
         )
 
 

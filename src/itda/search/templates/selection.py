@@ -20,6 +20,7 @@ from datetime import date
 import numpy as np
 
 from itda.errors import InputError
+from itda.language import Message
 from itda.search.templates.hits import TemplateHit
 from itda.search.templates.pairing import align_sequences, settle_gaps
 from itda.search.templates.template import Template
@@ -64,14 +65,19 @@ class TemplateLimits:
     def __post_init__(self) -> None:
         if self.count < 1:
             raise InputError(
-                f"template count is {self.count}", hint="ask for one or more, or for no templates"
+                Message("template count is {count}", count=self.count),
+                hint=Message("ask for one or more, or for no templates"),
             )
         for name in ("max_identity", "min_identity", "min_coverage", "max_subsequence"):
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
                 raise InputError(
-                    f"template {name.replace('_', ' ')} is {value:g}",
-                    hint="it is a fraction from 0 to 1, such as 0.3 for 30 %",
+                    Message(
+                        "template {replace} is {value:g}",
+                        replace=name.replace("_", " "),
+                        value=value,
+                    ),
+                    hint=Message("it is a fraction from 0 to 1, such as 0.3 for 30 %"),
                 )
 
     def key(self) -> dict[str, object]:

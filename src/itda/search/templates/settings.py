@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from itda.errors import InputError
+from itda.language import Message
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,12 @@ class SearchSettings:
         for name in ("e_value", "inclusion_e_value", "sensitivity", "iterations", "max_hits"):
             if not getattr(self, name) > 0:
                 raise InputError(
-                    f"template search: {name} is {getattr(self, name)}", hint="it must be above 0"
+                    Message(
+                        "template search: {name} is {getattr}",
+                        name=name,
+                        getattr=getattr(self, name),
+                    ),
+                    hint=Message("it must be above 0"),
                 )
 
     def key(self) -> dict[str, object]:

@@ -6,19 +6,12 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import babel
 from babel import dates, numbers, units
-from babel.core import negotiate_locale
-from babel.messages import pofile
 
-LANGUAGES: Mapping[str, str] = {"en": "English", "ko": "한국어"}
-"""Each language that there is, as it calls itself; the first is that of the source."""
-
-SOURCE = "en"
-TRANSLATIONS = Path(__file__).parent / "translations"
+from itda.language import LANGUAGES, SOURCE, translations
 
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 _UNITS = ("byte", "kilobyte", "megabyte", "gigabyte", "terabyte")
@@ -155,64 +148,9 @@ class Language:
         )
 
 
-def read_catalogue(code: str) -> Mapping[str, str | tuple[str, ...]]:
-    """Return the messages of a language; of the source's, none.
-
-    Files such as `translations/result.ko.po` add to the catalogue; what that has itself stays.
-    """
-    messages: dict[str, str | tuple[str, ...]] = {}
-    catalogue = TRANSLATIONS / code / "LC_MESSAGES" / "itda.po"
-    for path in (*sorted(TRANSLATIONS.glob(f"*.{code}.po")), catalogue):
-        if path.is_file():
-            messages.update(_read_messages(path, code))
-    return messages
-
-
-def _read_messages(path: Path, code: str) -> dict[str, str | tuple[str, ...]]:
-    with path.open("rb") as file:
-        catalogue = pofile.read_po(file, locale=code)
-    messages: dict[str, str | tuple[str, ...]] = {}
-    for message in catalogue:
-        text = message.string
-        forms = (text,) if isinstance(text, str) else tuple(text or ())
-        if not message.id or not all(forms) or message.fuzzy:
-            continue
-        key = message.id if isinstance(message.id, str) else message.id[0]
-        messages[key] = text if isinstance(text, str) else forms
-    return messages
-
-
 def read_languages() -> Mapping[str, Language]:
     """Return every language by its code."""
-    return {code: Language(code, messages=read_catalogue(code)) for code in LANGUAGES}
-
-
-def choose_code(*wishes: str | None, accepted: str = "") -> str:
-    """Return the first language wished for that there is, else the best that is accepted.
-
-    Args:
-        wishes: Codes, such as of the user's setting and of a cookie.
-        accepted: The header `Accept-Language`.
-
-    >>> choose_code(None, "xx", accepted="fr, ko-KR;q=0.9, en;q=0.8")
-    'ko'
-    """
-    for wish in wishes:
-        if wish is not None and wish in LANGUAGES:
-            return wish
-    preferred = [code for code, quality in _accepted(accepted) if quality > 0]
-    return str(negotiate_locale(preferred, LANGUAGES, sep="-") or SOURCE)
-
-
-def _accepted(header: str) -> list[tuple[str, float]]:
-    parts = []
-    for part in header[:500].split(","):
-        code, _, quality = part.strip().partition(";q=")
-        try:
-            parts.append((code, float(quality or 1)))
-        except ValueError:
-            continue
-    return sorted(parts, key=lambda part: -part[1])
+    return {code: Language(code, messages=translations(code)) for code in LANGUAGES}
 
 
 @functools.lru_cache(maxsize=64)

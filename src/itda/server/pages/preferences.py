@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
-from itda.server.pages.language import LANGUAGES
+from itda.language import LANGUAGES
 from itda.server.pages.view import LANGUAGE_COOKIE, THEME_COOKIE, THEMES
 from itda.server.pages.visitors import APasserBy, WhatWasSent, go_to
 from itda.server.security.cookies import is_https

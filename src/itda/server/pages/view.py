@@ -15,8 +15,9 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from itda.language import LANGUAGES, choose_code
 from itda.server.pages import statics, words
-from itda.server.pages.language import LANGUAGES, Language, choose_code, read_languages, zone_of
+from itda.server.pages.language import Language, read_languages, zone_of
 from itda.version import itda_version
 
 if TYPE_CHECKING:

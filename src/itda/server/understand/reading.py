@@ -6,7 +6,6 @@ import gzip
 import io
 import json
 import math
-import re
 import tempfile
 import zlib
 from collections import Counter
@@ -20,13 +19,13 @@ from itda.engine.attach import SUFFIXES, attach
 from itda.engine.inputs import ALIGNMENT_SUFFIXES, read_alignment_job
 from itda.engine.trim import trim_job
 from itda.errors import InputError, ItdaError
-from itda.faces import REQUEST
 from itda.job.inputs import stem_of
 from itda.job.model import Job
 from itda.job.names import check_file_name, collision_key
 from itda.job.problems import shown
 from itda.job.read import JobBatch, read_jobs
 from itda.job.source import Format, guess_format, open_source
+from itda.language import REQUEST
 from itda.models.registry import get_family
 from itda.server.errors import TooLargeError
 from itda.server.settings import Limits
@@ -172,6 +171,7 @@ class _Reader:
         self.limits = limits
         self.left = limits.expanded_bytes
         self.problems: list[tuple[str, ItdaError]] = []
+        self.inputs: set[str] = set()
 
     def read(self, text: str | bytes) -> Reading:
         pasted = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
@@ -216,6 +216,7 @@ class _Reader:
         # It stands beside the files that it names, under a name that none of them can have.
         path = self.folder / f".input{_suffix(name)}"
         path.write_bytes(content)
+        self.inputs.add(str(path))
         try:
             form = self._refuse_endless(path, content)
             batch = read_jobs(
@@ -376,21 +377,13 @@ class _Reader:
 
     def _told(self, error: ItdaError, label: str) -> ItdaError:
         """Return an error that does not tell where the server keeps files."""
-        told = []
-        for text in (error.problem, error.hint):
-            text = re.sub(re.escape(f"{self.folder}/.input") + r"(\.\w+)?", lambda _: label, text)
-            text = text.replace(f"{self.folder}/", "").replace(str(self.folder), "")
-            told.append(in_terms_of_requests(text))
-        return type(error)(told[0], hint=told[1])
 
+        def named(field: str) -> str:
+            if field in self.inputs:
+                return label
+            return field.replace(f"{self.folder}/", "").replace(str(self.folder), "")
 
-def in_terms_of_requests(text: str) -> str:
-    """Say in terms of a request what the command line says in terms of its options.
-
-    >>> in_terms_of_requests("fold it with `--model esmfold`, or leave --template-count out")
-    'fold it with family esmfold, or leave template_count out'
-    """
-    return REQUEST.said(text)
+        return error.mapped(named).said(REQUEST)
 
 
 def document_of(job: Job, folder: Path) -> dict[str, Any]:

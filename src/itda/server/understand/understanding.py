@@ -16,6 +16,7 @@ from itda.hub.installed import state_of
 from itda.hub.registry import weight_sets
 from itda.hub.source import how_to_get
 from itda.job.model import Job
+from itda.language import REQUEST, Message
 from itda.models.registry import FAMILIES, get_family
 from itda.search.databases.registry import databases_folder
 from itda.server.queue.records import FileRecord, NewJob
@@ -28,7 +29,6 @@ from itda.server.understand.reading import (
     Upload,
     document_of,
     files_of,
-    in_terms_of_requests,
     reading,
 )
 from itda.server.understand.views import (
@@ -348,13 +348,15 @@ def _chosen(options: Options, family: Family) -> Settings:
     try:
         return settings_of(options.run, family)
     except ItdaError as error:
-        folder = databases_folder()
-        told = []
-        for text in (error.problem, error.hint):
-            text = text.replace(f" in {folder}", " here").replace(f"{folder}/", "")
-            told.append(in_terms_of_requests(text.replace(str(folder), "")))
-        hint = told[1].partition(", or search a server:")[0]
-        raise type(error)(told[0], hint=hint) from error
+        folder, own = databases_folder(), Message("the folder of this server")
+        told = error.mapped(lambda text: own if text == str(folder) else text).said(REQUEST)
+        # Other servers are not asked for alignments.
+        raise told.but(hint=[one for one in told.remedies if not _names_a_server(one)]) from error
+
+
+def _names_a_server(remedy: str) -> bool:
+    options = remedy.options() if isinstance(remedy, Message) else ()
+    return any(option.value.startswith("server:") for option in options)
 
 
 def _stored(

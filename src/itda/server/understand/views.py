@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itda.errors import InputError, ItdaError
 from itda.job.entities import Ion, Ligand, Polymer
 from itda.job.model import Job
-from itda.server.understand.reading import ReadJob, Unread, in_terms_of_requests
+from itda.language import REQUEST
+from itda.server.understand.reading import ReadJob, Unread
 from itda.wire import ChainGroup, Fault, RecordUnderstood, Verdict
 
 _SHOWN_LABEL = 60
@@ -51,8 +52,7 @@ def spoken(error: Exception) -> ItdaError:
     if not isinstance(error, ItdaError):
         log.error("a job could not be checked", exc_info=error)
         return InputError("this is a fault of the server, which has it in its log")
-    problem, hint = in_terms_of_requests(error.problem), in_terms_of_requests(error.hint)
-    return type(error)(problem, hint=hint)
+    return error.said(REQUEST)
 
 
 def unread_view(record: Unread) -> RecordUnderstood:

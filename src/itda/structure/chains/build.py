@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from itda.errors import DataError
+from itda.language import Message
 from itda.storage import atomic_folder
 from itda.structure.chains.chain import Chain
 from itda.structure.chains.dataset import ChainDataset
@@ -58,7 +59,10 @@ def build_dataset(
             if len(writer) == 0:
                 reasons = sorted({rejection.reason for rejection in rejections})[:3]
                 raise DataError(
-                    "no chain was accepted" + (f": {'; '.join(reasons)}" if reasons else "")
+                    Message(
+                        "no chain was accepted{what}",
+                        what=Message(": {reasons:;}", reasons=reasons) if reasons else "",
+                    )
                 )
         write_rejections(work, rejections)
     return ChainDataset.open(folder), rejections

@@ -25,6 +25,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from itda.errors import DataError
+from itda.language import Message
 from itda.storage import atomic_folder, file_digest
 from itda.structure.chains.chain import ATOM_COUNT, Chain
 from itda.structure.chains.writer import (
@@ -98,20 +99,28 @@ class ChainDataset:
             path = folder / name
             if not path.is_file() or path.stat().st_size != facts["bytes"]:
                 raise DataError(
-                    f"{path} is missing or is not {facts['bytes']} bytes, as its manifest says",
-                    hint="build or unpack the dataset again",
+                    Message(
+                        "{path} is missing or is not {facts} bytes, as its manifest says",
+                        path=path,
+                        facts=facts["bytes"],
+                    ),
+                    hint=Message("build or unpack the dataset again"),
                 )
             if verify and file_digest(path) != facts["sha256"]:
                 raise DataError(
-                    f"{path} does not have the SHA-256 that its manifest says",
-                    hint="build or unpack the dataset again",
+                    Message("{path} does not have the SHA-256 that its manifest says", path=path),
+                    hint=Message("build or unpack the dataset again"),
                 )
         try:
             return cls(folder, manifest)
         except (KeyError, TypeError, ValueError, EOFError, OSError) as error:
             raise DataError(
-                f"an array or chains.tsv of {folder} cannot be read: {error}",
-                hint="build or unpack the dataset again",
+                Message(
+                    "an array or chains.tsv of {folder} cannot be read: {error}",
+                    folder=folder,
+                    error=error,
+                ),
+                hint=Message("build or unpack the dataset again"),
             ) from error
 
     @classmethod
@@ -209,7 +218,9 @@ class ChainDataset:
         try:
             return self._index[chain_id]
         except KeyError:
-            raise DataError(f"{self.folder} has no chain {chain_id}") from None
+            raise DataError(
+                Message("{folder} has no chain {chain_id}", folder=self.folder, chain_id=chain_id)
+            ) from None
 
     def _slice(self, kind: str, index: int) -> slice:
         starts = self._starts[kind]
@@ -230,9 +241,15 @@ class ChainDataset:
             array = self._arrays[name]
             if array.shape != shape or array.dtype != dtype:
                 raise DataError(
-                    f"{self.folder / name}.npy is {array.dtype} {array.shape}, "
-                    f"but chains.tsv needs {np.dtype(dtype)} {shape}",
-                    hint="build or unpack the dataset again",
+                    Message(
+                        "{folder}.npy is {dtype} {shape}, but chains.tsv needs {dtype_2} {shape_2}",
+                        folder=self.folder / name,
+                        dtype=array.dtype,
+                        shape=array.shape,
+                        dtype_2=np.dtype(dtype),
+                        shape_2=shape,
+                    ),
+                    hint=Message("build or unpack the dataset again"),
                 )
 
 
@@ -246,17 +263,27 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(
-            f"{folder} is not a dataset folder: it has no {MANIFEST}",
-            hint="make one with `itda data build` or `itda data unpack`",
+            Message(
+                "{folder} is not a dataset folder: it has no {manifest}",
+                folder=folder,
+                manifest=MANIFEST,
+            ),
+            hint=Message("make one with `itda data build` or `itda data unpack`"),
         ) from None
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
+        raise DataError(
+            Message("{path} cannot be read: {error}", path=path, error=error)
+        ) from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise DataError(f"{path} does not describe a dataset of chains")
+        raise DataError(Message("{path} does not describe a dataset of chains", path=path))
     if manifest.get("version") != FORMAT_VERSION:
         raise DataError(
-            f"{folder} has dataset version {manifest.get('version')}, "
-            f"this Itda reads version {FORMAT_VERSION}",
-            hint="build the dataset again with this version",
+            Message(
+                "{folder} has dataset version {get}, this Itda reads version {format_version}",
+                folder=folder,
+                get=manifest.get("version"),
+                format_version=FORMAT_VERSION,
+            ),
+            hint=Message("build the dataset again with this version"),
         )
     return manifest

@@ -26,6 +26,7 @@ from jaxtyping import Int, Int16, UInt8, UInt16
 
 from itda.chem.residues import RESTYPES
 from itda.errors import DataError
+from itda.language import Message
 from itda.structure.chains.chain import (
     ATOM_COUNT,
     BACKBONE_INDICES,
@@ -93,10 +94,19 @@ class StructureDatabase:
         kept = sum(entry.size >= MINIMUM_LENGTH for entry in self.entries)
         if (len(self.entries), kept) != (STORED_CHAINS, KEPT_CHAINS):
             raise DataError(
-                f"the structure database holds {len(self.entries):,} chains, {kept:,} of "
-                f"{MINIMUM_LENGTH} residues or more; promod3-data 3.2.1 holds {STORED_CHAINS:,} "
-                f"and {KEPT_CHAINS:,}",
-                hint="pass --any-count if this is another release and that is what you want",
+                Message(
+                    "the structure database holds {count:,} chains, {kept:,} of "
+                    "{minimum_length} residues or more; promod3-data 3.2.1 holds "
+                    "{stored_chains:,} and {kept_chains:,}",
+                    count=len(self.entries),
+                    kept=kept,
+                    minimum_length=MINIMUM_LENGTH,
+                    stored_chains=STORED_CHAINS,
+                    kept_chains=KEPT_CHAINS,
+                ),
+                hint=Message(
+                    "pass {--any-count} if this is another release and that is what you want"
+                ),
             )
 
     def check_peptide_bonds(self) -> float:
@@ -113,9 +123,13 @@ class StructureDatabase:
         longest = float(distance[inside[1:]].max(initial=0.0))
         if longest >= PEPTIDE_BOND_LIMIT_ANGSTROM:
             raise DataError(
-                f"the structure database has a C-N distance of {longest:.2f} angstrom inside a "
-                f"chain; the limit is {PEPTIDE_BOND_LIMIT_ANGSTROM:g}",
-                hint="the file has another layout or was altered",
+                Message(
+                    "the structure database has a C-N distance of {longest:.2f} angstrom "
+                    "inside a chain; the limit is {peptide_bond_limit_angstrom:g}",
+                    longest=longest,
+                    peptide_bond_limit_angstrom=PEPTIDE_BOND_LIMIT_ANGSTROM,
+                ),
+                hint=Message("the file has another layout or was altered"),
             )
         return longest
 
@@ -157,7 +171,9 @@ def read_structure_database(path: Path | str) -> StructureDatabase:
     try:
         data = np.memmap(path, dtype=np.uint8, mode="r")
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
+        raise DataError(
+            Message("{path} cannot be read: {error}", path=path, error=error)
+        ) from error
     reader = _Reader(path, data.view(np.ndarray))
     entries = reader.table()
     residues = entries[-1].offset + entries[-1].size
@@ -207,11 +223,14 @@ def find_profile_columns(
         columns.append(int((rows.mean(axis=0) / background).argmax()) if len(rows) else -1)
     if sorted(columns) != list(range(PROFILE_COLUMNS)):
         raise DataError(
-            "the columns of the structure database's profile cannot be told apart: "
-            + ", ".join(
-                f"{letter}={column}" for letter, column in zip(RESTYPES, columns, strict=True)
+            Message(
+                "the columns of the structure database's profile cannot be told apart: "
+                "{restypes:,}",
+                restypes=(
+                    f"{letter}={column}" for letter, column in zip(RESTYPES, columns, strict=True)
+                ),
             ),
-            hint="the file has another layout, or too few chains to tell",
+            hint=Message("the file has another layout, or too few chains to tell"),
         )
     return np.array(columns)
 
@@ -226,8 +245,14 @@ class _Reader:
 
     def error(self, what: str) -> DataError:
         return DataError(
-            f"{self._path} is not a whole ProMod3 structure database: {what}",
-            hint="fetch promod3-data 3.2.1 again and pass its structure_db.dat or the .deb",
+            Message(
+                "{path} is not a whole ProMod3 structure database: {what}",
+                path=self._path,
+                what=what,
+            ),
+            hint=Message(
+                "fetch promod3-data 3.2.1 again and pass its structure_db.dat or the .deb"
+            ),
         )
 
     def table(self) -> tuple[Entry, ...]:

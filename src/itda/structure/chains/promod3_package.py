@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from itda.errors import DataError, DependencyError
+from itda.language import Message
 
 PACKAGE = "promod3-data"
 MEMBER = Path("usr/share/promod3/loop_data/structure_db.dat")
-_HINT = (
-    "fetch the package from https://packages.debian.org/promod3-data and give it with --deb, "
-    "or its structure_db.dat with --file"
+_HINT = Message(
+    "fetch the package from https://packages.debian.org/promod3-data and give it with "
+    "{--deb}, or its structure_db.dat with {--file}"
 )
 
 
@@ -33,7 +34,7 @@ def structure_database(*, deb: Path | None = None, file: Path | None = None) -> 
     """
     for path in (deb, file):
         if path is not None and not path.is_file():
-            raise DataError(f"{path} does not exist", hint=_HINT)
+            raise DataError(Message("{path} does not exist", path=path), hint=_HINT)
     if file is not None:
         yield file
         return
@@ -43,7 +44,9 @@ def structure_database(*, deb: Path | None = None, file: Path | None = None) -> 
         _run(["dpkg-deb", "-x", str(package), str(folder / "unpacked")], folder)
         found = folder / "unpacked" / MEMBER
         if not found.is_file():
-            raise DataError(f"{package} holds no {MEMBER}", hint=_HINT)
+            raise DataError(
+                Message("{package} holds no {member}", package=package, member=MEMBER), hint=_HINT
+            )
         yield found
 
 
@@ -51,14 +54,19 @@ def _download(folder: Path) -> Path:
     _run(["apt-get", "download", PACKAGE], folder)
     packages = sorted(folder.glob(f"{PACKAGE}_*.deb"))
     if not packages:
-        raise DataError(f"apt-get download {PACKAGE} left no file", hint=_HINT)
+        raise DataError(
+            Message("apt-get download {package} left no file", package=PACKAGE), hint=_HINT
+        )
     return packages[0]
 
 
 def _run(command: list[str], folder: Path) -> None:
     if shutil.which(command[0]) is None:
-        raise DependencyError(f"{command[0]} is not installed", hint=_HINT)
+        raise DependencyError(Message("{command} is not installed", command=command[0]), hint=_HINT)
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = " ".join((done.stderr or done.stdout).split()[-30:])
-        raise DataError(f"{' '.join(command[:2])} failed: {said}", hint=_HINT)
+        raise DataError(
+            Message("{command} failed: {said}", command=" ".join(command[:2]), said=said),
+            hint=_HINT,
+        )

@@ -13,6 +13,7 @@ from biotite.structure import AtomArray
 from itda.chem.force_fields import PARENTS
 from itda.chem.residues import ATOM37_INDEX, RESTYPE_3_TO_1
 from itda.errors import DataError, ItdaError
+from itda.language import Message
 from itda.structure.chains.chain import ATOM_COUNT, BACKBONE_INDICES, Chain, index_residues
 from itda.structure.chains.rejection import Rejection
 from itda.structure.files import open_structure
@@ -53,7 +54,10 @@ def structure_files(folder: Path) -> list[Path]:
         DataError: The folder is missing or holds none.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder", hint="give a folder of mmCIF or PDB files")
+        raise DataError(
+            Message("{folder} is not a folder", folder=folder),
+            hint=Message("give a folder of mmCIF or PDB files"),
+        )
     found = sorted(
         path
         for path in folder.rglob("*")
@@ -61,7 +65,8 @@ def structure_files(folder: Path) -> list[Path]:
     )
     if not found:
         raise DataError(
-            f"{folder} holds no structure file", hint=f"names must end in {', '.join(SUFFIXES)}"
+            Message("{folder} holds no structure file", folder=folder),
+            hint=Message("names must end in {suffixes:,}", suffixes=SUFFIXES),
         )
     return found
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from itda.errors import DataError
+from itda.language import Message
 from itda.storage import file_digest
 from itda.structure.chains.chain import (
     ATOM_COUNT,
@@ -132,7 +133,10 @@ class DatasetWriter:
         """
         _check(chain)
         if chain.id in self._ids:
-            raise DataError(f"chain {chain.id} stands twice", hint="give each chain its own id")
+            raise DataError(
+                Message("chain {chain} stands twice", chain=chain.id),
+                hint=Message("give each chain its own id"),
+            )
         self._ids.add(chain.id)
         atoms = chain.coordinates[chain.atom_mask].astype(np.float64)
         packed = np.packbits(chain.atom_mask, axis=1)
@@ -196,25 +200,37 @@ def _check(chain: Chain) -> None:
     length = len(chain.sequence)
     problem = ""
     if not chain.id or any(character.isspace() for character in chain.id):
-        problem = "its id is empty or holds a blank"
+        problem = Message("its id is empty or holds a blank")
     elif length == 0 or set(chain.sequence) - set(SEQUENCE_LETTERS):
-        problem = "its sequence is empty or holds letters beyond the 20 amino acids and X"
+        problem = Message("its sequence is empty or holds letters beyond the 20 amino acids and X")
     elif chain.coordinates.shape != (length, ATOM_COUNT, 3):
-        problem = f"coordinates are {chain.coordinates.shape}, not {(length, ATOM_COUNT, 3)}"
+        problem = Message(
+            "coordinates are {shape}, not {value}",
+            shape=chain.coordinates.shape,
+            value=(length, ATOM_COUNT, 3),
+        )
     elif chain.atom_mask.shape != (length, ATOM_COUNT):
-        problem = f"atom_mask is {chain.atom_mask.shape}, not {(length, ATOM_COUNT)}"
+        problem = Message(
+            "atom_mask is {shape}, not {value}",
+            shape=chain.atom_mask.shape,
+            value=(length, ATOM_COUNT),
+        )
     elif not np.isfinite(chain.coordinates[chain.atom_mask]).all():
-        problem = "a coordinate is not a number"
+        problem = Message("a coordinate is not a number")
     elif chain.residue_index.shape != (length,) or (np.diff(chain.residue_index) < 1).any():
-        problem = "residue_index does not rise by at least 1 a residue"
+        problem = Message("residue_index does not rise by at least 1 a residue")
     elif chain.profile is not None and not _is_profile(chain.profile, length):
-        problem = "profile is not one row of 20 frequencies in 0..1 a residue"
+        problem = Message("profile is not one row of 20 frequencies in 0..1 a residue")
     elif chain.dssp is not None and (
         len(chain.dssp) != length or set(chain.dssp) - set(DSSP_LETTERS)
     ):
-        problem = "dssp is not one of its letters a residue"
+        problem = Message("dssp is not one of its letters a residue")
     if problem:
-        raise DataError(f"chain {chain.id or '(no id)'}: {problem}")
+        raise DataError(
+            Message(
+                "chain {chain}: {problem}", chain=chain.id or Message("(no id)"), problem=problem
+            )
+        )
 
 
 def _is_profile(profile: np.ndarray, length: int) -> bool:

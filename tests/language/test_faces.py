@@ -12,9 +12,9 @@ import pytest
 
 import itda
 from itda.cli.main import COMMANDS, load_command
-from itda.errors import InputError
-from itda.faces import PYTHON, REQUEST, spoken_in
+from itda.errors import InputError, spoken_in
 from itda.job.model import Job
+from itda.language import COMMAND_LINE, PYTHON, REQUEST, Message, Option
 from itda.wire import Options
 
 SOURCE = Path(itda.__file__).parent
@@ -22,24 +22,52 @@ OTHERS = {"help", "host-url", "nproc-per-node"}
 """Options of other programs that messages speak of."""
 
 CASES = {
-    "pass --ambiguous x to read": ('pass ambiguous="x" to read', "pass ambiguous x to read"),
-    "leave --recycles out": ("leave recycles out", "leave recycles out"),
-    "leave --model out": ("leave model out", "leave family out"),
-    "with `--model esmfold`": ('with model="esmfold"', "with family esmfold"),
-    "with --db uniref50;": ('with db="uniref50";', "with databases uniref50;"),
-    "--msa mmseqs or --msa hmmer,": ('msa="mmseqs" or msa="hmmer",', "msa mmseqs or msa hmmer,"),
-    "--template-count 4": ("template_count 4", "template_count 4"),
-    "a -- b --- c": ("a -- b --- c", "a -- b --- c"),
-}  # fmt: skip
+    "pass {--ambiguous:x} to read": (
+        "pass --ambiguous x to read",
+        'pass ambiguous="x" to read',
+        "pass ambiguous x to read",
+    ),
+    "leave {--recycles} out": ("leave --recycles out", "leave recycles out", "leave recycles out"),
+    "leave {--model} out": ("leave --model out", "leave model out", "leave family out"),
+    "with {--model!c:esmfold}": (
+        "with `--model esmfold`",
+        'with model="esmfold"',
+        "with family esmfold",
+    ),
+    "with {--db:uniref50};": (
+        "with --db uniref50;",
+        'with db="uniref50";',
+        "with databases uniref50;",
+    ),
+    "{--template-count:4}": ("--template-count 4", "template_count=4", "template_count 4"),
+    "leave {--cache} out": ("leave --cache out", "leave cache=False out", "leave cache out"),
+    "{{a}} -- b{$ (`itda models`)}": (
+        "{a} -- b (`itda models`)",
+        "{a} -- b (`itda models`)",
+        "{a} -- b",
+    ),
+}
 
 
-@pytest.mark.parametrize("text", CASES)
-def test_an_option_is_said_as_each_face_has_it(text) -> None:
-    assert (PYTHON.said(text), REQUEST.said(text)) == CASES[text]
+@pytest.mark.parametrize("template", CASES)
+def test_an_option_is_said_as_each_face_has_it(template) -> None:
+    message = Message(template)
+    assert tuple(message.said(face) for face in (COMMAND_LINE, PYTHON, REQUEST)) == CASES[template]
+    assert message == CASES[template][0]
+
+
+def test_an_option_that_is_a_field_is_said_as_each_face_has_it() -> None:
+    inner = Message(
+        "{able:or}", able=[Option("model", name, code=True) for name in ("a", "b", "c")]
+    )
+    message = Message("{option}: choose {able}", option=Option("msa"), able=inner)
+    assert message == "--msa: choose `--model a`, `--model b` or `--model c`"
+    assert message.said(REQUEST) == "msa: choose family a, family b or family c"
+    assert [option.name for option in message.options()] == ["msa", "model", "model", "model"]
 
 
 def test_errors_of_a_block_speak_its_language() -> None:
-    error = InputError("B at 3", hint="pass --ambiguous x")
+    error = InputError(Message("B at 3"), hint=Message("pass {--ambiguous:x}"))
     with pytest.raises(InputError) as raised, spoken_in(PYTHON):
         raise error
     assert raised.value is error
@@ -71,18 +99,12 @@ def options_of(command: object) -> set[str]:
 
 
 def messages_in(path: Path) -> Iterator[str]:
-    """Each piece of text in what a source file gives to errors and hints."""
+    """Each template of a message in a source file."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if not isinstance(node, ast.Call):
-            continue
-        name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-        given = [one.value for one in node.keywords if one.arg == "hint"]
-        if name.endswith(("Error", "field_problem", "print_hint")):
-            given += node.args
-        for one in given:
-            for inner in ast.walk(one):
-                if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
-                    yield inner.value
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Message", "counted"):
+            for one in node.args[:2]:
+                if isinstance(one, ast.Constant) and isinstance(one.value, str):
+                    yield one.value
 
 
 def test_every_option_that_a_message_names_is_there() -> None:
