@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from itda.errors import InputError, ItdaError
-from itda.language import Message
+from itda.language import Message, counted
 
 STANDARD_INPUT = "-"
 
@@ -210,7 +210,7 @@ class _Found:
             self._refuse(folder, f"the folder {folder} holds no {self.kind.what}{rest}", hint)
             return
         if told:
-            count = f"{len(kept)} file{'s' if len(kept) > 1 else ''}"
+            count = counted("{count} file", "{count} files", len(kept))
             self.notes.append(
                 Message(
                     "{folder}: {count} taken; left out: {told}",

@@ -14,6 +14,7 @@ from typing import Any
 from itda.bench.growth import FEWEST, growth
 from itda.bench.summary import ratios, side_summary
 from itda.errors import InputError, ItdaError
+from itda.language import Message
 
 SIDES = {"ours": "", "reference": "reference"}
 """What the environment says of the ops: nothing, or that all are the plain reference."""
@@ -132,8 +133,12 @@ def _fold(family: str, sequence: str, weights: str | None, told: str) -> dict[st
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             raise FoldError(
-                f"itda fold --model {family} failed: {log.read_text(errors='replace')[-2000:]}",
-                hint="run the command by itself to see what it lacks",
+                Message(
+                    "itda fold {--model:{family}} failed: {log}",
+                    family=family,
+                    log=log.read_text(errors="replace")[-2000:],
+                ),
+                hint=Message("run the command by itself to see what it lacks"),
             )
         unit = 1 if sys.platform == "darwin" else 1024
         return {
@@ -148,6 +153,9 @@ def _sequence(length: int) -> str:
     import random
 
     if length < 4:
-        raise InputError(f"{length} residues are too few to fold", hint="give sizes of 4 or more")
+        raise InputError(
+            Message("{length} residues are too few to fold", length=length),
+            hint=Message("give sizes of 4 or more"),
+        )
     generator = random.Random(length)
     return "".join(generator.choice("ACDEFGHIKLMNPQRSTVWY") for _ in range(length))

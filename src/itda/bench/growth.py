@@ -10,6 +10,7 @@ import numpy as np
 from itda.bench.summary import rounded
 from itda.cost.fit import non_negative
 from itda.errors import InputError
+from itda.language import Message
 
 FEWEST = 3
 
@@ -33,7 +34,8 @@ def growth(tokens: Sequence[int], values: Sequence[float]) -> dict[str, Any]:
     """
     if len(set(tokens)) < FEWEST:
         raise InputError(
-            f"{len(set(tokens))} sizes are too few to fit growth to", hint=f"give {FEWEST} or more"
+            Message("{count} sizes are too few to fit growth to", count=len(set(tokens))),
+            hint=Message("give {fewest} or more", fewest=FEWEST),
         )
     n, value = np.array(tokens, dtype=float), np.array(values, dtype=float)
     powers = n[:, None] ** np.arange(4)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from itda.errors import DependencyError
+from itda.language import Message
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # The child's own packages come first: ours, appended, only lend what it lacks.
@@ -75,8 +76,11 @@ class Side:
         line = self._process.stdout.readline()
         if not line:
             raise DependencyError(
-                f"a process of the benchmark ended without an answer: {self._last_words()}",
-                hint="run it with a Python that has the package: --python PATH",
+                Message(
+                    "a process of the benchmark ended without an answer: {last_words}",
+                    last_words=self._last_words(),
+                ),
+                hint=Message("run it with a Python that has the package: {--python:PATH}"),
             )
         answer: dict[str, Any] = json.loads(line)
         return answer

@@ -14,6 +14,7 @@ import typer
 from itda.cli.extras import require_extra
 from itda.cli.options import AsJson, Database
 from itda.errors import InputError
+from itda.language import Message, joined
 
 if TYPE_CHECKING:
     from itda.server.accounts.accounts import Accounts
@@ -296,7 +297,8 @@ def _user(accounts: Accounts, email: str) -> User:
     found = accounts.users.find(email)
     if found is None:
         raise InputError(
-            f"{email}: there is no such user", hint="`itda accounts list` shows all of them"
+            Message("{email}: there is no such user", email=email),
+            hint=Message("`itda accounts list` shows all of them"),
         )
     return found
 
@@ -306,9 +308,11 @@ def _organisation(accounts: Accounts, name: str | None) -> Organisation:
     found = [one for one in there if name is None or name in (one.name, one.id)]
     if len(found) != 1:
         raise InputError(
-            f"--organisation {name}: there is none" if name else "--organisation: which one?",
-            hint=", ".join(one.name for one in there)
-            or "`itda accounts add-organisation` adds one",
+            Message("{--organisation:{name}}: there is none", name=name)
+            if name
+            else Message("{--organisation}: which one?"),
+            hint=joined(one.name for one in there)
+            or Message("`itda accounts add-organisation` adds one"),
         )
     return found[0]
 
@@ -321,8 +325,13 @@ def _project(accounts: Accounts, name: str) -> Project:
     found = found or [one for one in there if name == one.name]
     if len(found) != 1:
         raise InputError(
-            f"project {name}: there {'is none' if not found else 'are several'} of that name",
-            hint=", ".join(sorted(full.values())[:10]) or "`itda accounts add-project` adds one",
+            Message(
+                "project {name}: there {what} of that name",
+                name=name,
+                what=Message("is none") if not found else Message("are several"),
+            ),
+            hint=joined(sorted(full.values())[:10])
+            or Message("`itda accounts add-project` adds one"),
         )
     return found[0]
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from itda.language import Message
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -91,7 +93,10 @@ def ops(
         ("--dtype", dtype, ("float32", "bfloat16", "float16")),
     ):
         if value not in known:
-            raise InputError(f"{name} {value}: there is no such", hint=f"one of {', '.join(known)}")
+            raise InputError(
+                Message("{name} {value}: there is no such", name=name, value=value),
+                hint=Message("one of {known:,}", known=known),
+            )
     began = _began()
     found = measure(
         tokens=_sizes(tokens),
@@ -141,7 +146,8 @@ def report(
     found = read_results(results)
     if not found:
         raise InputError(
-            f"{results} has no results of `itda bench`", hint="run `itda bench rivals` first"
+            Message("{results} has no results of `itda bench`", results=results),
+            hint=Message("run `itda bench rivals` first"),
         )
     write_bytes(output, page(found).encode())
     typer.echo(f"written to {output}")
@@ -175,7 +181,8 @@ def _sizes(text: str) -> list[int]:
         sizes = []
     if not sizes or min(sizes) < 1:
         raise InputError(
-            f"{text!r} is not a list of sizes", hint="whole numbers with commas between: 128,256"
+            Message("{text!r} is not a list of sizes", text=text),
+            hint=Message("whole numbers with commas between: 128,256"),
         )
     return sizes
 

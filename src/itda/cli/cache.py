@@ -15,6 +15,7 @@ from itda.cli.options import AsJson
 from itda.cli.output import print_hint, print_problem, print_table, print_warning
 from itda.errors import InputError, OutputError
 from itda.hub.folders import shown_bytes
+from itda.language import Message
 
 if TYPE_CHECKING:
     from itda.store.entries import Entry
@@ -153,10 +154,12 @@ def verify(
         )
     else:
         for said in damaged.values():
-            print_problem(f"{said}{'; removed' if remove else ''}")
+            print_problem(
+                Message("{said}{what}", said=said, what=Message("; removed") if remove else "")
+            )
         typer.echo(f"{_counted(whole)} whole, {len(damaged)} damaged, {removed} removed")
         if len(damaged) > removed:
-            print_hint("`itda cache verify --remove` removes what is damaged")
+            print_hint(Message("`itda cache verify --remove` removes what is damaged"))
     if len(damaged) > removed:
         raise typer.Exit(2 if whole else 1)
 
@@ -215,8 +218,8 @@ def clear(
     if not yes:
         if not sys.stdin.isatty():
             raise InputError(
-                "clear: asks before it removes, and there is nobody to ask",
-                hint="add --yes to remove without asking",
+                Message("clear: asks before it removes, and there is nobody to ask"),
+                hint=Message("add {--yes} to remove without asking"),
             )
         what = f"{_counted(len(entries))}, {shown_bytes(_bytes(entries))}"
         if not typer.confirm(f"Remove all that is kept in {store.folder} ({what})?", err=True):
@@ -229,7 +232,7 @@ def clear(
         raise _cannot_write(store, error) from error
     _report(store, pruned, json_output=json_output)
     if busy:
-        print_warning(f"{busy} searches are being made, and their folders stay")
+        print_warning(Message("{busy} searches are being made, and their folders stay", busy=busy))
 
 
 @app.command("limit")
@@ -253,7 +256,7 @@ def limit(
         set_limit(folder, None if size.strip().lower() == "default" else size)
     now = limit_of(folder)
     if size is not None and now.source == f"${VARIABLE}":
-        print_warning(f"${VARIABLE} is set and goes before it")
+        print_warning(Message("${variable} is set and goes before it", variable=VARIABLE))
     if json_output:
         _print_json({"limit_bytes": now.size_bytes, "limit_source": now.source})
         return
@@ -267,9 +270,15 @@ def _store(cache: Path | None) -> Store:
 
     folder = cache or stage_folder()
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"--cache {folder}: is a file, not a folder", hint="name a folder")
+        raise InputError(
+            Message("{--cache:{folder}}: is a file, not a folder", folder=folder),
+            hint=Message("name a folder"),
+        )
     if cache is not None and not folder.exists():
-        raise InputError(f"--cache {folder}: there is no such folder", hint="name another one")
+        raise InputError(
+            Message("{--cache:{folder}}: there is no such folder", folder=folder),
+            hint=Message("name another one"),
+        )
     return Store(folder)
 
 
@@ -289,8 +298,12 @@ def _discard(store: Store, key: str) -> None:
 
 def _cannot_write(store: Store, error: OSError) -> OutputError:
     return OutputError(
-        f"{store.folder}: cannot be written: {error.strerror or error}",
-        hint="only who may write there can remove what is kept",
+        Message(
+            "{folder}: cannot be written: {strerror}",
+            folder=store.folder,
+            strerror=error.strerror or error,
+        ),
+        hint=Message("only who may write there can remove what is kept"),
     )
 
 
@@ -313,7 +326,12 @@ def _report(store: Store, pruned: Pruned, *, json_output: bool, dry: bool = Fals
             f"{'would stay' if dry else 'stay'}"
         )
     if pruned.in_use:
-        print_warning(f"a running process uses {_counted(len(pruned.in_use))}, and so they stay")
+        print_warning(
+            Message(
+                "a running process uses {count}, and so they stay",
+                count=_counted(len(pruned.in_use)),
+            )
+        )
 
 
 def _refuse_no_stage(store: Store, stage: str | None, found: list[Entry]) -> None:
@@ -321,8 +339,14 @@ def _refuse_no_stage(store: Store, stage: str | None, found: list[Entry]) -> Non
         return
     there = sorted({entry.stage for entry in store.entries()})
     raise InputError(
-        f"--stage {stage}: nothing of that stage is kept in {store.folder}",
-        hint=f"there is: {', '.join(there)}" if there else "nothing at all is kept",
+        Message(
+            "{--stage:{stage}}: nothing of that stage is kept in {folder}",
+            stage=stage,
+            folder=store.folder,
+        ),
+        hint=Message("there is: {there:,}", there=there)
+        if there
+        else Message("nothing at all is kept"),
     )
 
 
@@ -342,7 +366,10 @@ def _described(entry: Entry) -> dict[str, Any]:
 def _seconds(age: str) -> float:
     match = _AGE.fullmatch(age.strip())
     if match is None:
-        raise InputError(f"--older-than: {age!r} is no age", hint="write an age such as 12h or 30d")
+        raise InputError(
+            Message("{--older-than}: {age!r} is no age", age=age),
+            hint=Message("write an age such as 12h or 30d"),
+        )
     return float(match[1]) * _SECONDS[match[2].lower()]
 
 

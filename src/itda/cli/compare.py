@@ -12,6 +12,7 @@ from itda.cli.compare_text import print_comparison, print_overview
 from itda.cli.options import Overwrite
 from itda.cli.output import exit_status, print_error, print_unexpected
 from itda.errors import InputError, ItdaError, OutputError
+from itda.language import Message
 
 if TYPE_CHECKING:
     from itda.structure.compare import Comparison
@@ -86,7 +87,13 @@ def compare(
         notes = [f"{one.path.name}: {note}" for one in (true, model) for note in one.notes]
         if target is not None:
             _write_superposed(target, model, found)
-            notes.append(f"{model.path.name}: moved onto the reference in {target}")
+            notes.append(
+                Message(
+                    "{path}: moved onto the reference in {target}",
+                    path=model.path.name,
+                    target=target,
+                )
+            )
         return found, notes
 
     if alone:
@@ -128,7 +135,7 @@ def _files_of(models: list[Path]) -> list[Path]:
         elif not path.exists() and _GLOB_LETTERS & set(path.name):
             matching = sorted(one for one in path.parent.glob(path.name) if one.is_file())
             if not matching:
-                raise InputError(f"{path}: no file has such a name")
+                raise InputError(Message("{path}: no file has such a name", path=path))
             found += matching
         else:
             found.append(path)
@@ -147,24 +154,34 @@ def _targets(
         targets = [superposed / path.name for path in paths]
         if len(set(targets)) < len(targets):
             raise OutputError(
-                f"{superposed}: models from several folders have the same file name",
-                hint="compare them folder by folder, each with a --superposed of its own",
+                Message(
+                    "{superposed}: models from several folders have the same file name",
+                    superposed=superposed,
+                ),
+                hint=Message(
+                    "compare them folder by folder, each with a {--superposed} of its own"
+                ),
             )
         if superposed.exists() and not superposed.is_dir():
             raise OutputError(
-                f"{superposed}: is a file, and several models go into a folder",
-                hint="name a folder, such as --superposed superposed",
+                Message(
+                    "{superposed}: is a file, and several models go into a folder",
+                    superposed=superposed,
+                ),
+                hint=Message("name a folder, such as {--superposed} superposed"),
             )
     kept = {path.resolve() for path in inputs}
     for target in targets:
         format_of_name(target)
         if target.resolve() in kept:
             raise OutputError(
-                f"{target}: is one of the structures to compare", hint="give another name"
+                Message("{target}: is one of the structures to compare", target=target),
+                hint=Message("give another name"),
             )
         if target.exists() and not overwrite:
             raise OutputError(
-                f"{target}: is there already", hint="give another name, or --overwrite"
+                Message("{target}: is there already", target=target),
+                hint=Message("give another name, or {--overwrite}"),
             )
     return dict(zip(paths, targets, strict=True))
 
@@ -175,7 +192,13 @@ def _write_superposed(target: Path, model: StructureFile, found: Comparison) -> 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{target.parent}: cannot be made: {error.strerror or error}") from error
+        raise OutputError(
+            Message(
+                "{parent}: cannot be made: {strerror}",
+                parent=target.parent,
+                strerror=error.strerror or error,
+            )
+        ) from error
     write_structure(target, found.motion.move(model.atoms))
 
 
@@ -198,13 +221,16 @@ def _chain_pairs(pairs: list[str]) -> dict[str, str]:
         first, _, second = pair.partition(":")
         if pair.count(":") != 1:
             raise InputError(
-                f"--chain {pair!r} is not a pair of chains",
-                hint="write it as --chain A:B; a chain without a name is written as nothing, as in "
-                "--chain A:",
+                Message("{--chain} {pair!r} is not a pair of chains", pair=pair),
+                hint=Message(
+                    "write it as {--chain} A:B; a chain without a name is written as "
+                    "nothing, as in {--chain} A:"
+                ),
             )
         if first in found:
             raise InputError(
-                f"--chain pairs chain {first!r} of the reference twice", hint="pair each chain once"
+                Message("{--chain} pairs chain {first!r} of the reference twice", first=first),
+                hint=Message("pair each chain once"),
             )
         found[first] = second
     return found

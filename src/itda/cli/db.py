@@ -11,6 +11,7 @@ from itda.cli import complete
 from itda.cli.output import exit_status, print_error, print_hint, print_problem, print_table
 from itda.cli.step_progress import step_progress
 from itda.hub.folders import shown_bytes
+from itda.language import Message
 from itda.machine import usable_cores
 
 if TYPE_CHECKING:
@@ -249,9 +250,9 @@ def check(
             _describe(report.database)
             typer.echo("  whole: every file, record and digest is as the manifest says")
         for problem in report.problems:
-            print_problem(f"{name}: {problem}")
+            print_problem(Message("{name}: {problem}", name=name, problem=problem))
         if report.problems:
-            print_hint(f"`itda db remove {name}` and add it again")
+            print_hint(Message("`itda db remove {name}` and add it again", name=name))
         for note in report.notes:
             typer.echo(f"  note: {note}")
     raise typer.Exit(exit_status(whole, len(chosen)))

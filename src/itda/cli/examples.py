@@ -10,6 +10,7 @@ import typer
 
 from itda.cli.options import Overwrite
 from itda.errors import OutputError
+from itda.language import Message
 
 
 def examples(
@@ -28,7 +29,8 @@ def examples(
         target, content = folder / source.name, source.read_bytes()
         if target.exists() and not overwrite and target.read_bytes() != content:
             raise OutputError(
-                f"{target} exists already and is another", hint="name a folder, or --overwrite"
+                Message("{target} exists already and is another", target=target),
+                hint=Message("name a folder, or {--overwrite}"),
             )
         folder.mkdir(parents=True, exist_ok=True)
         write_bytes(target, content)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from itda.errors import DependencyError
+from itda.language import Message
 
 
 @contextmanager
@@ -22,5 +23,6 @@ def require_extra(extra: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise DependencyError(
-            f"{error.name or error} is not installed", hint=f'pip install "itda[{extra}]"'
+            Message("{error} is not installed", error=error.name or error),
+            hint=Message('pip install "itda[{extra}]"', extra=extra),
         ) from error

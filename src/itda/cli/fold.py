@@ -33,6 +33,7 @@ from itda.cli.output import (
 from itda.cli.progress_style import ProgressStyle
 from itda.cli.signals import stopped_by_signals
 from itda.errors import OutputError
+from itda.language import Message
 
 if TYPE_CHECKING:
     from itda.cli.asked import Asked
@@ -101,7 +102,11 @@ def fold(
             print_warning(note)
         if search is not None and search.startswith("server:") and asked.plan.requests:
             server = asked.plan.settings.searches.titles()["alignments"]
-            print_warning(f"the sequences leave this machine: they are sent to {server}")
+            print_warning(
+                Message(
+                    "the sequences leave this machine: they are sent to {server}", server=server
+                )
+            )
     raise typer.Exit(_fold(asked, folder, style))
 
 
@@ -144,8 +149,13 @@ def _fold(asked: Asked, folder: OutputFolder, style: ProgressStyle) -> int:
         _print_results(folder, plan.total)
     if status == INTERRUPTED:
         print_problem(
-            f"stopped: {folder.done} of {plan.total} done and saved in {folder.folder}",
-            hint="the same command goes on from there",
+            Message(
+                "stopped: {done} of {total} done and saved in {folder}",
+                done=folder.done,
+                total=plan.total,
+                folder=folder.folder,
+            ),
+            hint=Message("the same command goes on from there"),
         )
     return code
 
@@ -199,7 +209,9 @@ def _fail(failure: JobFailed, folder: OutputFolder, view: View) -> None:
         folder.fail(failure)
     if failure.traceback:
         log = folder.log(failure) or write_log(failure.traceback)
-        print_hint(f"this is a fault of Itda; the details are in {log}" if log else "")
+        print_hint(
+            Message("this is a fault of Itda; the details are in {log}", log=log) if log else ""
+        )
 
 
 def _print_results(folder: OutputFolder, total: int) -> None:

@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 
 from itda.cli.output import print_error, print_problem, print_unexpected
 from itda.errors import ItdaError
+from itda.language import Message
 
 INTERRUPTED, TERMINATED = 130, 143
 STOPPED = (INTERRUPTED, TERMINATED)
@@ -146,7 +147,7 @@ def run(arguments: Sequence[str]) -> int:
         _print_usage_error(error)
         return 1
     except (typer.Abort, KeyboardInterrupt):
-        print_problem("stopped")
+        print_problem(Message("stopped"))
         return INTERRUPTED
     except Exception as error:
         print_unexpected(error)
@@ -168,4 +169,4 @@ def _print_usage_error(error: Any) -> None:
         return
     context = error.ctx
     path = context.command_path if context is not None else "itda"
-    print_problem(error.format_message(), hint=f"see {path} --help")
+    print_problem(error.format_message(), hint=Message("see {path} {--help}", path=path))

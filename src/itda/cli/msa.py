@@ -13,6 +13,7 @@ import typer
 from itda.cli.options import Overwrite
 from itda.cli.output import exit_status, print_error, print_warning
 from itda.errors import InputError, ItdaError, OutputError
+from itda.language import Message
 
 if TYPE_CHECKING:
     from itda.inputs import Refused
@@ -76,7 +77,9 @@ def info(
         file = str(source)
         found[file] = _described(alignment, identity, entropy)
         if _looks_like_nucleotides(alignment):
-            print_warning(f"{file}: looks like RNA or DNA; it was read as protein")
+            print_warning(
+                Message("{file}: looks like RNA or DNA; it was read as protein", file=file)
+            )
         if not as_json:
             _print_description(file, found[file])
     if as_json:
@@ -152,11 +155,16 @@ def convert(
     }
     suffix = f".{form.value}" if form is not None else out.suffix
     if suffix not in writers:
-        hint = f"end it with {', '.join(writers)}; for a folder, --format a3m, fasta or sto"
-        raise InputError(f"{out}: unknown format", hint=hint)
+        hint = Message(
+            "end it with {writers:,}; for a folder, {--format} a3m, fasta or sto", writers=writers
+        )
+        raise InputError(Message("{out}: unknown format", out=out), hint=hint)
 
     if form is not None and out.suffix in writers and out.suffix != suffix:
-        raise InputError(f"{out}: does not end with {suffix}", hint="leave --format out")
+        raise InputError(
+            Message("{out}: does not end with {suffix}", out=out, suffix=suffix),
+            hint=Message("leave {--format} out"),
+        )
 
     def converted(alignment: Alignment, path: Path) -> tuple[str, str]:
         told = f"{len(alignment):,} rows, {alignment.length} columns"
@@ -179,7 +187,10 @@ def plot(
     from itda.search.alignments.coverage_plot import coverage_plot
 
     if out.suffix not in ("", ".svg"):
-        raise InputError(f"{out}: pictures are SVG", hint="end it with .svg, or name a folder")
+        raise InputError(
+            Message("{out}: pictures are SVG", out=out),
+            hint=Message("end it with .svg, or name a folder"),
+        )
 
     def drawn(alignment: Alignment, path: Path) -> tuple[str, str]:
         return coverage_plot(alignment, title=title or path.name), ""
@@ -228,7 +239,7 @@ def pair_chains(
     for name in alignments:
         typer.echo(f"{name}: {len(paired.unpaired[name]) - 1:,} unpaired rows beside the query")
     if not len(paired):
-        print_warning("no species has rows in two chains; nothing is paired")
+        print_warning(Message("no species has rows in two chains; nothing is paired"))
 
 
 def _read(path: Path) -> Alignment:
@@ -237,7 +248,7 @@ def _read(path: Path) -> Alignment:
 
     alignment = read_alignment(path, query=None)
     for note in alignment.notes:
-        print_warning(f"{path}: {note}")
+        print_warning(Message("{path}: {note}", path=path, note=note))
     return alignment
 
 
@@ -278,8 +289,13 @@ def _write_each(
             target = out / f"{stem_of(path)}{suffix}" if several else out
             if target in written:
                 raise OutputError(
-                    f"{path}: {target} is of {written[target]} already",
-                    hint="give them to different folders",
+                    Message(
+                        "{path}: {target} is of {written} already",
+                        path=path,
+                        target=target,
+                        written=written[target],
+                    ),
+                    hint=Message("give them to different folders"),
                 )
             text, told = make(_read(path), path)
             _write(target, text, overwrite)
@@ -299,8 +315,8 @@ def _chains(files: list[str]) -> dict[str, Path]:
         name = name or _CHAIN_NAMES[len(paths) % len(_CHAIN_NAMES)]
         if not name.replace("_", "").isalnum() or name in paths:
             raise InputError(
-                f"chain name {name!r} is given twice or is no name",
-                hint="name chains with letters and digits: A=first.a3m B=second.a3m",
+                Message("chain name {name!r} is given twice or is no name", name=name),
+                hint=Message("name chains with letters and digits: A=first.a3m B=second.a3m"),
             )
         paths[name] = path
     return paths
@@ -371,6 +387,9 @@ def _write(path: Path, text: str, overwrite: bool) -> None:
     from itda.atomic import write_bytes
 
     if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already", hint="choose another, or pass --overwrite")
+        raise OutputError(
+            Message("{path} exists already", path=path),
+            hint=Message("choose another, or pass {--overwrite}"),
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, text.encode())

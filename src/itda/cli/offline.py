@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from itda.errors import InputError
+from itda.language import Message
 
 VARIABLE = "ITDA_OFFLINE"
 
@@ -20,7 +21,9 @@ def go_offline(search: str | None) -> None:
     """
     if search is not None and search.startswith("server:"):
         raise InputError(
-            f"--msa {search}: --offline forbids a server",
-            hint="search a database of `itda db list` with --msa mmseqs or --msa hmmer",
+            Message("{--msa:{search}}: {--offline} forbids a server", search=search),
+            hint=Message(
+                "search a database of `itda db list` with {--msa:mmseqs} or {--msa:hmmer}"
+            ),
         )
     os.environ[VARIABLE] = "1"

@@ -13,6 +13,7 @@ import typer
 from itda.cli import complete
 from itda.cli.progress_style import ProgressStyle
 from itda.errors import InputError
+from itda.language import Message
 
 if TYPE_CHECKING:
     from itda.job.options import RunOptions
@@ -251,15 +252,20 @@ def _by_name(parameters: list[str]) -> dict[str, Any]:
         name, parted, value = text.partition("=")
         if not (name and parted):
             raise InputError(
-                f"--parameter {text}: is no NAME=VALUE", hint="write it as --parameter steps=200"
+                Message("{--parameter:{text}}: is no NAME=VALUE", text=text),
+                hint=Message("write it as {--parameter} steps=200"),
             )
         if name in found:
-            raise InputError(f"--parameter {name}: is given twice", hint="give it once")
+            raise InputError(
+                Message("{--parameter:{name}}: is given twice", name=name),
+                hint=Message("give it once"),
+            )
         try:
             found[name] = json.loads(value) if value.startswith(("[", "{")) else value
         except ValueError as error:
             raise InputError(
-                f"--parameter {text}: the value is no JSON", hint='write lists as ["a", "b"]'
+                Message("{--parameter:{text}}: the value is no JSON", text=text),
+                hint=Message('write lists as ["a", "b"]'),
             ) from error
     return found
 

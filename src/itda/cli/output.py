@@ -12,21 +12,27 @@ from pathlib import Path
 import typer
 
 from itda.errors import ItdaError
+from itda.language import COMMAND_LINE, Message, chosen_language, said
 from itda.store.paths import cache_folder
+
+
+def say(text: str) -> str:
+    """Return a text as this terminal's user reads it."""
+    return said(text, COMMAND_LINE, chosen_language())
 
 
 def print_problem(problem: str, *, hint: str = "") -> None:
     """Print `error: …` and, where there is one, `hint: …` on standard error."""
-    typer.secho("error: ", fg=typer.colors.RED, bold=True, err=True, nl=False)
-    typer.echo(problem, err=True)
+    typer.secho(say(Message("error: ")), fg=typer.colors.RED, bold=True, err=True, nl=False)
+    typer.echo(say(problem), err=True)
     print_hint(hint)
 
 
 def print_hint(hint: str) -> None:
     """Print `hint: …` on standard error; nothing for an empty one."""
     if hint:
-        typer.secho("  hint: ", fg=typer.colors.CYAN, err=True, nl=False)
-        typer.echo(hint, err=True)
+        typer.secho(say(Message("  hint: ")), fg=typer.colors.CYAN, err=True, nl=False)
+        typer.echo(say(hint), err=True)
 
 
 def print_error(error: ItdaError, *, name: str = "") -> None:
@@ -37,22 +43,29 @@ def print_error(error: ItdaError, *, name: str = "") -> None:
         name: The record it belongs to, put first where the problem does not say it.
     """
     start = f"{name}: " if name and name not in error.problem else ""
-    print_problem(start + error.problem, hint=error.hint)
+    print_problem(Message("{start}{problem}", start=start, problem=error.problem), hint=error.hint)
 
 
 def print_warning(message: str) -> None:
     """Print `warning: …` on standard error."""
-    typer.secho("warning: ", fg=typer.colors.YELLOW, err=True, nl=False)
-    typer.echo(message, err=True)
+    typer.secho(say(Message("warning: ")), fg=typer.colors.YELLOW, err=True, nl=False)
+    typer.echo(say(message), err=True)
 
 
 def print_unexpected(error: Exception) -> None:
     """Print a short message for an error of the program's own, and where its traceback is."""
     path = write_log("".join(traceback.format_exception(error)))
-    said = " ".join(str(error).split())
+    told = " ".join(str(error).split())
     print_problem(
-        f"unexpected {type(error).__name__}{': ' if said else ''}{said}",
-        hint=f"this is a fault of Itda; the details are in {path}" if path else "",
+        Message(
+            "unexpected {name}{what}{said}",
+            name=type(error).__name__,
+            what=": " if told else "",
+            said=told,
+        ),
+        hint=Message("this is a fault of Itda; the details are in {path}", path=path)
+        if path
+        else "",
     )
 
 

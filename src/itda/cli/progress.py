@@ -27,6 +27,7 @@ from itda.engine.events import (
     StageStarted,
 )
 from itda.errors import ItdaError, describe_error
+from itda.language import Message
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -74,7 +75,7 @@ class View:
                 self._said.pop((event.stage, event.job), None)
                 self.stage_finished(event)
             case JobWarned():
-                print_warning(f"{event.job}: {event.message}")
+                print_warning(Message("{job}: {message}", job=event.job, message=event.message))
             case JobFailed():
                 self._end(event.job)
                 show_failure(event)
@@ -340,7 +341,13 @@ def show_failure(event: JobFailed) -> None:
     if isinstance(event.error, ItdaError):
         print_error(event.error, name=event.job)
     else:
-        print_problem(f"{event.job}: unexpected {describe_error(event.error)['problem']}")
+        print_problem(
+            Message(
+                "{job}: unexpected {error}",
+                job=event.job,
+                error=describe_error(event.error)["problem"],
+            )
+        )
 
 
 def write_json_line(value: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from itda.cli.options import Inputs, SentArguments
 from itda.cli.output import exit_status, print_error, print_problem, print_warning, seconds_shown
 from itda.cli.remote_sending import Submitting, send_each, show_plans, with_neighbours
 from itda.errors import ItdaError
+from itda.language import Message
 
 if TYPE_CHECKING:
     from itda.remote.client import Client
@@ -61,7 +62,11 @@ def login(
 
     address = checked_url(url)
     if is_open(address):
-        print_warning(f"{address}: what is sent, the token too, can be read on its way")
+        print_warning(
+            Message(
+                "{address}: what is sent, the token too, can be read on its way", address=address
+            )
+        )
     secret = token or typer.prompt("token", hide_input=True)
     if secret == "-":
         secret = typer.get_text_stream("stdin").readline()
@@ -327,7 +332,8 @@ def _watched(client: Client, keys: list[str], json_output: bool, then: Any) -> i
             _say_error(job)
     except KeyboardInterrupt:
         print_problem(
-            "stopped watching; the jobs go on", hint=f"itda remote watch {' '.join(keys)}"
+            Message("stopped watching; the jobs go on"),
+            hint=Message("itda remote watch {keys}", keys=" ".join(keys)),
         )
         raise typer.Exit(RUN_INTERRUPTED) from None
     return done
@@ -366,7 +372,10 @@ def _line(job: JobView) -> str:
 
 def _say_error(job: JobView) -> None:
     if job.error is not None:
-        print_problem(f"{job.name}: {job.error.problem}", hint=job.error.hint)
+        print_problem(
+            Message("{job}: {problem}", job=job.name, problem=job.error.problem),
+            hint=job.error.hint,
+        )
         if job.error.log:
             typer.echo(job.error.log, err=True)
 

@@ -10,6 +10,7 @@ import typer
 
 from itda.cli.output import exit_status, print_error, print_problem, print_warning, seconds_shown
 from itda.errors import CapabilityError, InputError
+from itda.language import Message
 
 if TYPE_CHECKING:
     from itda.inputs import Inputs
@@ -52,7 +53,13 @@ def with_neighbours(
         for path in neighbours_of(source, msa=msa, family=family):
             if path.name not in {one.name for one in sent}:
                 sent.append(path)
-                print_warning(f"{path.name} beside {source} is sent with it (--msa none: without)")
+                print_warning(
+                    Message(
+                        "{path} beside {source} is sent with it ({--msa:none}: without)",
+                        path=path.name,
+                        source=source,
+                    )
+                )
     return sent
 
 
@@ -78,8 +85,12 @@ class Submitting:
                 typer.echo(f"{job.id}  {job.name}")
             if job.name in taken:
                 print_warning(
-                    f"{job.name}: another file has a record of this name; "
-                    f"itda remote fetch {job.id} --out DIR keeps their results apart"
+                    Message(
+                        "{job}: another file has a record of this name; itda remote fetch "
+                        "{job_id} {--out:DIR} keeps their results apart",
+                        job=job.name,
+                        job_id=job.id,
+                    )
                 )
         if self._as_json:
             typer.echo(submitted.model_dump_json(indent=2))
@@ -128,7 +139,9 @@ def _input(source: str) -> str | Path:
         try:
             return content.decode("utf-8")
         except UnicodeError as error:
-            raise InputError("standard input is not text", hint="give a file") from error
+            raise InputError(
+                Message("standard input is not text"), hint=Message("give a file")
+            ) from error
     return Path(source)
 
 

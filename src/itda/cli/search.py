@@ -25,6 +25,7 @@ from itda.cli.output import (
 from itda.cli.signals import stopped_by_signals
 from itda.cli.step_progress import step_progress
 from itda.errors import InputError, ItdaError
+from itda.language import Message
 from itda.machine import usable_cores
 from itda.network import LOOPBACK_HOSTS
 
@@ -118,8 +119,13 @@ def run(
                 done += _search_job(job, alignments, stored, place)
         except KeyboardInterrupt:
             print_problem(
-                f"stopped: {done} of {total} done and saved in {folder}",
-                hint="the same command goes on from there",
+                Message(
+                    "stopped: {done} of {total} done and saved in {folder}",
+                    done=done,
+                    total=total,
+                    folder=folder,
+                ),
+                hint=Message("the same command goes on from there"),
             )
             raise typer.Exit(TERMINATED if terminated else INTERRUPTED) from None
     if done:
@@ -172,7 +178,10 @@ def serve(
     from itda.store.paths import cache_folder
 
     if msa == "none":
-        raise InputError("--msa none finds nothing that could be served", hint="--msa mmseqs")
+        raise InputError(
+            Message("{--msa:none} finds nothing that could be served"),
+            hint=Message("{--msa:mmseqs}"),
+        )
     searcher = _choose(msa, db, threads)
     folder = data or cache_folder() / "serve"
     limits = Limits(max_length, max_sequences, max_queue, rate, burst, keep_days)
@@ -186,7 +195,9 @@ def serve(
         raise
     _log(f"serving {searcher.title} at {server.url}; queue and results in {folder}")
     if host not in LOOPBACK_HOSTS and not token:
-        print_warning("whoever reaches this address can search here; --token limits that")
+        print_warning(
+            Message("whoever reaches this address can search here; {--token} limits that")
+        )
     service.start()
     with stopped_by_signals():
         try:
@@ -221,12 +232,23 @@ def _search_job(
 
     queries = _queries(job)
     if not queries:
-        print_error(InputError(f"{job.name}: has no protein", hint="only proteins are searched"))
+        print_error(
+            InputError(
+                Message("{job}: has no protein", job=job.name),
+                hint=Message("only proteins are searched"),
+            )
+        )
         return False
     others = [entity for entity in job.entities if not isinstance(entity, Protein)]
     if others:
         names = ", ".join(chain for entity in others for chain in entity.ids)
-        print_warning(f"{job.name}: chains {names} are no proteins and are not searched")
+        print_warning(
+            Message(
+                "{job}: chains {names} are no proteins and are not searched",
+                job=job.name,
+                names=names,
+            )
+        )
     good = True
     for name, query in queries:
         try:

@@ -13,6 +13,7 @@ from itda.cli.options import Host
 from itda.cli.output import print_error, print_warning
 from itda.cli.signals import stopped_by_signals
 from itda.errors import ItdaError
+from itda.language import Message
 
 
 def serve(
@@ -64,8 +65,10 @@ def serve(
         )
         if not settings.alone and not (settings.public_url or "").startswith("https://"):
             print_warning(
-                "passwords and structures cross the network unencrypted: put a proxy with TLS "
-                "before it, and say --public-url https://…"
+                Message(
+                    "passwords and structures cross the network unencrypted: put a proxy "
+                    "with TLS before it, and say {--public-url} https://…"
+                )
             )
         with stopped_by_signals(), contextlib.suppress(KeyboardInterrupt):
             run(settings, browser=not no_browser, say=typer.echo)

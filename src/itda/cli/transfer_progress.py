@@ -13,6 +13,7 @@ import typer
 
 from itda.cli.output import print_warning, seconds_shown
 from itda.hub.folders import shown_bytes
+from itda.language import Message
 
 if TYPE_CHECKING:
     from itda.hub.fetch import OnTransfer, Transferred
@@ -87,7 +88,7 @@ class _Lines:
             # A program wants to see the first; a person can wait for the second.
             self._spoke = now - (_EVENT_EVERY_SECONDS if self._json else 0)
         if event.note and not self._json:
-            print_warning(f"{event.file}: {event.note}")
+            print_warning(Message("{file}: {note}", file=event.file, note=event.note))
         finished = event.done == event.total
         every = _EVENT_EVERY_SECONDS if self._json else _LINE_EVERY_SECONDS
         if now - self._spoke < every and not event.note and not (self._json and finished):

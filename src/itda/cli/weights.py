@@ -13,6 +13,7 @@ from itda.cli import complete
 from itda.cli.output import exit_status, print_error, print_problem, print_table, print_warning
 from itda.cli.step_progress import step_progress
 from itda.hub.folders import shown_bytes, weights_folder
+from itda.language import Message
 
 if TYPE_CHECKING:
     from itda.hub.convert import Converter
@@ -149,9 +150,15 @@ def import_weights(
         how = f"its publisher gives no digest; it has SHA-256 {digest}" if digest else "verified"
         typer.echo(f"{name}: {file} is here; {how}")
     if imported.left:
-        print_warning(f"not taken, since {name} has no such files: {', '.join(imported.left)}")
+        print_warning(
+            Message(
+                "not taken, since {name} has no such files: {left:,}", name=name, left=imported.left
+            )
+        )
     if not has_source(weight_set):
-        print_warning(f"{name} still needs {', '.join(imported.missing)}")
+        print_warning(
+            Message("{name} still needs {missing:,}", name=name, missing=imported.missing)
+        )
         raise typer.Exit(2)
     _convert(weight_set, False)
 
@@ -189,7 +196,10 @@ def verify(
         for problem in report.problems:
             print_error(problem, name=weight_set.name)
         if not report.whole and not report.problems:
-            print_problem(f"{weight_set.name}: nothing of it is here", hint=how_to_get(weight_set))
+            print_problem(
+                Message("{weight_set}: nothing of it is here", weight_set=weight_set.name),
+                hint=how_to_get(weight_set),
+            )
         whole += bool(report.whole) and not report.problems
     raise typer.Exit(exit_status(whole, len(chosen)))
 

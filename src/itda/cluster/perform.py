@@ -30,6 +30,7 @@ from itda.errors import ItdaError, OutputError, describe_error
 from itda.job.model import Job
 from itda.job.names import collision_key
 from itda.job.options import RunOptions
+from itda.language import Message
 from itda.machine import use_cores
 from itda.models import registry
 from itda.results.files import file_names, write_result
@@ -276,7 +277,9 @@ def _write_files(result: Result, folder: Path) -> dict[str, Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be made: {error.strerror}") from error
+        raise OutputError(
+            Message("{folder}: cannot be made: {strerror}", folder=folder, strerror=error.strerror)
+        ) from error
     remove_leftovers(folder, set(file_names(result.job).values()))
     return write_result(result, folder)
 

@@ -22,6 +22,7 @@ from itda import errors
 from itda.cluster.outcomes import Outcomes, outcome_from_dict
 from itda.cluster.work import Lost, Outcome, Report, Stopped, Work
 from itda.errors import DependencyError, ItdaError
+from itda.language import Message
 from itda.machine import usable_cores
 
 COMMAND = (sys.executable, "-m", "itda.cluster.child")
@@ -183,8 +184,8 @@ class Child:
             kind = getattr(errors, self._refused["kind"], ItdaError)
             raise kind(self._refused["problem"], hint=self._refused["hint"])
         raise DependencyError(
-            f"a process that folds cannot be started: {self.epitaph()}",
-            hint="`itda doctor` looks for the cause",
+            Message("a process that folds cannot be started: {epitaph}", epitaph=self.epitaph()),
+            hint=Message("`itda doctor` looks for the cause"),
         )
 
     def take(self, running: ChildRunning) -> None:

@@ -24,6 +24,7 @@ from itda.cluster.outcomes import Outcomes
 from itda.cluster.ray_task import Mailbox, Parcel, pack, perform, unpack
 from itda.cluster.work import Lost, Outcome, Report, Stopped, Work
 from itda.errors import DependencyError
+from itda.language import Message
 
 LOCAL = "local"
 PUMP_SECONDS = 0.1
@@ -145,7 +146,8 @@ class RayExecutor:
             from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
         except ImportError as error:
             raise DependencyError(
-                f"{error.name or error} is not installed", hint="pip install 'itda[cluster]'"
+                Message("{error} is not installed", error=error.name or error),
+                hint=Message("pip install 'itda[cluster]'"),
             ) from error
         self._ray = ray
         options: dict[str, Any] = {"namespace": "itda", "log_to_driver": False}

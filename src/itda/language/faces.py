@@ -50,7 +50,7 @@ COMMAND_LINE = Face(alone="--{name}", valued="--{name} {value}", code="`{option}
 class _Python(Face):
     def option(self, name: str, value: str = "", *, code: bool = False) -> str:
         if value and not value.replace(".", "", 1).isdigit():
-            value = f'"{value}"'
+            value = value if value[0] in "'\"" else f'"{value}"'
         return super().option(name, value, code=code)
 
 

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from itda.errors import CapabilityError
 from itda.job.problems import explain, nearest, shown
+from itda.language import Message, Option
 from itda.models import registry
 from itda.models.parameters import FamilyParameters
 
@@ -41,7 +42,9 @@ def choose_parameters(given: Mapping[str, Any], family: Family) -> FamilyParamet
     try:
         return kind(**given)
     except ValidationError as error:
-        raise explain(error, where=f"--parameter of {family.name}") from error
+        raise explain(
+            error, where=Message("{--parameter} of {family}", family=family.name)
+        ) from error
 
 
 def parameter_schemas(family: Family) -> dict[str, dict[str, Any]]:
@@ -54,16 +57,24 @@ def parameter_schemas(family: Family) -> dict[str, dict[str, Any]]:
 
 def _unknown(name: str, family: Family) -> CapabilityError:
     own = list(parameter_schemas(family))
-    has = f"has no such parameter; it has {', '.join(own)}" if own else "has none of its own"
+    has = (
+        Message("has no such parameter; it has {own:,}", own=own)
+        if own
+        else Message("has none of its own")
+    )
     remedies = []
     close = nearest(name, own)
     if close is not None:
-        remedies.append(f"did you mean `{close}`?")
+        remedies.append(Message("did you mean `{close}`?", close=close))
     families = (registry.get_family(one) for one in registry.FAMILIES)
-    able = [f"`--model {one.name}`" for one in families if name in parameter_schemas(one)]
+    able = [
+        Option("model", one.name, code=True) for one in families if name in parameter_schemas(one)
+    ]
     if able:
-        remedies.append(f"choose {' or '.join(able)}, which has it")
+        remedies.append(Message("choose {able:or}, which has it", able=able))
     return CapabilityError(
-        f"--parameter {shown(name)}: {family.name} {has}",
-        hint="; ".join(remedies) or "leave it out; `itda models` says what each family has",
+        Message(
+            "{--parameter:{name}}: {family} {has}", name=shown(name), family=family.name, has=has
+        ),
+        hint=remedies or Message("leave it out; `itda models` says what each family has"),
     )

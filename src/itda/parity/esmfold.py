@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from itda.chem.literature import literature_placement
 from itda.chem.residues import RESTYPE_INDEX, UNKNOWN_INDEX
 from itda.errors import DependencyError
+from itda.language import Message
 from itda.models.esmfold.config import EsmFoldConfig
 from itda.models.esmfold.convert import CONFIG_FILE, CONVERTER, LAYER_PREFIX, WEIGHTS_FILE
 from itda.models.esmfold.features import encode_chains
@@ -150,7 +151,8 @@ def _empty_reference(config: Mapping[str, Any]) -> Any:
         from transformers.utils import logging
     except ImportError as error:
         raise DependencyError(
-            f"transformers cannot be imported: {error}", hint="pip install 'itda[parity]'"
+            Message("transformers cannot be imported: {error}", error=error),
+            hint=Message("pip install 'itda[parity]'"),
         ) from error
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     with torch.device("meta"):

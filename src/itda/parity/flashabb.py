@@ -15,6 +15,7 @@ from torch import Tensor
 
 from itda.chem.literature import literature_placement
 from itda.errors import DependencyError
+from itda.language import Message
 from itda.models.flashabb.config import FlashAbbConfig
 from itda.models.flashabb.convert import CONFIG_FILE, CONVERTER, WEIGHTS_FILE
 from itda.models.flashabb.features import AntibodyFeatures
@@ -157,7 +158,8 @@ def reference_model() -> Any:
         from flash_abb import pretrained
     except ImportError as error:
         raise DependencyError(
-            f"flash-abb cannot be imported: {error}", hint="pip install 'itda[antibody]'"
+            Message("flash-abb cannot be imported: {error}", error=error),
+            hint=Message("pip install 'itda[antibody]'"),
         ) from error
     return pretrained(device="cpu")
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from itda.errors import CapabilityError
+from itda.language import Message
 from itda.parity.harness import Suite
 
 SUITES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -30,8 +31,8 @@ def suites_of(family: str) -> list[Callable[[], Suite[Any]]]:
     """
     if family not in SUITES:
         raise CapabilityError(
-            f"{family} is not compared with a reference package",
-            hint=f"compared are: {', '.join(SUITES)}",
+            Message("{family} is not compared with a reference package", family=family),
+            hint=Message("compared are: {suites:,}", suites=SUITES),
         )
     found = []
     for target in SUITES[family]:

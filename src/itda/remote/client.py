@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from itda.errors import InputError
 from itda.job.model import Job
 from itda.job.problems import explain
+from itda.language import Message
 from itda.remote.download import save
 from itda.remote.errors import NotFoundError
 from itda.remote.following import Follower
@@ -273,10 +274,16 @@ class Client:
         found = {file.kind: file for file in self.files(job)}
         missing = [kind for kind in kinds if kind not in found]
         if missing or not found:
-            what = f"has no file {missing[0]!r}" if missing else "has no files"
+            what = (
+                Message("has no file {missing!r}", missing=missing[0])
+                if missing
+                else Message("has no files")
+            )
             raise NotFoundError(
-                f"job {_key(job)}: {what}",
-                hint=f"it has {', '.join(found)}" if found else f"it is {self.job(job).state}",
+                Message("job {job}: {what}", job=_key(job), what=what),
+                hint=Message("it has {found:,}", found=found)
+                if found
+                else Message("it is {state}", state=self.job(job).state),
                 status=404,
             )
         wanted = [found[kind] for kind in kinds] if kinds else list(found.values())
@@ -359,7 +366,7 @@ def _key(job: str | JobView) -> str:
     key = job if isinstance(job, str) else job.id
     if not _KEY.fullmatch(key):
         raise InputError(
-            f"job {key!r}: is no key of a job",
-            hint="keys have 32 hexadecimal digits; `itda remote list` shows them",
+            Message("job {key!r}: is no key of a job", key=key),
+            hint=Message("keys have 32 hexadecimal digits; `itda remote list` shows them"),
         )
     return key

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from itda.errors import InputError, OutputError
 from itda.job.names import check_file_name
+from itda.language import Message
 from itda.remote.errors import UnreachableError
 from itda.remote.transport import TRIES, Transport
 from itda.storage import file_digest
@@ -33,15 +34,22 @@ def save(transport: Transport, file: FileView, folder: Path, *, overwrite: bool)
                 return path
             if not overwrite:
                 raise OutputError(
-                    f"{path}: holds something else",
-                    hint="choose another folder, or allow it to be replaced (overwrite)",
+                    Message("{path}: holds something else", path=path),
+                    hint=Message("choose another folder, or allow it to be replaced (overwrite)"),
                 )
         _fetch(transport, file, path)
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be written: {error.strerror or error}") from error
+        raise OutputError(
+            Message(
+                "{folder}: cannot be written: {strerror}",
+                folder=folder,
+                strerror=error.strerror or error,
+            )
+        ) from error
     except InputError as error:
         raise OutputError(
-            f"file name {error.problem}", hint="the server should not say it"
+            Message("file name {problem}", problem=error.problem),
+            hint=Message("the server should not say it"),
         ) from error
     return path
 
@@ -65,6 +73,6 @@ def _fetch(transport: Transport, file: FileView, path: Path) -> None:
                 temporary.unlink(missing_ok=True)
         transport.wait(attempt)
     raise UnreachableError(
-        f"{file.name}: breaks off, or is not what the server said it was",
-        hint="try again; what stands between may change it",
+        Message("{file}: breaks off, or is not what the server said it was", file=file.name),
+        hint=Message("try again; what stands between may change it"),
     )

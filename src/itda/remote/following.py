@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import httpx
 from pydantic import ValidationError
 
+from itda.language import Message
 from itda.remote.errors import RateError, UnreachableError
 from itda.remote.transport import TRIES, Transport
 from itda.wire import EventView, JobView
@@ -119,5 +120,6 @@ def _read(kind: str, data: str) -> EventView | JobView:
         return (JobView if kind == "job" else EventView).model_validate_json(data)
     except ValidationError as error:
         raise UnreachableError(
-            "the server sends events that are not known here", hint="a newer Itda may be needed"
+            Message("the server sends events that are not known here"),
+            hint=Message("a newer Itda may be needed"),
         ) from error

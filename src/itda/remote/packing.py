@@ -15,6 +15,7 @@ from itda.job.model import Job
 from itda.job.names import collision_key
 from itda.job.read import read_jobs
 from itda.job.source import guess_format, open_source
+from itda.language import Message
 
 FilePart = tuple[str, tuple[str, bytes, str]]
 
@@ -117,7 +118,8 @@ def _part(path: Path, name: str, taken: set[str] | None = None) -> tuple[str, by
         content = path.read_bytes()
     except OSError as error:
         raise InputError(
-            f"cannot read {path}: {error.strerror or error}", hint="give the path of a file"
+            Message("cannot read {path}: {strerror}", path=path, strerror=error.strerror or error),
+            hint=Message("give the path of a file"),
         ) from error
     # Large alignments are mostly the same letters; what has its own packing is left as it is.
     if len(content) > _LARGE_BYTES and path.suffix in _PACKED:

@@ -11,12 +11,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from itda.errors import InputError, OutputError
+from itda.language import Message
 from itda.storage import user_data_folder
 
 URL_VARIABLE = "ITDA_URL"
 TOKEN_VARIABLE = "ITDA_TOKEN"
 
-_LOGIN_HINT = "itda remote login URL"
+_LOGIN_HINT = Message("itda remote login URL")
 
 
 @dataclass(frozen=True)
@@ -49,15 +50,29 @@ def find_profile(url: str | None = None, token: str | None = None) -> Profile:
     kept = None if told and secret else read_profile()
     address = checked_url(told) if told else (kept.url if kept else None)
     if address is None:
-        raise InputError("no server is known", hint=f"{_LOGIN_HINT}, or set {URL_VARIABLE}")
+        raise InputError(
+            Message("no server is known"),
+            hint=Message(
+                "{login_hint}, or set {url_variable}",
+                login_hint=_LOGIN_HINT,
+                url_variable=URL_VARIABLE,
+            ),
+        )
     if not secret and kept is not None and kept.url == address:
         secret = kept.token
     if not secret:
         raise InputError(
-            f"{address}: no token is known", hint=f"{_LOGIN_HINT}, or set {TOKEN_VARIABLE}"
+            Message("{address}: no token is known", address=address),
+            hint=Message(
+                "{login_hint}, or set {token_variable}",
+                login_hint=_LOGIN_HINT,
+                token_variable=TOKEN_VARIABLE,
+            ),
         )
     if not secret.isascii() or not secret.isprintable() or " " in secret:
-        raise InputError("the token is none: it holds other characters", hint="copy it again")
+        raise InputError(
+            Message("the token is none: it holds other characters"), hint=Message("copy it again")
+        )
     return Profile(address, secret)
 
 
@@ -74,7 +89,10 @@ def checked_url(url: str) -> str:
         parts = urlsplit(url.strip())
         if parts.scheme in ("http", "https") and parts.hostname and not parts.query:
             return url.strip().rstrip("/")
-    raise InputError(f"{url!r}: is no address of a server", hint="such as https://HOST:PORT")
+    raise InputError(
+        Message("{url!r}: is no address of a server", url=url),
+        hint=Message("such as https://HOST:PORT"),
+    )
 
 
 def is_open(url: str) -> bool:
@@ -96,7 +114,7 @@ def read_profile() -> Profile | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: cannot be read", hint=_LOGIN_HINT) from error
+        raise InputError(Message("{path}: cannot be read", path=path), hint=_LOGIN_HINT) from error
 
 
 def write_profile(profile: Profile) -> Path:
@@ -119,7 +137,9 @@ def write_profile(profile: Profile) -> Path:
             raise
     except OSError as error:
         raise OutputError(
-            f"{path}: cannot be written: {error.strerror or error}",
-            hint="set ITDA_HOME to a folder that you may write to",
+            Message(
+                "{path}: cannot be written: {strerror}", path=path, strerror=error.strerror or error
+            ),
+            hint=Message("set ITDA_HOME to a folder that you may write to"),
         ) from error
     return path

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from itda.language import Message
 from itda.remote.errors import UnreachableError, error_of
 from itda.version import itda_version
 from itda.wire import Problem
@@ -105,7 +106,8 @@ class Transport:
                     raise self._unreachable(error) from error
             except (httpx.InvalidURL, UnicodeError) as error:
                 raise UnreachableError(
-                    f"{self.url}: is no address of a server", hint="such as https://HOST:PORT"
+                    Message("{url}: is no address of a server", url=self.url),
+                    hint=Message("such as https://HOST:PORT"),
                 ) from error
             else:
                 if response.status_code not in _PASSING or last or not _passes(response):
@@ -161,8 +163,8 @@ class Transport:
     def _unreachable(self, error: Exception) -> UnreachableError:
         said = " ".join(str(error).split()) or type(error).__name__
         return UnreachableError(
-            f"{self.url}: cannot be reached: {said}",
-            hint="see that the server runs, and that the address is right",
+            Message("{url}: cannot be reached: {said}", url=self.url, said=said),
+            hint=Message("see that the server runs, and that the address is right"),
         )
 
 
@@ -176,16 +178,22 @@ def _checked(response: httpx.Response, url: str) -> httpx.Response:
         return response
     if response.is_redirect:
         raise UnreachableError(
-            f"{url}: leads to {response.headers.get('location', 'nowhere')}",
-            hint="log in with that address",
+            Message(
+                "{url}: leads to {get}", url=url, get=response.headers.get("location", "nowhere")
+            ),
+            hint=Message("log in with that address"),
             status=response.status_code,
         )
     try:
         problem = Problem.model_validate_json(response.content)
     except ValidationError:
         raise UnreachableError(
-            f"{url}: answers {response.status_code}, and not as an Itda server does",
-            hint="see that the address is right, and what stands between",
+            Message(
+                "{url}: answers {status_code}, and not as an Itda server does",
+                url=url,
+                status_code=response.status_code,
+            ),
+            hint=Message("see that the address is right, and what stands between"),
             status=response.status_code,
         ) from None
     raise error_of(problem)
@@ -196,6 +204,6 @@ def _as(answer: type[Answered], response: httpx.Response) -> Answered:
         return answer.model_validate_json(response.content)
     except ValidationError as error:
         raise UnreachableError(
-            f"{response.request.url}: the answer is none that is known here",
-            hint="see that the address is right; a newer Itda may be needed here",
+            Message("{url}: the answer is none that is known here", url=response.request.url),
+            hint=Message("see that the address is right; a newer Itda may be needed here"),
         ) from error

@@ -22,6 +22,7 @@ import sqlalchemy
 from sqlalchemy import Connection
 
 from itda.errors import OutputError
+from itda.language import Message
 from itda.server.database.database import Database
 from itda.server.database.tables import artefacts, job_files
 from itda.server.errors import NotFoundError
@@ -93,8 +94,12 @@ class Artefacts:
             sync(self.folder)
         except OSError as error:
             raise OutputError(
-                f"{self.folder}: cannot be written: {error.strerror or error}",
-                hint="free some space, or let the server's account write there",
+                Message(
+                    "{folder}: cannot be written: {strerror}",
+                    folder=self.folder,
+                    strerror=error.strerror or error,
+                ),
+                hint=Message("free some space, or let the server's account write there"),
             ) from error
         finally:
             with contextlib.suppress(OSError):
@@ -108,12 +113,14 @@ class Artefacts:
             NotFoundError: There is none of this digest.
         """
         if not _DIGEST.fullmatch(digest):
-            raise NotFoundError(f"{digest[:80]!r} is no SHA-256")
+            raise NotFoundError(Message("{digest!r} is no SHA-256", digest=digest[:80]))
         place = self._place(digest)
         if not place.is_file():
             raise NotFoundError(
-                f"file {digest}: is not in {self.folder}",
-                hint="it was removed, or the folder is not the one that the database belongs to",
+                Message("file {digest}: is not in {folder}", digest=digest, folder=self.folder),
+                hint=Message(
+                    "it was removed, or the folder is not the one that the database belongs to"
+                ),
             )
         return place
 

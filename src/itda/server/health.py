@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from itda.language import Message
 from itda.server.database import migrate
 
 if TYPE_CHECKING:
@@ -35,16 +36,16 @@ def routes(services: Services) -> APIRouter:
 
 
 def _problems(services: Services) -> list[str]:
-    problems = []
+    problems: list[str] = []
     try:
         with services.database.read() as connection:
             connection.execute(text("SELECT 1"))
         if migrate.current(services.database) != migrate.newest():
-            problems.append("the tables are not of this release's version")
+            problems.append(Message("the tables are not of this release's version"))
         elif services.queue.draining():
-            problems.append("the queue is being drained")
+            problems.append(Message("the queue is being drained"))
     except SQLAlchemyError:
-        problems.append("the database cannot be reached")
+        problems.append(Message("the database cannot be reached"))
     if not services.settings.artefact_folder.is_dir():
-        problems.append("the folder of artefacts is missing")
+        problems.append(Message("the folder of artefacts is missing"))
     return problems

@@ -14,6 +14,7 @@ from dataclasses import replace
 import uvicorn
 
 from itda.errors import OutputError
+from itda.language import Message
 from itda.server.app import create_app
 from itda.server.errors import ConflictError
 from itda.server.services import Services, open_services
@@ -130,8 +131,10 @@ def _make_home(settings: ServerSettings) -> None:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise OutputError(
-                f"{folder}: cannot be made: {error.strerror}",
-                hint="set ITDA_HOME to a folder that can be written",
+                Message(
+                    "{folder}: cannot be made: {strerror}", folder=folder, strerror=error.strerror
+                ),
+                hint=Message("set ITDA_HOME to a folder that can be written"),
             ) from error
 
 
@@ -141,8 +144,12 @@ def _only_server(settings: ServerSettings) -> Iterator[None]:
 
     def refuse(process: str) -> None:
         raise ConflictError(
-            f"{settings.home}: another server, process {process}, has it",
-            hint="stop that one, or set ITDA_HOME to another folder",
+            Message(
+                "{home}: another server, process {process}, has it",
+                home=settings.home,
+                process=process,
+            ),
+            hint=Message("stop that one, or set ITDA_HOME to another folder"),
         )
 
     with locked(settings.home / "serve.lock", on_busy=refuse):
@@ -161,8 +168,13 @@ def _listening(settings: ServerSettings) -> Iterator[socket.socket]:
             listener.bind((settings.host, settings.port))
         except OSError as error:
             raise ConflictError(
-                f"port {settings.port} of {settings.host} cannot be had: {error.strerror}",
-                hint="choose another with --port, or --port 0 for any that is free",
+                Message(
+                    "port {port} of {host} cannot be had: {strerror}",
+                    port=settings.port,
+                    host=settings.host,
+                    strerror=error.strerror,
+                ),
+                hint=Message("choose another with {--port}, or {--port:0} for any that is free"),
             ) from error
         yield listener
     finally:

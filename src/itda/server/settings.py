@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from itda.errors import InputError
+from itda.language import Message
 from itda.network import LOOPBACK_HOSTS
 from itda.storage import user_data_folder
 
@@ -58,7 +59,8 @@ class Limits:
     def __post_init__(self) -> None:
         if not 0 < self.job_seconds < math.inf:
             raise InputError(
-                f"{JOB_HOURS}: is no number of hours", hint="more than 0; 24 unless told"
+                Message("{job_hours}: is no number of hours", job_hours=JOB_HOURS),
+                hint=Message("more than 0; 24 unless told"),
             )
 
 
@@ -104,8 +106,8 @@ class ServerSettings:
         object.__setattr__(self, "audit_days", _number(self.audit_days))
         if not self.audit_days >= 1:
             raise InputError(
-                "ITDA_AUDIT_DAYS: is no number of days",
-                hint="at least 1; 400 unless told",
+                Message("ITDA_AUDIT_DAYS: is no number of days"),
+                hint=Message("at least 1; 400 unless told"),
             )
         if not self.database_url:
             object.__setattr__(self, "database_url", f"sqlite:///{self.home / 'itda.db'}")
@@ -114,8 +116,11 @@ class ServerSettings:
             object.__setattr__(self, "database_url", f"postgresql+psycopg://{rest}")
         elif not self.database_url.startswith(("sqlite:///", "postgresql+psycopg://")):
             raise InputError(
-                f"database {self.database_url.split(':', 1)[0]}:…: not a database that is known",
-                hint="sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME",
+                Message(
+                    "database {split}:…: not a database that is known",
+                    split=self.database_url.split(":", 1)[0],
+                ),
+                hint=Message("sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"),
             )
 
     @property

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from itda.errors import DataError
+from itda.language import Message, joined
 from itda.search.mmseqs import (
     COVERAGE,
     E_VALUE,
@@ -213,10 +214,16 @@ def _too_few(records: Sequence[_Record], fit: int, test: int, validation: int) -
         if reason in reasons or (not reason and set(reasons) - {"without a resolution"})
     ]
     return DataError(
-        f"{fit} clusters have a chain fit for evaluation, but {test} for the test and {validation} "
-        "for validation are to be held out and some must be left to train on"
-        + (f"; {told}" if told else ""),
-        hint="; ".join([*ways, "--test and --validation say how many are held out"]),
+        Message(
+            "{fit} clusters have a chain fit for evaluation, but {test} for the test and "
+            "{validation} for validation are to be held out and some must be left to train "
+            "on{what}",
+            fit=fit,
+            test=test,
+            validation=validation,
+            what=Message("; {told}", told=told) if told else "",
+        ),
+        hint=joined([*ways, "--test and --validation say how many are held out"], ";"),
     )
 
 

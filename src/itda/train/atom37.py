@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from itda.errors import DataError
+from itda.language import Message
 from itda.structure.chains.chain import (
     ATOM_COUNT,
     SEQUENCE_LETTERS,
@@ -104,11 +105,18 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as archive:
             missing = [key for key in _KEYS if key not in archive.files]
             if missing:
-                raise DataError(f"{path} is not an atom37 archive: it lacks {', '.join(missing)}")
+                raise DataError(
+                    Message(
+                        "{path} is not an atom37 archive: it lacks {missing:,}",
+                        path=path,
+                        missing=missing,
+                    )
+                )
             return {key: archive[key] for key in _KEYS}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
         raise DataError(
-            f"{path} cannot be read as a NumPy archive: {error}", hint="expected a .npz file"
+            Message("{path} cannot be read as a NumPy archive: {error}", path=path, error=error),
+            hint=Message("expected a .npz file"),
         ) from error
 
 
@@ -129,4 +137,7 @@ def _check_lengths(
         and arrays["coords_mA"].shape == (atoms, 3)
     )
     if not fits:
-        raise DataError(f"the arrays of {path} do not fit each other", hint="fetch the file again")
+        raise DataError(
+            Message("the arrays of {path} do not fit each other", path=path),
+            hint=Message("fetch the file again"),
+        )

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from itda.errors import DataError
+from itda.language import Message
 
 KEPT = 2
 
@@ -53,8 +54,12 @@ class Checkpoints:
             raise
         except Exception as error:  # all that stands here is PyTorch's reader
             raise DataError(
-                f"checkpoint {existing[-1]} cannot be read: {error}",
-                hint="remove it to go on from the one before",
+                Message(
+                    "checkpoint {existing} cannot be read: {error}",
+                    existing=existing[-1],
+                    error=error,
+                ),
+                hint=Message("remove it to go on from the one before"),
             ) from error
         return state
 

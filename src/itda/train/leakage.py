@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from itda.errors import DataError
+from itda.language import Message
 from itda.search.mmseqs import E_VALUE, search_sequences
 from itda.structure.chains.dataset import ChainDataset
 
@@ -44,7 +45,10 @@ def read_fasta(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}", hint="give a FASTA file") from error
+        raise DataError(
+            Message("{path} cannot be read: {error}", path=path, error=error),
+            hint=Message("give a FASTA file"),
+        ) from error
     sequences: dict[str, str] = {}
     name = ""
     for number, line in enumerate(lines, start=1):
@@ -52,15 +56,31 @@ def read_fasta(path: Path) -> dict[str, str]:
         if text.startswith(">"):
             name = text[1:].split()[0] if text[1:].split() else f"sequence_{len(sequences) + 1}"
             if name in sequences:
-                raise DataError(f"{path}: line {number}: {name} stands twice")
+                raise DataError(
+                    Message(
+                        "{path}: line {number}: {name} stands twice",
+                        path=path,
+                        number=number,
+                        name=name,
+                    )
+                )
             sequences[name] = ""
         elif text:
             if not name:
-                raise DataError(f"{path}: line {number} stands before the first '>'")
+                raise DataError(
+                    Message(
+                        "{path}: line {number} stands before the first '>'",
+                        path=path,
+                        number=number,
+                    )
+                )
             letters = text.upper().rstrip("*")
             sequences[name] += "".join(x if x in _STANDARD else "X" for x in letters)
     if not sequences or not all(sequences.values()):
-        raise DataError(f"{path} holds no sequence, or an empty one", hint="give a FASTA file")
+        raise DataError(
+            Message("{path} holds no sequence, or an empty one", path=path),
+            hint=Message("give a FASTA file"),
+        )
     return sequences
 
 

@@ -20,6 +20,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from itda.errors import DataError
+from itda.language import Message
 from itda.structure.chains.dataset import ChainDataset
 from itda.train.batch import AnyBatch
 from itda.train.checkpoint import Checkpoints
@@ -233,8 +234,8 @@ class Trainer:
         total, parts = self.model(lambda: batch, stage, recycles)
         if not math.isfinite(total.item()):
             raise DataError(
-                f"the loss is {total.item()} at step {self.step}",
-                hint="resume from the last checkpoint with a lower schedule.peak",
+                Message("the loss is {total} at step {step}", total=total.item(), step=self.step),
+                hint=Message("resume from the last checkpoint with a lower schedule.peak"),
             )
         return total, parts
 
@@ -301,8 +302,8 @@ class Trainer:
             return
         if state["recipe"] != self.recipe.digest:
             raise DataError(
-                f"{self.run_folder} was trained by another recipe",
-                hint="give another --out, or the recipe that it began with",
+                Message("{run_folder} was trained by another recipe", run_folder=self.run_folder),
+                hint=Message("give another {--out}, or the recipe that it began with"),
             )
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
@@ -326,8 +327,8 @@ class Trainer:
             failure = error
         if self._agree(failure is not None):
             raise failure or DataError(
-                f"another process of this training failed at step {self.step}",
-                hint="its own message says why",
+                Message("another process of this training failed at step {step}", step=self.step),
+                hint=Message("its own message says why"),
             )
         return value
 

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from itda.errors import DataError
+from itda.language import Message
 from itda.train.stage import RecipePart, Stage
 from itda.train.trainable import DEFAULT_FAMILY, TRAINABLES, AnyTrainable, get_trainable
 
@@ -205,14 +206,19 @@ def read_recipe(source: str | Path) -> Recipe:
         text = packaged.read_text(encoding="utf-8")
     else:
         raise DataError(
-            f"there is no recipe {source}", hint="give a file, or mini.yaml or mini-cpu.yaml"
+            Message("there is no recipe {source}", source=source),
+            hint=Message("give a file, or mini.yaml or mini-cpu.yaml"),
         )
     try:
         return Recipe.model_validate(yaml.safe_load(text))
     except yaml.YAMLError as error:
-        raise DataError(f"{source} is not YAML: {error}") from error
+        raise DataError(
+            Message("{source} is not YAML: {error}", source=source, error=error)
+        ) from error
     except ValidationError as error:
-        raise DataError(f"{source}: {_first_problem(error)}") from error
+        raise DataError(
+            Message("{source}: {error}", source=source, error=_first_problem(error))
+        ) from error
 
 
 def _first_problem(error: ValidationError) -> str:

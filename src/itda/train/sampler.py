@@ -9,6 +9,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from itda.errors import DataError
+from itda.language import Message
 from itda.search.templates.template import Template
 from itda.structure.chains.chain import Chain
 from itda.structure.chains.dataset import ChainDataset
@@ -152,12 +153,18 @@ class StepDataset(Dataset[AnyBatch]):
             for side_chains in (False, True)
         ]
         if not pools[0].clusters:
-            raise DataError("the split leaves no training chain", hint="check the split")
+            raise DataError(
+                Message("the split leaves no training chain"), hint=Message("check the split")
+            )
         for stage in recipe.stages:
             if stage.batch % processes:
                 raise DataError(
-                    f"a batch of {stage.batch} cannot be shared by {processes} processes",
-                    hint="take a number of processes that divides it",
+                    Message(
+                        "a batch of {batch} cannot be shared by {processes} processes",
+                        batch=stage.batch,
+                        processes=processes,
+                    ),
+                    hint=Message("take a number of processes that divides it"),
                 )
         data = recipe.data
         templates = None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from itda.errors import DataError
+from itda.language import Message
 from itda.storage import atomic_folder, file_digest
 
 FORMAT = "itda-split"
@@ -51,22 +52,31 @@ class Split:
             manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise DataError(
-                f"{folder} is not a split: {MANIFEST} cannot be read ({error})",
-                hint="make one with `itda data split`",
+                Message(
+                    "{folder} is not a split: {manifest} cannot be read ({error})",
+                    folder=folder,
+                    manifest=MANIFEST,
+                    error=error,
+                ),
+                hint=Message("make one with `itda data split`"),
             ) from error
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            raise DataError(f"{folder / MANIFEST} does not describe a split")
+            raise DataError(Message("{folder} does not describe a split", folder=folder / MANIFEST))
         if manifest.get("version") != FORMAT_VERSION:
             raise DataError(
-                f"{folder} has split version {manifest.get('version')}, this Itda reads version "
-                f"{FORMAT_VERSION}",
-                hint="split the datasets again",
+                Message(
+                    "{folder} has split version {get}, this Itda reads version {format_version}",
+                    folder=folder,
+                    get=manifest.get("version"),
+                    format_version=FORMAT_VERSION,
+                ),
+                hint=Message("split the datasets again"),
             )
         table = folder / TABLE
         if not table.is_file() or file_digest(table) != manifest["table_sha256"]:
             raise DataError(
-                f"{table} is missing or was altered after it was written",
-                hint="split the datasets again",
+                Message("{table} is missing or was altered after it was written", table=table),
+                hint=Message("split the datasets again"),
             )
         members: dict[str, tuple[str, Part]] = {}
         representatives = set()
@@ -74,7 +84,14 @@ class Split:
             for row in csv.DictReader(stream, delimiter="\t"):
                 part = row["part"]
                 if part not in PARTS:
-                    raise DataError(f"{table}: chain {row['id']} has the unknown part {part!r}")
+                    raise DataError(
+                        Message(
+                            "{table}: chain {row} has the unknown part {part!r}",
+                            table=table,
+                            row=row["id"],
+                            part=part,
+                        )
+                    )
                 members[row["id"]] = (row["cluster"], part)
                 if row["representative"] == "1":
                     representatives.add(row["id"])
@@ -113,8 +130,8 @@ class Split:
         told = self.manifest.get("datasets", ())
         if not told or any("folder" not in dataset for dataset in told):
             raise DataError(
-                "the split does not say which datasets it was made of",
-                hint="name them with --datasets, or split them again",
+                Message("the split does not say which datasets it was made of"),
+                hint=Message("name them with {--datasets}, or split them again"),
             )
         return [dataset["folder"] for dataset in told]
 
@@ -166,8 +183,8 @@ class Split:
             return self.members[chain_id]
         except KeyError:
             raise DataError(
-                f"the split does not know chain {chain_id}",
-                hint="split all datasets that are used together",
+                Message("the split does not know chain {chain_id}", chain_id=chain_id),
+                hint=Message("split all datasets that are used together"),
             ) from None
 
 

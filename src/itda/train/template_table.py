@@ -26,6 +26,7 @@ import numpy as np
 from jaxtyping import Float32, Int32, Int64
 
 from itda.errors import DataError
+from itda.language import Message
 from itda.search.templates.find import make_template
 from itda.search.templates.hits import TemplateHit
 from itda.search.templates.template import Template
@@ -70,18 +71,24 @@ class TemplateTable:
             manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise DataError(
-                f"{folder} is not a table of templates: {error}",
-                hint="make one with `itda data templates`",
+                Message(
+                    "{folder} is not a table of templates: {error}", folder=folder, error=error
+                ),
+                hint=Message("make one with `itda data templates`"),
             ) from error
         if manifest.get("format") != FORMAT or manifest.get("version") != FORMAT_VERSION:
             raise DataError(
-                f"{folder} is not a table of templates of version {FORMAT_VERSION}",
-                hint="make it again with `itda data templates`",
+                Message(
+                    "{folder} is not a table of templates of version {format_version}",
+                    folder=folder,
+                    format_version=FORMAT_VERSION,
+                ),
+                hint=Message("make it again with `itda data templates`"),
             )
         if file_digest(folder / ARRAYS) != manifest["sha256"]:
             raise DataError(
-                f"{folder / ARRAYS} was altered after it was written",
-                hint="make it again with `itda data templates`",
+                Message("{folder} was altered after it was written", folder=folder / ARRAYS),
+                hint=Message("make it again with `itda data templates`"),
             )
         with np.load(folder / ARRAYS, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from itda.errors import DataError
+from itda.language import Message
 from itda.train.batch import Batch, Crop, FeaturesType, TargetsType
 
 if TYPE_CHECKING:
@@ -112,7 +113,8 @@ def get_trainable(family: str) -> AnyTrainable:
     target = TRAINABLES.get(family)
     if target is None:
         raise DataError(
-            f"family: {family!r} cannot be trained", hint=f"known: {', '.join(TRAINABLES)}"
+            Message("family: {family!r} cannot be trained", family=family),
+            hint=Message("known: {trainables:,}", trainables=TRAINABLES),
         )
     module, _, variable = target.partition(":")
     trainable: AnyTrainable = getattr(importlib.import_module(module), variable)

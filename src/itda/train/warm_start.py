@@ -11,6 +11,7 @@ from itda.errors import DataError, WeightsError
 from itda.hub.installed import ensure
 from itda.hub.registry import get_weight_set
 from itda.hub.weights import load, read_card
+from itda.language import Message
 from itda.train.recipe import Recipe
 
 
@@ -33,9 +34,13 @@ def initial_weights(recipe: Recipe, data: Path) -> Path | None:
         return ensure(get_weight_set(named), family.converter)
     if not path.is_file():
         raise WeightsError(
-            f"initial_weights: there is no file {path}",
-            hint=f"name {family.weight_set}, which comes with Itda, or a file below {data} with "
-            "its card beside it",
+            Message("initial_weights: there is no file {path}", path=path),
+            hint=Message(
+                "name {weight_set}, which comes with Itda, or a file below {data} with its "
+                "card beside it",
+                weight_set=family.weight_set,
+                data=data,
+            ),
         )
     return path
 
@@ -51,8 +56,10 @@ def with_sizes(recipe: Recipe, weights: Path | None) -> Recipe:
         return recipe
     if weights is None:
         raise DataError(
-            f"the recipe {recipe.name} says no `model`",
-            hint="write its sizes, or `initial_weights: mini` to go on from what comes with Itda",
+            Message("the recipe {recipe} says no `model`", recipe=recipe.name),
+            hint=Message(
+                "write its sizes, or `initial_weights: mini` to go on from what comes with Itda"
+            ),
         )
     sizes = recipe.trainable.sizes.model_validate(read_card(weights).config)
     return recipe.model_copy(update={"model": sizes})
@@ -78,14 +85,21 @@ def start_from(network: nn.Module, weights: Path, *, family: str) -> dict[str, A
     for name, tensor in tensors.items():
         if name not in own:
             raise WeightsError(
-                f"{weights}: the network of the recipe has no {name}",
-                hint="train a model that has every part of the one it goes on from",
+                Message(
+                    "{weights}: the network of the recipe has no {name}", weights=weights, name=name
+                ),
+                hint=Message("train a model that has every part of the one it goes on from"),
             )
         if own[name].shape != tensor.shape:
             raise WeightsError(
-                f"{weights}: {name} is {tuple(tensor.shape)}, in the recipe "
-                f"{tuple(own[name].shape)}",
-                hint="keep the sizes of the weights that training goes on from",
+                Message(
+                    "{weights}: {name} is {shape}, in the recipe {tuple}",
+                    weights=weights,
+                    name=name,
+                    shape=tuple(tensor.shape),
+                    tuple=tuple(own[name].shape),
+                ),
+                hint=Message("keep the sizes of the weights that training goes on from"),
             )
     network.load_state_dict(tensors, strict=False)
     anew = sorted(set(own) - set(tensors))

@@ -20,6 +20,7 @@ from itda.bench.rivals.blocks import (
 from itda.bench.side import Side
 from itda.bench.summary import ratios, rounded, side_summary
 from itda.errors import DependencyError, InputError
+from itda.language import Message
 
 WORKER = "itda.bench.rivals.worker"
 OURS = "ours"
@@ -59,7 +60,10 @@ def compare(
     """
     for name in rivals:
         if name not in RIVALS:
-            raise InputError(f"unknown rival {name!r}", hint=f"rivals are {', '.join(RIVALS)}")
+            raise InputError(
+                Message("unknown rival {name!r}", name=name),
+                hint=Message("rivals are {rivals:,}", rivals=RIVALS),
+            )
     with contextlib.ExitStack() as stack:
         sides = {OURS: stack.enter_context(Side(WORKER, OURS))}
         about, missing = {OURS: sides[OURS].ask(do="about")}, {}
@@ -72,8 +76,12 @@ def compare(
                 report(f"{name} is left out: {error.problem}")
         if len(sides) == 1:
             raise DependencyError(
-                f"none of {', '.join(rivals)} can be imported: {missing[rivals[0]]}",
-                hint="give the Python of an environment that has one: --python PATH",
+                Message(
+                    "none of {rivals:,} can be imported: {missing}",
+                    rivals=rivals,
+                    missing=missing[rivals[0]],
+                ),
+                hint=Message("give the Python of an environment that has one: {--python:PATH}"),
             )
         numbers = {
             name: _numbers(sides[OURS], sides[name], about[name]["bias_transposed"], report)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, update
 
+from itda.language import Message
 from itda.server.accounts.credentials import TOKEN_PREFIX, digest
 from itda.server.accounts.links import has_invitation
 from itda.server.accounts.log import Log
@@ -132,7 +133,7 @@ class Identities:
             if found is not None:
                 user = user_in(connection, found)
                 if user.disabled_at is not None:
-                    raise ForbiddenError("the account is disabled")
+                    raise ForbiddenError(Message("the account is disabled"))
                 return user
             address = checked_email(email)
             there = find_in(connection, address)
@@ -154,8 +155,10 @@ class Identities:
         invited = has_invitation(connection, user.id, self._clock())
         if not verified or not invited or user.has_password or user.oidc_issuer or user.disabled_at:
             raise ConflictError(
-                "another account has this e-mail address",
-                hint="sign in with its password, or have an administrator invite the address",
+                Message("another account has this e-mail address"),
+                hint=Message(
+                    "sign in with its password, or have an administrator invite the address"
+                ),
             )
         connection.execute(
             update(users)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.engine import RowMapping
 
+from itda.language import Message
 from itda.server.accounts import passwords
 from itda.server.accounts.credentials import digest, new_secret
 from itda.server.accounts.log import Log
@@ -132,5 +133,6 @@ def has_invitation(connection: Connection, user_id: str, now: float) -> bool:
 
 def _bad_link() -> UnauthenticatedError:
     return UnauthenticatedError(
-        "the link is too old or was used", hint="ask for another one; the server's start prints one"
+        Message("the link is too old or was used"),
+        hint=Message("ask for another one; the server's start prints one"),
     )

@@ -10,6 +10,7 @@ from pwdlib.exceptions import PwdlibError
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from itda.errors import InputError
+from itda.language import Message
 
 SHORTEST = 10
 LONGEST = 1024
@@ -26,19 +27,28 @@ def check_rules(password: str, email: str) -> None:
     """
     if len(password) < SHORTEST:
         raise InputError(
-            f"password: {len(password)} characters, and {SHORTEST} are the least",
-            hint="several words, with blanks between them, make a good one",
+            Message(
+                "password: {count} characters, and {shortest} are the least",
+                count=len(password),
+                shortest=SHORTEST,
+            ),
+            hint=Message("several words, with blanks between them, make a good one"),
         )
     if len(password) > LONGEST:
-        raise InputError(f"password: longer than {LONGEST} characters")
+        raise InputError(Message("password: longer than {longest} characters", longest=LONGEST))
     if "\0" in password or not _encodes(password):
-        raise InputError("password: holds characters that cannot be typed")
+        raise InputError(Message("password: holds characters that cannot be typed"))
     told = password.casefold().strip()
     address = email.casefold()
     if told in (address, address.split("@")[0], address.replace("@", "")):
-        raise InputError("password: is the e-mail address", hint="choose one that nobody knows")
+        raise InputError(
+            Message("password: is the e-mail address"), hint=Message("choose one that nobody knows")
+        )
     if len(set(told)) < 4:
-        raise InputError("password: repeats a few characters", hint="several words make a good one")
+        raise InputError(
+            Message("password: repeats a few characters"),
+            hint=Message("several words make a good one"),
+        )
 
 
 def hash_password(password: str) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import IntegrityError
 
 from itda.errors import InputError
+from itda.language import Message
 from itda.server.accounts.log import Log
 from itda.server.accounts.records import (
     SERVER,
@@ -63,7 +64,9 @@ class Projects:
                 )
                 return organisation_in(connection, str(values["id"]))
         except IntegrityError as error:
-            raise ConflictError(f"organisation {shown}: there is one of that name") from error
+            raise ConflictError(
+                Message("organisation {shown}: there is one of that name", shown=shown)
+            ) from error
 
     def organisations(self) -> list[Organisation]:
         """Return every organisation, by name."""
@@ -121,7 +124,7 @@ class Projects:
                 return project_in(connection, project_id)
         except IntegrityError as error:
             raise ConflictError(
-                f"project {shown}: the organisation has one of that name"
+                Message("project {shown}: the organisation has one of that name", shown=shown)
             ) from error
 
     def get(self, project_id: str) -> Project:
@@ -164,7 +167,7 @@ class Projects:
                 )
         except IntegrityError as error:
             raise ConflictError(
-                f"project {shown}: the organisation has one of that name"
+                Message("project {shown}: the organisation has one of that name", shown=shown)
             ) from error
 
     def archive(self, project_id: str, archived: bool = True, *, by: Actor = SERVER) -> None:
@@ -254,7 +257,7 @@ class Projects:
                 )
             )
             if not gone.rowcount:
-                raise NotFoundError("the user is no member of the project")
+                raise NotFoundError(Message("the user is no member of the project"))
             self._log.add(
                 connection, "member.remove", by=by, project_id=project_id, object_id=user_id
             )
@@ -290,7 +293,7 @@ class Projects:
                 update(table).where(table.c.id == key).values(weight=checked)
             )
             if not changed.rowcount:
-                raise NotFoundError(f"there is no such {kind}")
+                raise NotFoundError(Message("there is no such {kind}", kind=kind))
             self._log.add(
                 connection,
                 f"{kind}.set_weight",
@@ -317,7 +320,7 @@ def organisation_in(connection: Connection, organisation_id: str) -> Organisatio
     query = select(organisations).where(organisations.c.id == organisation_id)
     row = connection.execute(query).mappings().first()
     if row is None:
-        raise NotFoundError("there is no such organisation")
+        raise NotFoundError(Message("there is no such organisation"))
     return Organisation(**row)
 
 
@@ -325,7 +328,7 @@ def project_in(connection: Connection, project_id: str) -> Project:
     """Return a project within a transaction."""
     row = connection.execute(select(projects).where(projects.c.id == project_id)).mappings().first()
     if row is None:
-        raise NotFoundError("there is no such project")
+        raise NotFoundError(Message("there is no such project"))
     return Project(**row)
 
 
@@ -336,7 +339,10 @@ def checked_weight(weight: float) -> float:
         InputError: It is not above 0, or not a number.
     """
     if not (math.isfinite(weight) and 0 < weight <= 1e6):
-        raise InputError(f"weight: {weight}", hint="a number above 0, such as 1 or 2.5")
+        raise InputError(
+            Message("weight: {weight}", weight=weight),
+            hint=Message("a number above 0, such as 1 or 2.5"),
+        )
     return float(weight)
 
 
@@ -350,7 +356,10 @@ def checked_role(role: Role | str) -> Role:
         return Role(role)
     except ValueError:
         known = ", ".join(Role)
-        raise InputError(f"role: {str(role)[:40]!r} is none", hint=f"one of {known}") from None
+        raise InputError(
+            Message("role: {role!r} is none", role=str(role)[:40]),
+            hint=Message("one of {known}", known=known),
+        ) from None
 
 
 def _membership(row: RowMapping) -> Membership:

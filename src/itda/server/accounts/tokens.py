@@ -9,6 +9,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.engine import RowMapping
 
 from itda.errors import InputError
+from itda.language import Message
 from itda.server.accounts.credentials import digest, new_token, shown_prefix
 from itda.server.accounts.log import Log
 from itda.server.accounts.projects import memberships_in
@@ -64,7 +65,9 @@ class Tokens:
         wanted = checked_scopes(scopes)
         now = self._clock()
         if expires_at is not None and not now < expires_at < now + 1e10:
-            raise InputError("expires_at: is in the past", hint="name a time to come")
+            raise InputError(
+                Message("expires_at: is in the past"), hint=Message("name a time to come")
+            )
         secret = new_token()
         token = Token(
             id=new_id(),
@@ -81,11 +84,11 @@ class Tokens:
         with self._database.write() as connection:
             user = user_in(connection, user_id)
             if "admin" in wanted and not user.is_admin:
-                raise ForbiddenError("scope admin: the user is no administrator")
+                raise ForbiddenError(Message("scope admin: the user is no administrator"))
             if project_id is not None and project_id not in {
                 one.project.id for one in memberships_in(connection, user_id)
             }:
-                raise NotFoundError("there is no such project")
+                raise NotFoundError(Message("there is no such project"))
             values = {**asdict(token), "scopes": _written(wanted)}
             connection.execute(insert(tokens).values(digest=digest(secret), **values))
             self._log.add(
@@ -114,7 +117,7 @@ class Tokens:
             row = connection.execute(select(tokens).where(tokens.c.id == token_id)).mappings()
             found = row.first()
         if found is None:
-            raise NotFoundError("there is no such token")
+            raise NotFoundError(Message("there is no such token"))
         return token_of(found)
 
     def revoke(self, token_id: str, *, user_id: str | None = None, by: Actor = SERVER) -> None:
@@ -133,7 +136,7 @@ class Tokens:
             row = connection.execute(select(tokens).where(tokens.c.id == token_id)).mappings()
             found = row.first()
             if found is None or user_id not in (None, found["user_id"]):
-                raise NotFoundError("there is no such token")
+                raise NotFoundError(Message("there is no such token"))
             if connection.execute(query.values(revoked_at=self._clock())).rowcount:
                 self._log.add(connection, "token.revoke", by=by, object_id=token_id)
 
@@ -160,8 +163,10 @@ def checked_scopes(scopes: Collection[str]) -> frozenset[str]:
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown or not scopes:
         raise InputError(
-            f"scopes: {unknown[0][:40]!r} is none" if unknown else "scopes: there are none",
-            hint=f"some of {', '.join(SCOPES)}",
+            Message("scopes: {unknown!r} is none", unknown=unknown[0][:40])
+            if unknown
+            else Message("scopes: there are none"),
+            hint=Message("some of {scopes:,}", scopes=SCOPES),
         )
     return frozenset(scopes)
 

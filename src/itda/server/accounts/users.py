@@ -11,6 +11,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.exc import IntegrityError
 
 from itda.errors import InputError
+from itda.language import Message
 from itda.server.accounts import passwords
 from itda.server.accounts.log import Log
 from itda.server.accounts.records import SERVER, Actor, User
@@ -75,8 +76,8 @@ class Users:
                 )
         except IntegrityError as error:
             raise ConflictError(
-                f"{address}: there is a user with that address",
-                hint="add that user to a project instead",
+                Message("{address}: there is a user with that address", address=address),
+                hint=Message("add that user to a project instead"),
             ) from error
 
     def insert(self, connection: Connection, *, by: Actor = SERVER, **values: Any) -> User:
@@ -228,8 +229,10 @@ class Users:
         )
         if user_in(connection, user_id).is_admin and not connection.execute(others).scalar_one():
             raise ConflictError(
-                "this is the last administrator, without whom nobody could mend the server",
-                hint="make another user an administrator first",
+                Message(
+                    "this is the last administrator, without whom nobody could mend the server"
+                ),
+                hint=Message("make another user an administrator first"),
             )
 
 
@@ -241,7 +244,7 @@ def user_in(connection: Connection, user_id: str) -> User:
     """
     row = connection.execute(select(users).where(users.c.id == user_id)).mappings().first()
     if row is None:
-        raise NotFoundError("there is no such user")
+        raise NotFoundError(Message("there is no such user"))
     return _user(row)
 
 
@@ -259,7 +262,10 @@ def checked_email(email: str) -> str:
     """
     address = email.strip().lower()
     if not _EMAIL.fullmatch(address) or len(address) > 320 or not address.isprintable():
-        raise InputError(f"e-mail: {email[:80]!r} is no address", hint="write NAME@DOMAIN")
+        raise InputError(
+            Message("e-mail: {email!r} is no address", email=email[:80]),
+            hint=Message("write NAME@DOMAIN"),
+        )
     return address
 
 
@@ -272,8 +278,8 @@ def checked_name(name: str, *, what: str) -> str:
     shown = name.strip()
     if not shown or len(shown) > 200 or not shown.isprintable():
         raise InputError(
-            f"{what}: {name[:80]!r} cannot be taken",
-            hint="1 to 200 characters, without line breaks",
+            Message("{what}: {name!r} cannot be taken", what=what, name=name[:80]),
+            hint=Message("1 to 200 characters, without line breaks"),
         )
     return shown
 

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from itda.errors import DependencyError, OutputError
+from itda.language import Message
 
 BUSY_SECONDS = 30.0
 IDLE_SECONDS = 5.0
@@ -50,7 +51,13 @@ class Database:
             try:
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             except OSError as error:
-                raise OutputError(f"{folder}: cannot be made: {error.strerror}") from error
+                raise OutputError(
+                    Message(
+                        "{folder}: cannot be made: {strerror}",
+                        folder=folder,
+                        strerror=error.strerror,
+                    )
+                ) from error
         options: dict[str, Any] = {"pool_size": connections, "max_overflow": connections}
         if self.is_sqlite:
             options["connect_args"] = {"timeout": BUSY_SECONDS, "check_same_thread": False}
@@ -64,8 +71,12 @@ class Database:
             self.engine = sqlalchemy.create_engine(self.url, **options)
         except ModuleNotFoundError as error:
             raise DependencyError(
-                f"{self.url.drivername}: {error.name} is not installed",
-                hint="pip install 'itda[cluster]'",
+                Message(
+                    "{drivername}: {error} is not installed",
+                    drivername=self.url.drivername,
+                    error=error.name,
+                ),
+                hint=Message("pip install 'itda[cluster]'"),
             ) from error
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)

@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from itda.errors import DataError
+from itda.language import Message
 from itda.server.database.database import Database
 
 _SCRIPTS = Path(__file__).parent / "migrations"
@@ -36,8 +37,13 @@ def upgrade(database: Database, revision: str = "head") -> None:
         present = MigrationContext.configure(connection).get_current_revision()
         if present is not None and present not in known:
             raise DataError(
-                f"the tables are of version {present}, which this release does not know",
-                hint="they come from a newer release: install that, or go back with a backup",
+                Message(
+                    "the tables are of version {present}, which this release does not know",
+                    present=present,
+                ),
+                hint=Message(
+                    "they come from a newer release: install that, or go back with a backup"
+                ),
             )
         command.upgrade(_config(connection), revision)
 

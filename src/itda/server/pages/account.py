@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from itda.errors import InputError, ItdaError
+from itda.language import Message
 from itda.server.accounts.records import SCOPES, Token
 from itda.server.errors import UnauthenticatedError
 from itda.server.pages.language import mark
@@ -71,7 +72,7 @@ def set_password(view: APasserBy, token: str = "", error: str = "") -> Response:
         elif view.identity is not None:
             user = view.identity.user
         else:
-            raise UnauthenticatedError("there is no link", hint="sign in first")
+            raise UnauthenticatedError(Message("there is no link"), hint=Message("sign in first"))
     except ItdaError:
         return go_to("/sign-in?error=link")
     return view.render(
@@ -132,7 +133,7 @@ def _create(visitor: Visitor, sent: Sent) -> tuple[str, Token]:
     project_id = sent.text("project") or None
     days = sent.text("days")
     if days and days not in map(str, LIFETIMES_DAYS):
-        raise InputError(f"days: {days[:20]!r} is none of the choices")
+        raise InputError(Message("days: {days!r} is none of the choices", days=days[:20]))
     visitor.who.check_grant(scopes, project_id)
     secret, token = visitor.services.accounts.tokens.create(
         visitor.who.user.id,

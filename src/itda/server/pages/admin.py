@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from itda.errors import InputError, ItdaError
+from itda.language import Message
 from itda.server.pages.visitors import AnAdministrator, Sent, Visitor, WhatWasSent, go_to
 from itda.server.queue.records import State
 
@@ -88,7 +89,7 @@ def change_user(visitor: AnAdministrator, user_id: str, sent: WhatWasSent) -> Re
             "demote": lambda: accounts.users.set_admin(user_id, False, by=by),
         }
         if action not in changes:
-            raise InputError(f"action: {action[:40]!r} is none")
+            raise InputError(Message("action: {action!r} is none", action=action[:40]))
         changes[action]()
     except ItdaError as error:
         return _users(visitor, refusal=error, status=422)
@@ -194,13 +195,16 @@ def _number(sent: Sent, name: str, default: float | None = None) -> float:
     try:
         return float(text)
     except ValueError:
-        raise InputError(f"{name}: {text[:40]!r} is no number", hint="such as 1 or 2.5") from None
+        raise InputError(
+            Message("{name}: {text!r} is no number", name=name, text=text[:40]),
+            hint=Message("such as 1 or 2.5"),
+        ) from None
 
 
 def _set_quota(visitor: Visitor, sent: Sent) -> None:
     level, _, owner_id = sent.text("owner").partition(":")
     if level not in ("organisation", "project") or not owner_id:
-        raise InputError("owner: is neither an organisation nor a project")
+        raise InputError(Message("owner: is neither an organisation nor a project"))
     hours = sent.text("hours")
     seconds = _number(sent, "hours") * HOUR_SECONDS if hours else None
     device_kind, period = sent.text("device_kind"), sent.text("period")

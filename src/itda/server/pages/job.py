@@ -10,6 +10,7 @@ import yaml
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from itda.language import Message
 from itda.server.errors import NotFoundError
 from itda.server.pages import words
 from itda.server.pages.result import result_context
@@ -105,7 +106,7 @@ def readable(visitor: Visitor, job_id: str) -> JobRecord:
         visitor.who.check(job.project_id, "read")
     except NotFoundError:
         # One sentence for both, or it would tell which jobs others have.
-        raise NotFoundError("there is no such job") from None
+        raise NotFoundError(Message("there is no such job")) from None
     return job
 
 

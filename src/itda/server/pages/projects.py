@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from itda.errors import ItdaError
+from itda.language import Message
 from itda.server.accounts.records import Role
 from itda.server.errors import ForbiddenError
 from itda.server.pages.visitors import AVisitor, Visitor, WhatWasSent, go_to
@@ -43,8 +44,8 @@ def add_member(visitor: AVisitor, project_id: str, sent: WhatWasSent) -> Respons
             return go_to(f"/projects/{project_id}")
         if not visitor.who.is_admin:
             raise ForbiddenError(
-                f"{email[:80]}: there is no account of that address",
-                hint="ask an administrator to invite this person",
+                Message("{email}: there is no account of that address", email=email[:80]),
+                hint=Message("ask an administrator to invite this person"),
             )
         invitation = accounts.invite(email, project_id=project_id, role=role, by=visitor.who.actor)
     except ItdaError as error:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
 from itda.errors import ItdaError
+from itda.language import Message
 from itda.server.errors import NotFoundError
 from itda.server.pages import statics
 from itda.server.pages.language import mark
@@ -233,7 +234,7 @@ def routes(services: Services, authorise: Authorise | None = None) -> APIRouter:
             return unchanged
         errors = files.pae(sample)
         if errors is None:
-            raise NotFoundError("this family predicts no error between residues")
+            raise NotFoundError(Message("this family predicts no error between residues"))
         content = pae_map(errors).content
         headers = _headers(files.tag(sample))
         return Response(content, media_type="application/octet-stream", headers=headers)
@@ -272,7 +273,7 @@ def _authorise() -> Authorise:
         request: Request, job_id: str, asker: Annotated[Identity, Depends(identity)]
     ) -> JobRecord:
         # One sentence for both, or it would tell which jobs others have.
-        nothing = NotFoundError(f"there is no job {job_id}")
+        nothing = NotFoundError(Message("there is no job {job_id}", job_id=job_id))
         try:
             job: JobRecord = request.app.state.services.queue.job(job_id)
         except NotFoundError:
@@ -293,7 +294,7 @@ def _authorise() -> Authorise:
 
 def _files(services: Services, job: JobRecord) -> ResultFiles:
     if job.state is not State.DONE:
-        raise NotFoundError("this job has no result")
+        raise NotFoundError(Message("this job has no result"))
     return ResultFiles(services, job)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from biotite.structure.io.pdbx import CIFFile
 from jaxtyping import Float
 
+from itda.language import Message
 from itda.results.files import CONFIDENCE_FORMAT
 from itda.server.errors import NotFoundError
 
@@ -59,7 +60,7 @@ class ResultFiles:
         try:
             return self.records[kind]
         except KeyError:
-            raise NotFoundError(f"this result has no file {kind!r}") from None
+            raise NotFoundError(Message("this result has no file {kind!r}", kind=kind)) from None
 
     def structure_kind(self, rank: int) -> str:
         """Return the kind of the file that holds the structure of a rank.
@@ -71,7 +72,7 @@ class ResultFiles:
         if sample in self.records:
             return sample
         if rank != 0:
-            raise NotFoundError(f"this result has no sample of rank {rank}")
+            raise NotFoundError(Message("this result has no sample of rank {rank}", rank=rank))
         return "structure"
 
     @functools.cached_property
@@ -84,9 +85,9 @@ class ResultFiles:
         try:
             found = json.loads(self.path("confidence").read_bytes())
         except (OSError, ValueError) as error:
-            raise NotFoundError("the confidence file cannot be read") from error
+            raise NotFoundError(Message("the confidence file cannot be read")) from error
         if not isinstance(found, dict) or found.get("format") != CONFIDENCE_FORMAT:
-            raise NotFoundError("the confidence file is of another format")
+            raise NotFoundError(Message("the confidence file is of another format"))
         return found
 
     def plddt(self, rank: int) -> list[float]:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from itda.errors import InputError, ItdaError
+from itda.language import Message
 from itda.search.databases.registry import Databases
 from itda.server.errors import ForbiddenError
 from itda.server.queue.records import JobRecord, Priority
@@ -84,7 +85,9 @@ class Form:
             return Options.model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
-            raise InputError(f"{first['loc'][0]}: {first['msg']}") from error
+            raise InputError(
+                Message("{first}: {first_2}", first=first["loc"][0], first_2=first["msg"])
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ def form_of(sent: Sent) -> Form:
     """
     priority = sent.text("priority") or str(int(Priority.NORMAL))
     if priority not in {str(int(one)) for one in Priority}:
-        raise InputError(f"priority: {priority[:40]!r} is none")
+        raise InputError(Message("priority: {priority!r} is none", priority=priority[:40]))
     key = sent.text("key")[:64]
     return Form(
         text=sent.fields.get("text", "").replace("\r\n", "\n"),
@@ -168,11 +171,14 @@ def submit(visitor: Visitor, form: Form) -> list[JobRecord]:
     priority = Priority(form.priority)
     if priority is Priority.URGENT and not who.may(project.id, "manage"):
         raise ForbiddenError(
-            "priority urgent: is for managers of the project", hint="leave it at normal"
+            Message("priority urgent: is for managers of the project"),
+            hint=Message("leave it at normal"),
         )
     answer = answer_to(visitor, form)
     if answer is None:
-        raise InputError("there is no record", hint="paste a sequence, or choose a file")
+        raise InputError(
+            Message("there is no record"), hint=Message("paste a sequence, or choose a file")
+        )
     family = form.family or answer.understood.family
     prepared = services.understanding.prepare(
         form.text, form.files, form.options(family), artefacts=services.artefacts

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.datastructures import UploadFile
 
+from itda.language import Message
 from itda.server.errors import ForbiddenError
 from itda.server.pages.view import View, view_of
 from itda.server.security.forms import read_form
@@ -66,7 +67,9 @@ async def visitor(request: Request, who: Annotated[Identity, Depends(identity)])
         ForbiddenError: A token asks for a page.
     """
     if who.session is None:
-        raise ForbiddenError("the pages are for browsers", hint="tokens are for /api/v1")
+        raise ForbiddenError(
+            Message("the pages are for browsers"), hint=Message("tokens are for /api/v1")
+        )
     return Visitor(who, view_of(request, who), request.app.state.services)
 
 

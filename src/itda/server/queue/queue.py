@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
+from itda.language import Message
 from itda.server.database.database import Database
 from itda.server.database.tables import job_files, jobs, projects, state, workers
 from itda.server.database.tables import leases as lease_table
@@ -127,7 +128,10 @@ class Queue:
         with self._database.write() as connection:
             job, now = find_job(connection, job_id, lock=True), self._clock()
             if job.state in (State.DONE, State.FAILED):
-                raise ConflictError(f"job {job.name!r} is {job.state}", hint="it has ended already")
+                raise ConflictError(
+                    Message("job {job!r} is {state}", job=job.name, state=job.state),
+                    hint=Message("it has ended already"),
+                )
             if job.state is State.QUEUED:
                 change_job(
                     connection,
@@ -156,8 +160,8 @@ class Queue:
             job, now = find_job(connection, job_id, lock=True), self._clock()
             if job.state not in (State.FAILED, State.CANCELLED):
                 raise ConflictError(
-                    f"job {job.name!r} is {job.state}",
-                    hint="only what failed or was cancelled is tried again",
+                    Message("job {job!r} is {state}", job=job.name, state=job.state),
+                    hint=Message("only what failed or was cancelled is tried again"),
                 )
             owner = Owner.of(job)
             quotas.refuse_used_up(connection, owner, job.device_kind, job.need_seconds, now)
@@ -186,7 +190,10 @@ class Queue:
         with self._database.write() as connection:
             job = find_job(connection, job_id, lock=True)
             if not job.state.ended:
-                raise ConflictError(f"job {job.name!r} is {job.state}", hint="cancel it first")
+                raise ConflictError(
+                    Message("job {job!r} is {state}", job=job.name, state=job.state),
+                    hint=Message("cancel it first"),
+                )
             leases.forget(connection, job_id)
             connection.execute(delete(job_files).where(job_files.c.job_id == job_id))
             connection.execute(delete(jobs).where(jobs.c.id == job_id))
@@ -490,7 +497,9 @@ class Queue:
             found = connection.execute(query.where(projects.c.id == project_id))
             organisation_id = found.scalar_one_or_none()
             if organisation_id is None:
-                raise NotFoundError(f"project {project_id[:80]!r}: there is none")
+                raise NotFoundError(
+                    Message("project {project_id!r}: there is none", project_id=project_id[:80])
+                )
             owner = Owner(organisation_id, project_id, user_id)
             return quotas.statuses(connection, owner, self._clock())
 

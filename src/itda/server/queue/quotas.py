@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 
 from itda.errors import InputError
+from itda.language import Message
 from itda.server.database.tables import leases, new_id, quotas, spent, workers
 from itda.server.errors import QuotaError
 from itda.server.queue.records import Quota, QuotaStatus
@@ -70,11 +71,20 @@ def set_quota(
     """
     if level not in LEVELS or period not in PERIODS or device_kind not in ("cpu", "gpu"):
         raise InputError(
-            f"quota of a {level} on {device_kind} for a {period}: there is no such quota",
-            hint=f"levels are {', '.join(LEVELS)}; devices cpu, gpu; periods day, month",
+            Message(
+                "quota of a {level} on {device_kind} for a {period}: there is no such quota",
+                level=level,
+                device_kind=device_kind,
+                period=period,
+            ),
+            hint=Message(
+                "levels are {levels:,}; devices cpu, gpu; periods day, month", levels=LEVELS
+            ),
         )
     if device_seconds is not None and not 0 <= device_seconds < float("inf"):
-        raise InputError("a quota is at least 0", hint="leave it out to lift the quota")
+        raise InputError(
+            Message("a quota is at least 0"), hint=Message("leave it out to lift the quota")
+        )
     same = (quotas.c.level == level) & (quotas.c.owner_id == owner_id)
     same &= (quotas.c.device_kind == device_kind) & (quotas.c.period == period)
     connection.execute(delete(quotas).where(same))
@@ -121,16 +131,34 @@ def refuse_used_up(
             continue
         if seconds > one.device_seconds:
             raise QuotaError(
-                f"a job of {_hours(seconds)} {device_kind} hours is above the {one.level}'s quota "
-                f"of {_hours(one.device_seconds)} a {one.period}",
-                hint="ask for fewer samples or seeds, or ask an administrator for a larger quota",
+                Message(
+                    "a job of {seconds} {device_kind} hours is above the {level}'s quota of "
+                    "{device_seconds} a {period}",
+                    seconds=_hours(seconds),
+                    device_kind=device_kind,
+                    level=one.level,
+                    device_seconds=_hours(one.device_seconds),
+                    period=one.period,
+                ),
+                hint=Message(
+                    "ask for fewer samples or seeds, or ask an administrator for a larger quota"
+                ),
             )
         if one.used_seconds >= one.device_seconds:
             raise QuotaError(
-                f"the {one.level}'s quota of {_hours(one.device_seconds)} {device_kind} hours a "
-                f"{one.period} is used up ({_hours(one.used_seconds)} used)",
-                hint=f"it renews on {datetime.fromtimestamp(one.renews_at, UTC):%Y-%m-%d %H:%M} "
-                "UTC, or an administrator can raise it",
+                Message(
+                    "the {level}'s quota of {device_seconds} {device_kind} hours a {period} "
+                    "is used up ({used_seconds} used)",
+                    level=one.level,
+                    device_seconds=_hours(one.device_seconds),
+                    device_kind=device_kind,
+                    period=one.period,
+                    used_seconds=_hours(one.used_seconds),
+                ),
+                hint=Message(
+                    "it renews on {renews_at:%Y-%m-%d %H:%M} UTC, or an administrator can raise it",
+                    renews_at=datetime.fromtimestamp(one.renews_at, UTC),
+                ),
                 renews_at=one.renews_at,
             )
 

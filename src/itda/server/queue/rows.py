@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from itda.language import Message
 from itda.server.database.tables import artefacts, events, job_files, jobs, state
 from itda.server.errors import NotFoundError
 from itda.server.queue.records import FileRecord, JobRecord, Priority, State
@@ -70,7 +71,7 @@ def find_job(connection: Connection, job_id: str, *, lock: bool = False) -> JobR
         query = _FIND_AND_LOCK if lock else _FIND
         row = connection.execute(query, {"job_id": job_id}).one_or_none()
     if row is None:
-        raise NotFoundError(f"job {job_id[:80]!r}: there is none")
+        raise NotFoundError(Message("job {job_id!r}: there is none", job_id=job_id[:80]))
     return job_record(row)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from itda.errors import InputError
+from itda.language import Message
 from itda.server.database.tables import jobs, new_id
 from itda.server.errors import ConflictError, QuotaError
 from itda.server.queue.quotas import refuse_used_up
@@ -64,8 +65,8 @@ def submitted_under(
     rows = connection.execute(query.order_by(jobs.c.position)).all()
     if any(row.request_digest != digest for row in rows):
         raise ConflictError(
-            f"idempotency key {key!r}: was used for another request",
-            hint="use a new key for a new request",
+            Message("idempotency key {key!r}: was used for another request", key=key),
+            hint=Message("use a new key for a new request"),
         )
     return [job_record(row) for row in rows]
 
@@ -88,14 +89,16 @@ def check_request(new: Sequence[NewJob], key: str | None) -> None:
         InputError: There is no job, the key is empty or too long, or a job cannot be kept.
     """
     if not new:
-        raise InputError("there is no job", hint="give at least one record")
+        raise InputError(Message("there is no job"), hint=Message("give at least one record"))
     if key is not None and not 0 < len(key) <= LONGEST_KEY:
         raise InputError(
-            f"an idempotency key of {len(key)} characters",
-            hint=f"use 1 to {LONGEST_KEY}, such as a UUID",
+            Message("an idempotency key of {count} characters", count=len(key)),
+            hint=Message("use 1 to {longest_key}, such as a UUID", longest_key=LONGEST_KEY),
         )
     if not is_storable(key or ""):
-        raise InputError("an idempotency key with characters that are none", hint="use a UUID")
+        raise InputError(
+            Message("an idempotency key with characters that are none"), hint=Message("use a UUID")
+        )
     for job in new:
         _check_job(job)
 
@@ -104,26 +107,43 @@ def _check_job(job: NewJob) -> None:
     names = [job.name, *(name for file in job.inputs for name in (file.kind, file.name))]
     if not is_storable([job.family, job.document, job.settings, names]):
         raise InputError(
-            f"job {storable(job.name)[:80]!r}: holds the character U+0000, half a character, or a "
-            "number that is none",
-            hint="take it out; a file that was read as text may be none",
+            Message(
+                "job {job!r}: holds the character U+0000, half a character, or a number that "
+                "is none",
+                job=storable(job.name)[:80],
+            ),
+            hint=Message("take it out; a file that was read as text may be none"),
         )
     if len(job.name) > LONGEST_NAME:
         raise InputError(
-            f"job {job.name[:80]!r}…: its name has {len(job.name)} characters",
-            hint=f"use at most {LONGEST_NAME}",
+            Message(
+                "job {job!r}…: its name has {count} characters",
+                job=job.name[:80],
+                count=len(job.name),
+            ),
+            hint=Message("use at most {longest_name}", longest_name=LONGEST_NAME),
         )
     for name in names[1:]:
         if len(name) > LONGEST_FILE_NAME:
             raise InputError(
-                f"file {name[:80]!r}…: its name has {len(name)} characters",
-                hint=f"use at most {LONGEST_FILE_NAME}",
+                Message(
+                    "file {name!r}…: its name has {count} characters",
+                    name=name[:80],
+                    count=len(name),
+                ),
+                hint=Message(
+                    "use at most {longest_file_name}", longest_file_name=LONGEST_FILE_NAME
+                ),
             )
     large = job.tokens > MOST_TOKENS or job.need_bytes > MOST_BYTES
     if large or not math.isfinite(job.need_seconds):
         raise InputError(
-            f"job {job.name[:80]!r}: no machine can do {job.tokens} tokens",
-            hint="predict domains of it",
+            Message(
+                "job {job!r}: no machine can do {tokens} tokens",
+                job=job.name[:80],
+                tokens=job.tokens,
+            ),
+            hint=Message("predict domains of it"),
         )
 
 
@@ -189,7 +209,12 @@ def _refuse_too_many(connection: Connection, owner: Owner, more: int, most: int)
     waiting = connection.execute(_WAITING, {"of_project": owner.project_id}).scalar_one()
     if waiting + more > most:
         raise QuotaError(
-            f"{waiting} jobs of the project wait already, and {more} more are above the "
-            f"{most} that may wait at once",
-            hint="submit the rest when some are done",
+            Message(
+                "{waiting} jobs of the project wait already, and {more} more are above the "
+                "{most} that may wait at once",
+                waiting=waiting,
+                more=more,
+                most=most,
+            ),
+            hint=Message("submit the rest when some are done"),
         )

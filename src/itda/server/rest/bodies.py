@@ -11,6 +11,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
 from itda.errors import InputError
+from itda.language import Message
 from itda.server.errors import TooLargeError
 from itda.server.rest.problems import BodyError, field_problems
 from itda.server.understand import Upload
@@ -50,8 +51,8 @@ async def read_body(
         return await _read_form(request, kind, most_bytes)
     if media_type != JSON and not media_type.endswith("+json"):
         raise InputError(
-            f"Content-Type: {media_type[:100]!r} is not taken here",
-            hint=f"send {JSON} or {MULTIPART}",
+            Message("Content-Type: {media_type!r} is not taken here", media_type=media_type[:100]),
+            hint=Message("send {json} or {multipart}", json=JSON, multipart=MULTIPART),
         )
     body = await request.body()
     return _checked(lambda: kind.model_validate_json(body, strict=False)), []
@@ -67,11 +68,16 @@ async def _read_form(
     except HTTPException as error:
         if "Too many" in str(error.detail) or "exceeded" in str(error.detail):
             raise TooLargeError(
-                f"the form: {error.detail}", hint="send fewer or smaller parts"
+                Message("the form: {detail}", detail=error.detail),
+                hint=Message("send fewer or smaller parts"),
             ) from error
-        raise InputError(f"the form cannot be read: {error.detail}") from error
+        raise InputError(
+            Message("the form cannot be read: {detail}", detail=error.detail)
+        ) from error
     except (UnicodeError, ValueError) as error:
-        raise InputError("the form cannot be read", hint="send its fields as UTF-8") from error
+        raise InputError(
+            Message("the form cannot be read"), hint=Message("send its fields as UTF-8")
+        ) from error
     fields, files = await _parts(form)
     fields.setdefault("input", "")
     return _checked(lambda: kind.model_validate(fields)), files

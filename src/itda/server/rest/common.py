@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Depends, Path, Query, Request
 from pydantic import AfterValidator, StringConstraints
 
+from itda.language import Message
 from itda.server.errors import NotFoundError
 from itda.server.queue.records import JobRecord
 from itda.server.rest.problems import MEDIA_TYPE
@@ -94,7 +95,7 @@ def job_for(services: Services, who: Identity, job_id: str, action: Action) -> J
         ForbiddenError: The asker may read it, but not do that.
     """
     # One sentence for both, or it would tell which jobs others have.
-    nothing = NotFoundError(f"there is no job {job_id}")
+    nothing = NotFoundError(Message("there is no job {job_id}", job_id=job_id))
     try:
         job: JobRecord = services.queue.job(job_id)
     except NotFoundError:

@@ -11,6 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Connection
 
 from itda.errors import InputError
+from itda.language import Message
 from itda.server.queue import submission
 from itda.server.queue.records import JobRecord, State
 from itda.server.rest.bodies import read_body, request_body
@@ -245,7 +246,13 @@ def _submit(
         body.input, files, body.options, artefacts=services.artefacts
     )
     if len(prepared) > services.settings.limits.jobs:
-        raise InputError(f"{len(prepared)} jobs; {services.settings.limits.jobs} are taken at once")
+        raise InputError(
+            Message(
+                "{count} jobs; {jobs} are taken at once",
+                count=len(prepared),
+                jobs=services.settings.limits.jobs,
+            )
+        )
 
     def write_down(connection: Connection, made: list[JobRecord]) -> None:
         if prepared.rejected:

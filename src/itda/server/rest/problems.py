@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from itda.errors import ItdaError, OutputError
+from itda.language import Message
 from itda.server.errors import QuotaError
 from itda.server.security.head import takes_head
 from itda.server.security.problem import headers_of
@@ -87,7 +88,8 @@ def problem_of(error: Exception, request: Request) -> tuple[Problem, dict[str, s
     if status is HTTPStatus.INSUFFICIENT_STORAGE:
         log.error("what was sent could not be kept: %s", error.problem)
         error = OutputError(
-            "the server cannot keep what was sent", hint="tell whoever runs the server"
+            Message("the server cannot keep what was sent"),
+            hint=Message("tell whoever runs the server"),
         )
     kind = f"{TYPE_PREFIX}{type(error).__name__}"
     made = _problem(kind, status, error.problem, error.hint, path)

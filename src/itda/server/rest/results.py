@@ -12,6 +12,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 
 from itda.job.names import file_stem
+from itda.language import Message
 from itda.server.errors import NotFoundError
 from itda.server.queue.records import FileRecord, JobRecord
 from itda.server.rest.archive import zipped
@@ -192,7 +193,10 @@ def archive(job_id: JobKey, who: Reader, services: Service) -> Response:
     job = job_for(services, who, job_id, "read")
     found = services.queue.files(job.id)
     if not found:
-        raise NotFoundError(f"job {job.id} has no files", hint=f"it is {job.state.value}")
+        raise NotFoundError(
+            Message("job {job} has no files", job=job.id),
+            hint=Message("it is {state}", state=job.state.value),
+        )
     paths: Iterator[tuple[str, FilePath]] = iter(
         [(one.name, _path(services, one)) for one in found]
     )
@@ -215,8 +219,10 @@ def _of_kind(job: JobRecord, found: dict[str, FileRecord], kind: str) -> FileRec
     if kind not in found:
         what = ", ".join(sorted(found)[:20])
         raise NotFoundError(
-            f"job {job.id} has no file {kind!r}",
-            hint=f"it has {what}" if found else f"it is {job.state.value}",
+            Message("job {job} has no file {kind!r}", job=job.id, kind=kind),
+            hint=Message("it has {what}", what=what)
+            if found
+            else Message("it is {state}", state=job.state.value),
         )
     return found[kind]
 
@@ -240,8 +246,8 @@ def _path(services: Services, record: FileRecord) -> FilePath:
     except NotFoundError as error:
         log.error("a file of a job is missing: %s", error.problem)
         raise NotFoundError(
-            f"file {record.name!r}: the server has lost it",
-            hint="tell whoever runs the server; the job can be submitted again",
+            Message("file {record!r}: the server has lost it", record=record.name),
+            hint=Message("tell whoever runs the server; the job can be submitted again"),
         ) from None
 
 
@@ -278,7 +284,7 @@ def _prefers_json(accept: str) -> bool:
 def _pae(path: FilePath, rank: int) -> dict[str, Any]:
     with np.load(path, allow_pickle=False) as arrays:
         if rank and ("pae_samples" not in arrays.files or rank >= len(arrays["pae_samples"])):
-            raise NotFoundError(f"there is no sample of rank {rank}")
+            raise NotFoundError(Message("there is no sample of rank {rank}", rank=rank))
         errors = arrays["pae_samples"][rank] if rank else arrays["pae"]
         residues = {
             field: arrays[field].tolist()

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 
 from itda.errors import InputError
+from itda.language import Message
 from itda.server.queue.records import UsageLine
 from itda.server.rest.common import ProjectFilter, Reader, problems, readable_projects
 from itda.server.rest.jobs import Service
@@ -51,11 +52,13 @@ def _asked(
     last = end or max(today, min(first, _LAST)) + datetime.timedelta(days=1)
     if not _FIRST <= first < last <= _LAST:
         raise InputError(
-            f"from {first} to {last} is no span of days", hint="`start` comes before `end`"
+            Message("from {first} to {last} is no span of days", first=first, last=last),
+            hint=Message("`start` comes before `end`"),
         )
     if last - first > _LONGEST:
         raise InputError(
-            f"from {first} to {last} is longer than ten years", hint="ask for parts of it"
+            Message("from {first} to {last} is longer than ten years", first=first, last=last),
+            hint=Message("ask for parts of it"),
         )
     return projects, first, last
 

@@ -7,6 +7,7 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 from itda.errors import InputError
+from itda.language import Message
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -27,8 +28,8 @@ def parse_networks(told: str) -> tuple[Network, ...]:
             found.append(ipaddress.ip_network(part, strict=False))
         except ValueError:
             raise InputError(
-                f"trusted proxies: {part!r} is no address",
-                hint="write addresses or networks, such as 10.0.0.5, 192.168.0.0/24",
+                Message("trusted proxies: {part!r} is no address", part=part),
+                hint=Message("write addresses or networks, such as 10.0.0.5, 192.168.0.0/24"),
             ) from None
     return tuple(found)
 

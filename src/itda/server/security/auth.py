@@ -16,6 +16,7 @@ from fastapi.requests import Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from itda.errors import InputError, ItdaError
+from itda.language import Message
 from itda.server.accounts.accounts import Accounts
 from itda.server.accounts.links import SIGN_IN
 from itda.server.accounts.log import FAILED_SIGN_IN
@@ -188,7 +189,7 @@ def _check(request: Request, told: Mapping[str, str]) -> User:
             by=Actor(address=client_address(request)),
             details={"email": email[:100]},
         )
-        raise WrongPasswordError("the e-mail address or the password is wrong")
+        raise WrongPasswordError(Message("the e-mail address or the password is wrong"))
     limits.account_opened(email)
     return user
 
@@ -197,12 +198,12 @@ async def _change_password(request: Request, told: Mapping[str, str]) -> User:
     who = await identity(request)
     accounts = _accounts(request)
     if who.session is None:
-        raise ForbiddenError("a token cannot change a password")
+        raise ForbiddenError(Message("a token cannot change a password"))
     known = await run_in_threadpool(
         accounts.users.check, who.user.email, told.get("current_password", "")
     )
     if known is None:
-        raise WrongPasswordError("the current password is wrong")
+        raise WrongPasswordError(Message("the current password is wrong"))
     await run_in_threadpool(
         accounts.users.set_password, who.user.id, told.get("password", ""), by=who.actor
     )
@@ -217,11 +218,11 @@ async def _fields(request: Request) -> dict[str, str]:
         try:
             items = await request.json()
         except ValueError:
-            raise InputError("the request is no JSON") from None
+            raise InputError(Message("the request is no JSON")) from None
     elif kind in FORMS:
         items = dict(await read_form(request))
     if not isinstance(items, dict):
-        raise InputError("the request is no JSON object")
+        raise InputError(Message("the request is no JSON object"))
     return {key: value for key, value in items.items() if isinstance(value, str)}
 
 

@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from itda.errors import InputError
+from itda.language import Message
 
 if TYPE_CHECKING:
     from fastapi.requests import Request
@@ -33,4 +34,6 @@ async def read_form(request: Request) -> FormData:
     try:
         return await request.form(max_files=MOST_PARTS, max_fields=MOST_PARTS, max_part_size=most)
     except (UnicodeError, ValueError) as error:
-        raise InputError("the form cannot be read", hint="send its fields as UTF-8") from error
+        raise InputError(
+            Message("the form cannot be read"), hint=Message("send its fields as UTF-8")
+        ) from error

@@ -10,9 +10,11 @@ from http import HTTPStatus
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Message as Part
 
 from itda.errors import InputError
+from itda.language import Message
 from itda.network import LOOPBACK_HOSTS
 from itda.server.errors import RateError, TooLargeError
 from itda.server.security.address import client_address
@@ -51,8 +53,8 @@ class HostGate:
             told = Headers(scope=scope).get("host", "")
             if not self._is_own(told):
                 error = InputError(
-                    f"Host: {told[:100]!r} is no name of this server",
-                    hint="open it by its own address, or start it with --public-url",
+                    Message("Host: {told!r} is no name of this server", told=told[:100]),
+                    hint=Message("open it by its own address, or start it with {--public-url}"),
                 )
                 await refusal(scope, error, HTTPStatus.BAD_REQUEST)(scope, receive, send)
                 return
@@ -81,7 +83,7 @@ class TextGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         if scope["type"] == "http" and not self._is_text(scope):
-            error = InputError("the address holds control characters, or is no UTF-8")
+            error = InputError(Message("the address holds control characters, or is no UTF-8"))
             await refusal(scope, error, HTTPStatus.BAD_REQUEST)(scope, receive, send)
             return
         await self._app(scope, receive, send)
@@ -152,7 +154,7 @@ class BodyGate:
         seen = 0
         exceeded = started = False
 
-        async def receive_counted() -> Message:
+        async def receive_counted() -> Part:
             nonlocal seen, exceeded
             if exceeded:
                 return {"type": "http.disconnect"}
@@ -164,7 +166,7 @@ class BodyGate:
                     return {"type": "http.disconnect"}
             return message
 
-        async def send_unless_exceeded(message: Message) -> None:
+        async def send_unless_exceeded(message: Part) -> None:
             nonlocal started
             if exceeded and not started:
                 return  # whatever the route makes of a body that ends early is not the answer
@@ -181,8 +183,8 @@ class BodyGate:
 
     async def _refuse(self, most: int, scope: Scope, receive: Receive, send: Send) -> None:
         error = TooLargeError(
-            f"the request is larger than {most:,} bytes",
-            hint="send fewer jobs at once, or refer to databases of the server",
+            Message("the request is larger than {most:,} bytes", most=most),
+            hint=Message("send fewer jobs at once, or refer to databases of the server"),
         )
         answer = refusal(scope, error)
         # What is still to come is not read, and so the connection cannot be used again.

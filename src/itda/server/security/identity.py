@@ -24,6 +24,7 @@ from fastapi.requests import Request
 from fastapi.security import APIKeyCookie, HTTPBearer
 
 from itda.errors import InputError
+from itda.language import Message, joined
 from itda.server.accounts.identities import Known
 from itda.server.accounts.records import SCOPES, Actor, Project, Role, Session, User
 from itda.server.errors import ForbiddenError, NotFoundError, UnauthenticatedError
@@ -123,15 +124,16 @@ class Identity:
             return
         role = self.project_ids.get(project_id)
         if role is None:
-            raise NotFoundError("there is no such project")
+            raise NotFoundError(Message("there is no such project"))
         self.check_scope(_SCOPE[action])
         if role not in _ROLES[action]:
             raise ForbiddenError(
-                f"a {role} of the project may not {action}", hint="ask a manager of the project"
+                Message("a {role} of the project may not {action}", role=role, action=action),
+                hint=Message("ask a manager of the project"),
             )
         archived = any(one.id == project_id and one.archived_at for one in self.projects)
         if action == "submit" and archived:
-            raise ForbiddenError("the project is archived and takes no jobs")
+            raise ForbiddenError(Message("the project is archived and takes no jobs"))
 
     def check_scope(self, scope: str) -> None:
         """Refuse a token that may not do something.
@@ -141,10 +143,10 @@ class Identity:
         """
         if scope not in self.scopes:
             raise ForbiddenError(
-                f"this needs the scope {scope}",
-                hint="only administrators have it"
+                Message("this needs the scope {scope}", scope=scope),
+                hint=Message("only administrators have it")
                 if scope == "admin"
-                else "create a token that has it",
+                else Message("create a token that has it"),
             )
 
     def check_admin(self) -> None:
@@ -154,7 +156,7 @@ class Identity:
             ForbiddenError: The user is no administrator, or the token has not the scope.
         """
         if not self.is_admin or self.token_project_id is not None:
-            raise ForbiddenError("only administrators of the server may do this")
+            raise ForbiddenError(Message("only administrators of the server may do this"))
 
     def check_grant(self, scopes: Collection[str], project_id: str | None) -> None:
         """Refuse to give a token more than the request's own credential may do.
@@ -166,7 +168,7 @@ class Identity:
             if scope in SCOPES:
                 self.check_scope(scope)
         if self.token_project_id not in (None, project_id):
-            raise ForbiddenError("a token of one project cannot give a token of others")
+            raise ForbiddenError(Message("a token of one project cannot give a token of others"))
 
     def project(self, project_id: str | None, action: Action) -> Project:
         """Return the project of a request, which need not be named where there is only one.
@@ -180,9 +182,12 @@ class Identity:
             able = [one for one in self.projects if self.may(one.id, action)]
             if len(able) != 1:
                 raise InputError(
-                    f"project: none is named, and there are {len(able)} to choose from",
-                    hint=", ".join(f"{one.name} ({one.id})" for one in able[:5])
-                    or "ask a manager to make you a member of one",
+                    Message(
+                        "project: none is named, and there are {count} to choose from",
+                        count=len(able),
+                    ),
+                    hint=joined(f"{one.name} ({one.id})" for one in able[:5])
+                    or Message("ask a manager to make you a member of one"),
                 )
             return able[0]
         self.check(project_id, action)
@@ -220,7 +225,8 @@ async def identity(
     found = await optional_identity(request)
     if found is None:
         raise UnauthenticatedError(
-            "sign in, or send a token", hint="Authorization: Bearer itda_…, or open /sign-in"
+            Message("sign in, or send a token"),
+            hint=Message("Authorization: Bearer itda_…, or open /sign-in"),
         )
     return found
 
@@ -251,8 +257,8 @@ async def _find(request: Request) -> Identity | None:
         if known is None or known.token is None:
             limits.failed(address)
             raise UnauthenticatedError(
-                "the token is none of this server's, or is expired or revoked",
-                hint="create another one on the page of your account",
+                Message("the token is none of this server's, or is expired or revoked"),
+                hint=Message("create another one on the page of your account"),
             )
         limits.credential(known.token.id)
         return _identity(known, address)
@@ -292,6 +298,6 @@ async def _check_csrf(request: Request, session: Session) -> None:
         told.encode("utf-8", "replace"), session.csrf_token.encode()
     ):
         raise ForbiddenError(
-            "the request does not carry the token of its page",
-            hint="reload the page and try again",
+            Message("the request does not carry the token of its page"),
+            hint=Message("reload the page and try again"),
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter
 
 from itda.errors import DependencyError
+from itda.language import Message
 from itda.server.security.address import parse_networks
 from itda.server.security.auth import routes
 from itda.server.security.gates import BodyGate, HostGate, RateGate, TextGate
@@ -69,8 +70,11 @@ def auth_routes(services: Services) -> APIRouter:
             from itda.server.security.oidc import routes as provider_routes
         except ModuleNotFoundError as error:
             raise DependencyError(
-                f"a provider of accounts is configured, and {error.name} is not installed",
-                hint="pip install 'itda[oidc]'",
+                Message(
+                    "a provider of accounts is configured, and {error} is not installed",
+                    error=error.name,
+                ),
+                hint=Message("pip install 'itda[oidc]'"),
             ) from error
         router.include_router(provider_routes(services.settings))
     return router

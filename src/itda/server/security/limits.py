@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from itda.language import Message
 from itda.server.errors import RateError
 
 if TYPE_CHECKING:
@@ -90,8 +91,12 @@ class Buckets:
     def _error(self, bucket: _Bucket) -> RateError:
         wait = (1 - bucket.left) * 60 / self._per_minute
         return RateError(
-            f"{self._what}: {self._per_minute:g} a minute are the most",
-            hint=f"wait {wait:.0f} s" if wait >= 1 else "wait a moment",
+            Message(
+                "{what}: {per_minute:g} a minute are the most",
+                what=self._what,
+                per_minute=self._per_minute,
+            ),
+            hint=Message("wait {wait:.0f} s", wait=wait) if wait >= 1 else Message("wait a moment"),
             retry_after=wait,
         )
 

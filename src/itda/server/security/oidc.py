@@ -28,6 +28,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from itda.errors import InputError, ItdaError
+from itda.language import Message
 from itda.network import is_loopback
 from itda.server.accounts.records import User
 from itda.server.errors import ConflictError, ForbiddenError, RateError, UnauthenticatedError
@@ -68,8 +69,8 @@ class Provider:
     def __init__(self, issuer: str, client_id: str | None, client_secret: str | None) -> None:
         if not client_id:
             raise InputError(
-                "OIDC: the provider's name for this server is missing",
-                hint="set ITDA_OIDC_CLIENT_ID",
+                Message("OIDC: the provider's name for this server is missing"),
+                hint=Message("set ITDA_OIDC_CLIENT_ID"),
             )
         self.issuer = issuer
         self._client_id = client_id
@@ -110,13 +111,13 @@ class Provider:
                     code_verifier=derived(secret, "verifier"),
                 )
             except (OAuth2Error, httpx.HTTPError, ValueError, OSError) as error:
-                raise ProviderError("the provider refused the code") from error
+                raise ProviderError(Message("the provider refused the code")) from error
             except Exception as error:
                 if type(error).__module__.startswith(("httpx", "authlib")):
-                    raise ProviderError("the provider refused the code") from error
+                    raise ProviderError(Message("the provider refused the code")) from error
                 raise
         if not isinstance(told.get("id_token"), str):
-            raise ProviderError("the provider gave no ID token")
+            raise ProviderError(Message("the provider gave no ID token"))
         claims = dict(self._checked(told["id_token"], secret, told.get("access_token")))
         if "email" not in claims and "userinfo_endpoint" in self._metadata:
             more = self._get(
@@ -148,10 +149,10 @@ class Provider:
             )
             claims.validate(now=int(time.time()), leeway=LEEWAY_SECONDS)
         except (JoseError, OAuth2Error, ValueError, TypeError, KeyError) as error:
-            raise ProviderError("the provider's ID token does not hold") from error
+            raise ProviderError(Message("the provider's ID token does not hold")) from error
         subject = claims["sub"]
         if not isinstance(subject, str) or not 0 < len(subject) <= 255:
-            raise ProviderError("the provider's ID token names no account")
+            raise ProviderError(Message("the provider's ID token names no account"))
         return claims
 
     def _decoded(self, id_token: str) -> jwt.Token:
@@ -173,11 +174,13 @@ class Provider:
         if not self._metadata or time.monotonic() - self._metadata_at > METADATA_SECONDS:
             metadata = self._get(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
             if metadata.get("issuer") != self.issuer:
-                raise ProviderError("the provider calls itself otherwise than it is configured")
+                raise ProviderError(
+                    Message("the provider calls itself otherwise than it is configured")
+                )
             self._metadata, self._metadata_at = metadata, time.monotonic()
         url = self._metadata.get(name)
         if not isinstance(url, str):
-            raise ProviderError(f"the provider tells no {name}")
+            raise ProviderError(Message("the provider tells no {name}", name=name))
         self._check_address(url)
         return url
 
@@ -192,9 +195,11 @@ class Provider:
             answer.raise_for_status()
             told = answer.json()
         except (httpx.HTTPError, ValueError) as error:
-            raise ProviderError("the provider does not answer", hint="try again later") from error
+            raise ProviderError(
+                Message("the provider does not answer"), hint=Message("try again later")
+            ) from error
         if not isinstance(told, dict):
-            raise ProviderError("the provider's answer is not what it should be")
+            raise ProviderError(Message("the provider's answer is not what it should be"))
         return told
 
     def _client(self, redirect_uri: str) -> Any:
@@ -212,7 +217,10 @@ class Provider:
     @staticmethod
     def _check_address(url: str) -> None:
         if not url.startswith("https://") and not is_loopback(url):
-            raise InputError(f"OIDC: {url[:100]} is not https", hint="ITDA_OIDC_ISSUER=https://…")
+            raise InputError(
+                Message("OIDC: {url} is not https", url=url[:100]),
+                hint=Message("ITDA_OIDC_ISSUER=https://…"),
+            )
 
 
 def derived(secret: str, what: str) -> str:
@@ -251,11 +259,13 @@ def routes(settings: ServerSettings) -> APIRouter:
             limits_of(request.app).sign_in(client_address(request))
             expected = derived(secret, "state")
             if not secret or not secrets.compare_digest(state.encode(), expected.encode()):
-                raise ProviderError("the sign-in was not begun in this browser, or too long ago")
+                raise ProviderError(
+                    Message("the sign-in was not begun in this browser, or too long ago")
+                )
             if iss and iss != provider.issuer:
-                raise ProviderError("the answer is another provider's")
+                raise ProviderError(Message("the answer is another provider's"))
             if error or not code:
-                raise ProviderError("the provider did not sign the user in")
+                raise ProviderError(Message("the provider did not sign the user in"))
             user = await run_in_threadpool(_user, request, provider, secret, code)
         except ItdaError as problem:
             answer = _refused(request, problem)

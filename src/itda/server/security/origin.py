@@ -5,6 +5,7 @@ from __future__ import annotations
 import urllib.parse
 from typing import TYPE_CHECKING
 
+from itda.language import Message
 from itda.server.errors import ForbiddenError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def refuse_other_origin(request: Request) -> None:
         own.add(urllib.parse.urlsplit(public_url).netloc.lower())
     foreign = origin is not None and urllib.parse.urlsplit(origin).netloc.lower() not in own
     if site in ("cross-site", "same-site") or foreign:
-        raise ForbiddenError("the request comes from a page of another site")
+        raise ForbiddenError(Message("the request comes from a page of another site"))
 
 
 def own_path(told: str | None, default: str = "/") -> str:

@@ -25,7 +25,7 @@ from itda.job.names import check_file_name, collision_key
 from itda.job.problems import shown
 from itda.job.read import JobBatch, read_jobs
 from itda.job.source import Format, guess_format, open_source
-from itda.language import REQUEST
+from itda.language import REQUEST, Message
 from itda.models.registry import get_family
 from itda.server.errors import TooLargeError
 from itda.server.settings import Limits
@@ -143,7 +143,12 @@ def reading(
 def _checked(files: Sequence[Upload]) -> dict[str, Upload]:
     if len(files) > MOST_FILES:
         raise TooLargeError(
-            f"{len(files)} files; {MOST_FILES} are taken at once", hint="send them in parts"
+            Message(
+                "{count} files; {most_files} are taken at once",
+                count=len(files),
+                most_files=MOST_FILES,
+            ),
+            hint=Message("send them in parts"),
         )
     taken: dict[str, Upload] = {}
     for file in files:
@@ -151,11 +156,13 @@ def _checked(files: Sequence[Upload]) -> dict[str, Upload]:
             check_file_name(file.name)
         except InputError as error:
             raise InputError(
-                f"file name {error.problem}", hint="send files by plain names"
+                Message("file name {problem}", problem=error.problem),
+                hint=Message("send files by plain names"),
             ) from error
         if collision_key(file.name) in taken:
             raise InputError(
-                f"file {shown(file.name)} is sent twice", hint="give each file a name of its own"
+                Message("file {file} is sent twice", file=shown(file.name)),
+                hint=Message("give each file a name of its own"),
             )
         taken[collision_key(file.name)] = file
     return {file.name: file for file in files}
@@ -195,9 +202,11 @@ class _Reader:
         problems = [error for file, error in self.problems if file not in used]
         problems += [
             InputError(
-                f"file {shown(name)} is named by no job",
-                hint="name it in a job (`msa:`, `profile:`, `templates:`, `components:`), or call "
-                "it after the job that it belongs to",
+                Message("file {name} is named by no job", name=shown(name)),
+                hint=Message(
+                    "name it in a job (`msa:`, `profile:`, `templates:`, `components:`), or call "
+                    "it after the job that it belongs to"
+                ),
             )
             for name in self.uploads
             if _suffix(name) not in _INPUT_SUFFIXES
@@ -207,7 +216,10 @@ class _Reader:
         ]
         if not records and not problems:
             problems.append(
-                InputError("there is no record", hint="paste a sequence, or send a FASTA file")
+                InputError(
+                    Message("there is no record"),
+                    hint=Message("paste a sequence, or send a FASTA file"),
+                )
             )
         return Reading(self.folder, tuple(records), tuple(problems), self.uploads)
 
@@ -246,14 +258,27 @@ class _Reader:
             values = sum(content.count(mark) for mark in (b",", b":", b"\n", b"["))
             if values > _MOST_VALUES[form]:
                 raise TooLargeError(
-                    f"{path} holds {values} values; {_MOST_VALUES[form]} of {form.upper()} "
-                    "are read at once",
-                    hint="send it in parts" + (", or as JSON" if form == "yaml" else ""),
+                    Message(
+                        "{path} holds {values} values; {most_values} of {form} are read at once",
+                        path=path,
+                        values=values,
+                        most_values=_MOST_VALUES[form],
+                        form=form.upper(),
+                    ),
+                    hint=Message(
+                        "send it in parts{what}",
+                        what=Message(", or as JSON") if form == "yaml" else "",
+                    ),
                 )
         if records > self.limits.jobs:
             raise TooLargeError(
-                f"{path} holds {records} records; {self.limits.jobs} are taken at once",
-                hint="send them in parts",
+                Message(
+                    "{path} holds {records} records; {jobs} are taken at once",
+                    path=path,
+                    records=records,
+                    jobs=self.limits.jobs,
+                ),
+                hint=Message("send them in parts"),
             )
         return form
 
@@ -264,13 +289,18 @@ class _Reader:
         if content.startswith(_GZIP):
             # What reads it next would decompress it again, without counting.
             raise InputError(
-                f"{shown(name)} is compressed twice with gzip", hint="decompress it once"
+                Message("{name} is compressed twice with gzip", name=shown(name)),
+                hint=Message("decompress it once"),
             )
         self.left -= len(content)
         if self.left < 0:
             raise TooLargeError(
-                f"{shown(name)}: more than {self.limits.expanded_bytes} bytes in all",
-                hint="send it in parts",
+                Message(
+                    "{name}: more than {expanded_bytes} bytes in all",
+                    name=shown(name),
+                    expanded_bytes=self.limits.expanded_bytes,
+                ),
+                hint=Message("send it in parts"),
             )
         return content
 
@@ -298,8 +328,12 @@ class _Reader:
                     found.append(ReadJob(start + index, file, next(jobs), told))
         if len(found) > self.limits.jobs:
             raise TooLargeError(
-                f"{len(found)} records; {self.limits.jobs} are taken at once",
-                hint="send them in parts",
+                Message(
+                    "{count} records; {jobs} are taken at once",
+                    count=len(found),
+                    jobs=self.limits.jobs,
+                ),
+                hint=Message("send them in parts"),
             )
         return found
 
@@ -404,13 +438,22 @@ def document_of(job: Job, folder: Path) -> dict[str, Any]:
         size = len(json.dumps(document, ensure_ascii=False, allow_nan=False).encode())
     except (ValueError, RecursionError) as error:
         raise InputError(
-            f"job {shown(job.name)}: holds what cannot be kept: {_reason(error)}",
-            hint="look at its `metadata`",
+            Message(
+                "job {job}: holds what cannot be kept: {error}",
+                job=shown(job.name),
+                error=_reason(error),
+            ),
+            hint=Message("look at its `metadata`"),
         ) from error
     if size > DOCUMENT_BYTES:
         raise InputError(
-            f"job {shown(job.name)}: takes {size} bytes; {DOCUMENT_BYTES} are kept of a job",
-            hint="leave out `metadata`, or fold it in parts",
+            Message(
+                "job {job}: takes {size} bytes; {document_bytes} are kept of a job",
+                job=shown(job.name),
+                size=size,
+                document_bytes=DOCUMENT_BYTES,
+            ),
+            hint=Message("leave out `metadata`, or fold it in parts"),
         )
     return document
 
@@ -463,13 +506,21 @@ def _decompressed(name: str, content: bytes, most: int) -> bytes:
                 size += len(part)
                 if size > most:
                     raise TooLargeError(
-                        f"{shown(name)}: holds more than {most} bytes once decompressed",
-                        hint="send it in parts",
+                        Message(
+                            "{name}: holds more than {most} bytes once decompressed",
+                            name=shown(name),
+                            most=most,
+                        ),
+                        hint=Message("send it in parts"),
                     )
                 parts.append(part)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(
-            f"{shown(name)} is a gzip file that is cut off or damaged: {error}",
-            hint="copy or download it again; nothing of it was used",
+            Message(
+                "{name} is a gzip file that is cut off or damaged: {error}",
+                name=shown(name),
+                error=error,
+            ),
+            hint=Message("copy or download it again; nothing of it was used"),
         ) from error
     return b"".join(parts)

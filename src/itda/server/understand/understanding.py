@@ -217,9 +217,11 @@ class Understanding:
         if self.family_states()[family.name] in ("not here", "unknown"):
             weight_set = weight_sets().get(family.weight_set)
             raise WeightsError(
-                f"family {family.name}: its weights are not on this server",
-                hint="whoever runs the server gets them with "
-                + (how_to_get(weight_set) if weight_set else "a newer release"),
+                Message("family {family}: its weights are not on this server", family=family.name),
+                hint=Message(
+                    "whoever runs the server gets them with {what}",
+                    what=how_to_get(weight_set) if weight_set else Message("a newer release"),
+                ),
             )
         return family, _chosen(options, family)
 
@@ -327,11 +329,17 @@ class Understanding:
     def _too_long(self, job: Job, seconds: float) -> CapabilityError:
         most, device = hours_shown(self._limits.job_seconds), self.costs.where().name
         return CapabilityError(
-            f"job {job.name!r} would run for {hours_shown(seconds)}"
-            + (f" on {device}" if device else "")
-            + f", and a job may run for {most}",
-            hint="fewer samples, seeds or recycles take less time; so does a part of it; whoever "
-            "runs the server may raise ITDA_JOB_HOURS",
+            Message(
+                "job {job!r} would run for {seconds}{what}, and a job may run for {most}",
+                job=job.name,
+                seconds=hours_shown(seconds),
+                what=Message(" on {device}", device=device) if device else "",
+                most=most,
+            ),
+            hint=Message(
+                "fewer samples, seeds or recycles take less time; so does a part of it; "
+                "whoever runs the server may raise ITDA_JOB_HOURS"
+            ),
         )
 
     def _warm(self) -> None:
@@ -374,6 +382,10 @@ def _nothing_left(failed: dict[int, ItdaError]) -> ItdaError:
     if len(failed) == 1:
         return first
     return InputError(
-        f"none of {len(failed)} records can be folded; the first: {first.problem}",
+        Message(
+            "none of {count} records can be folded; the first: {problem}",
+            count=len(failed),
+            problem=first.problem,
+        ),
         hint=first.hint,
     )

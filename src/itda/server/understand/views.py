@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itda.errors import InputError, ItdaError
 from itda.job.entities import Ion, Ligand, Polymer
 from itda.job.model import Job
-from itda.language import REQUEST
+from itda.language import REQUEST, Message
 from itda.server.understand.reading import ReadJob, Unread
 from itda.wire import ChainGroup, Fault, RecordUnderstood, Verdict
 
@@ -51,7 +51,7 @@ def spoken(error: Exception) -> ItdaError:
     """Return why a job is refused, in terms of a request."""
     if not isinstance(error, ItdaError):
         log.error("a job could not be checked", exc_info=error)
-        return InputError("this is a fault of the server, which has it in its log")
+        return InputError(Message("this is a fault of the server, which has it in its log"))
     return error.said(REQUEST)
 
 

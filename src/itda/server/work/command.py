@@ -21,6 +21,7 @@ from sqlalchemy import select
 from itda.cluster.processes import Processes
 from itda.cluster.work import Executor
 from itda.errors import DataError, OutputError
+from itda.language import Message
 from itda.server.artefacts import Artefacts
 from itda.server.database import migrate
 from itda.server.database.database import Database
@@ -120,8 +121,8 @@ def check_folder(artefacts: Artefacts, database: Database) -> None:
         digest = connection.execute(newest).scalar()
     if digest is not None and not (artefacts.folder / digest[:2] / digest[2:]).exists():
         raise DataError(
-            f"{artefacts.folder}: lacks files that the database names",
-            hint="--home has to be the server's folder, shared over the network",
+            Message("{folder}: lacks files that the database names", folder=artefacts.folder),
+            hint=Message("{--home} has to be the server's folder, shared over the network"),
         )
 
 
@@ -137,8 +138,12 @@ def _folder(settings: ServerSettings) -> Path:
         return Path(tempfile.mkdtemp(prefix=f"{host}-{os.getpid()}-", dir=parent))
     except OSError as error:
         raise OutputError(
-            f"{settings.home}: cannot be written: {error.strerror}",
-            hint="--home has to be the server's folder, and this account must write there",
+            Message(
+                "{home}: cannot be written: {strerror}", home=settings.home, strerror=error.strerror
+            ),
+            hint=Message(
+                "{--home} has to be the server's folder, and this account must write there"
+            ),
         ) from error
 
 

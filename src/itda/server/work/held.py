@@ -12,6 +12,7 @@ from typing import Any
 
 from itda.cluster.work import Running, Task
 from itda.errors import InputError
+from itda.language import Message
 from itda.server.artefacts import Artefacts
 from itda.server.queue.records import Claim
 from itda.server.settings import hours_shown
@@ -91,7 +92,9 @@ class Held:
             inputs.mkdir(parents=True)
             for record in self.claim.inputs:
                 if Path(record.name).name != record.name or record.name in (".", ".."):
-                    raise InputError(f"input {record.name[:80]!r}: is no name of a file")
+                    raise InputError(
+                        Message("input {record!r}: is no name of a file", record=record.name[:80])
+                    )
                 _link_or_copy(artefacts.path(record.digest), inputs / record.name)
         return Task(
             key=self.lease_id,

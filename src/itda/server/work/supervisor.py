@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from itda.errors import InputError
+from itda.language import Message
 from itda.server.accounts.accounts import Accounts
 from itda.server.artefacts import Artefacts
 from itda.server.database.database import Database
@@ -255,6 +256,6 @@ def options_of(cluster_url: str) -> list[str] | None:
     if cluster_url == "auto" or (kind not in ("", "local") and rest):
         return ["--ray", cluster_url]
     raise InputError(
-        f"cluster {cluster_url!r}: there is no such place",
-        hint="local, local:4, ray, ray://HOST:PORT, HOST:PORT or none",
+        Message("cluster {cluster_url!r}: there is no such place", cluster_url=cluster_url),
+        hint=Message("local, local:4, ray, ray://HOST:PORT, HOST:PORT or none"),
     )

@@ -11,6 +11,7 @@ import numpy as np
 
 from itda.errors import DataError
 from itda.features import Features, ProfileFeatures, TemplateFeatures, TokenFeatures
+from itda.language import Message
 from itda.models.mini.predict import MiniModel, refined_chain
 from itda.structure.chains.chain import CA_INDEX, Chain
 from itda.structure.chains.dataset import ChainDataset
@@ -60,7 +61,13 @@ def held_out_chains(
                 chosen.setdefault(chain_id, (dataset, index))
     chains = list(chosen.values())
     if not chains:
-        raise DataError(f"the split names no {part} chain of up to {longest} residues")
+        raise DataError(
+            Message(
+                "the split names no {part} chain of up to {longest} residues",
+                part=part,
+                longest=longest,
+            )
+        )
     return chains
 
 

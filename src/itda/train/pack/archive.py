@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from itda.errors import DataError, OutputError
+from itda.language import Message
 from itda.storage import atomic_folder
 from itda.structure.chains.dataset import ChainDataset
 from itda.structure.chains.writer import DatasetWriter
@@ -83,8 +84,11 @@ def pack_datasets(
     names = [dataset.folder.name for dataset in datasets]
     if len(set(names)) != len(names) or SPLIT_NAME in names:
         raise DataError(
-            f"the folders {', '.join(names)} cannot stand beside each other in a pack",
-            hint=f"give each dataset folder a name of its own, other than {SPLIT_NAME!r}",
+            Message("the folders {names:,} cannot stand beside each other in a pack", names=names),
+            hint=Message(
+                "give each dataset folder a name of its own, other than {split_name!r}",
+                split_name=SPLIT_NAME,
+            ),
         )
     split = Split.read(split_folder)
     ordered = choose_chains(datasets, split, parts=parts, per_cluster=per_cluster)
@@ -115,7 +119,10 @@ def pack_datasets(
             )
         scale *= _AIM * limit / size
         path.unlink()
-    raise DataError(f"no pack of {max_megabytes:g} MB could be made", hint="raise --max-mb")
+    raise DataError(
+        Message("no pack of {max_megabytes:g} MB could be made", max_megabytes=max_megabytes),
+        hint=Message("raise {--max-mb}"),
+    )
 
 
 def unpack_datasets(
@@ -149,8 +156,8 @@ def unpack_datasets(
             standing = [target for target in targets if target.exists()]
             if standing and not overwrite:
                 raise OutputError(
-                    f"{standing[0]} exists already",
-                    hint="choose another --out, or pass --overwrite",
+                    Message("{standing} exists already", standing=standing[0]),
+                    hint=Message("choose another {--out}, or pass {--overwrite}"),
                 )
             for name, facts in index["datasets"].items():
                 _unpack_one(archive, name, facts, folder, overwrite=overwrite, say=say)
@@ -158,7 +165,9 @@ def unpack_datasets(
                 for name in (TABLE, MANIFEST):
                     (work / name).write_bytes(archive.read(f"{SPLIT_NAME}/{name}"))
     except (zipfile.BadZipFile, KeyError, OSError) as error:
-        raise DataError(f"{path} cannot be read as a pack: {error}") from error
+        raise DataError(
+            Message("{path} cannot be read as a pack: {error}", path=path, error=error)
+        ) from error
     return targets
 
 
@@ -220,7 +229,11 @@ def _write(
             _add(archive, INDEX, json.dumps(index).encode(), compressed=False)
         waiting.replace(path)
     except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise OutputError(
+            Message(
+                "{path} cannot be written: {strerror}", path=path, strerror=error.strerror or error
+            )
+        ) from error
     finally:
         waiting.unlink(missing_ok=True)
 
@@ -248,17 +261,28 @@ def _read_index(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
     try:
         index = json.loads(archive.read(INDEX))
     except ValueError as error:
-        raise DataError(f"{path} is not a pack: {error}") from error
+        raise DataError(Message("{path} is not a pack: {error}", path=path, error=error)) from error
     if not isinstance(index, dict) or index.get("format") != FORMAT:
-        raise DataError(f"{path} is not a pack of datasets")
+        raise DataError(Message("{path} is not a pack of datasets", path=path))
     if index.get("version") != FORMAT_VERSION:
         raise DataError(
-            f"{path} has pack version {index.get('version')}, this Itda reads {FORMAT_VERSION}",
-            hint="pack the datasets again",
+            Message(
+                "{path} has pack version {get}, this Itda reads {format_version}",
+                path=path,
+                get=index.get("version"),
+                format_version=FORMAT_VERSION,
+            ),
+            hint=Message("pack the datasets again"),
         )
     for name in index["datasets"]:
         if not name or Path(name).name != name or name.startswith("."):
-            raise DataError(f"{path} names a dataset {name!r}, which is no plain folder name")
+            raise DataError(
+                Message(
+                    "{path} names a dataset {name!r}, which is no plain folder name",
+                    path=path,
+                    name=name,
+                )
+            )
     return index
 
 
@@ -282,4 +306,11 @@ def _unpack_one(
                 writer.add(chain)
                 say(f"unpacking {name}", len(writer) / facts["chains"])
         if len(writer) != facts["chains"]:
-            raise DataError(f"{name} has {len(writer)} chains, its index says {facts['chains']}")
+            raise DataError(
+                Message(
+                    "{name} has {count} chains, its index says {facts}",
+                    name=name,
+                    count=len(writer),
+                    facts=facts["chains"],
+                )
+            )

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from itda.errors import DataError
+from itda.language import Message
 from itda.structure.chains.chain import ATOM_COUNT, BACKBONE_INDICES, PROFILE_COLUMNS, Chain
 from itda.train.pack.backbone import (
     CLASSES,
@@ -117,7 +118,9 @@ def decode_chains(packed: Mapping[str, bytes]) -> Iterator[Chain]:
     try:
         yield from _decode({name: decompress(data) for name, data in packed.items()})
     except (KeyError, ValueError, IndexError) as error:
-        raise DataError(f"packed chains do not fit each other: {error}") from error
+        raise DataError(
+            Message("packed chains do not fit each other: {error}", error=error)
+        ) from error
 
 
 def encode_profile(profile: Float[np.ndarray, "residue 20"]) -> UInt8[np.ndarray, "residue 20"]:
@@ -139,7 +142,7 @@ def _decode(sections: Mapping[str, bytes]) -> Iterator[Chain]:
     total = int(starts[-1])
     sequence = np.frombuffer(sections["sequence"], np.uint8)
     if len(sequence) != total:
-        raise DataError("packed chains do not fit each other: sequence and table differ")
+        raise DataError(Message("packed chains do not fit each other: sequence and table differ"))
     has_dssp = np.repeat([row["dssp"] == "1" for row in rows], lengths)
     dssp = np.full(total, ord("-"), np.uint8)
     dssp[has_dssp] = np.frombuffer(sections["dssp"], np.uint8)

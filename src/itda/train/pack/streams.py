@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from itda.errors import DataError
+from itda.language import Message
 
 _ESCAPE = 255
 # Literals coded by the byte before them alone suit streams of residuals best.
@@ -29,9 +30,9 @@ def decompress(data: bytes) -> bytes:
     try:
         result = decompressor.decompress(data)
     except lzma.LZMAError as error:
-        raise DataError(f"packed data cannot be read: {error}") from error
+        raise DataError(Message("packed data cannot be read: {error}", error=error)) from error
     if not decompressor.eof:
-        raise DataError("packed data ends too early")
+        raise DataError(Message("packed data ends too early"))
     return result
 
 
@@ -53,7 +54,7 @@ def decode_integers(data: bytes, count: int) -> Int[np.ndarray, " value"]:
     large = low == _ESCAPE
     rest = data[count:]
     if len(low) != count or len(rest) != 4 * int(large.sum()):
-        raise DataError("packed data holds another number of values than its index says")
+        raise DataError(Message("packed data holds another number of values than its index says"))
     folded = low.astype(np.int64)
     folded[large] = np.frombuffer(rest, "<u4")
     return np.where(folded % 2 == 0, folded // 2, -(folded + 1) // 2)
