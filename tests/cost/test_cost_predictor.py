@@ -69,7 +69,7 @@ def test_the_largest_fits_and_one_residue_more_does_not():
 def test_the_largest_is_no_more_than_the_family_folds():
     asked = of()
     asked._room = (time.monotonic() + 1e6, Room(10**15, ""))
-    assert asked.largest_tokens(LOAD) == get_family("mini").capabilities.max_length
+    assert asked.largest_tokens(LOAD) == get_family("mini").capabilities.max_tokens
 
 
 def test_nothing_fits_into_nothing():

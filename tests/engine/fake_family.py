@@ -9,7 +9,7 @@ import dataclasses
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,11 +19,12 @@ from biotite.structure import Atom
 from biotite.structure import array as atom_array
 
 from itda.chem.residues import RESTYPE_1_TO_3
+from itda.confidence.ranking import MEAN_PLDDT
 from itda.errors import CapabilityError, WeightsError
 from itda.job.model import Job
 from itda.models import registry
 from itda.models.demand import Demand, Load
-from itda.models.family import Capabilities, Finish, Order, Progress
+from itda.models.family import Capabilities, Order, Portion, Progress
 from itda.models.refusals import refuse_unsupported
 from itda.search.evidence import Evidence
 from itda.structure.prediction import Prediction, Provenance
@@ -39,12 +40,13 @@ class FakeFamily:
     citation = ""
     weight_set = "mini"
     parameters: type | None = None
+    ranking = MEAN_PLDDT
     converter = None
     capabilities = Capabilities(
         molecules=frozenset({"protein"}),
         max_chains=1,
         min_length=2,
-        max_length=LONGEST,
+        max_tokens=LONGEST,
         inputs=frozenset({"msa", "profile", "template"}),
         outputs=frozenset({"plddt", "pae"}),
         modifications=False,
@@ -111,15 +113,16 @@ class FakeModel:
 
     def begin(
         self, orders: Sequence[Order], *, recycles: int | None, progress: Progress | None
-    ) -> Finish:
+    ) -> Iterator[Portion]:
         self.batches.append([order.job.name for order in orders])
         for order in orders:
             self._run(order.job, progress)
-
-        def finish(_progress: Progress | None) -> list[list[Prediction]]:
-            return [self._finish(order) for order in orders]
-
-        return finish
+        yield Portion(
+            tuple(
+                (place, sample) for place, order in enumerate(orders) for sample in order.samples
+            ),
+            lambda _progress: [one for order in orders for one in self._finish(order)],
+        )
 
     def _run(self, job: Job, progress: Progress | None) -> None:
         if job.name.startswith("crash"):
@@ -149,7 +152,7 @@ class FakeModel:
         inputs = {
             key: value for one in evidence.chains.values() for key, value in one.provenance.items()
         }
-        return [self._fold(job, order.seed, sample, inputs) for sample in range(job.samples)]
+        return [self._fold(job, order.seed, sample, inputs) for sample in order.samples]
 
     def _fold(self, job: Job, seed: int, sample: int, inputs: Mapping[str, str]) -> Prediction:
         prediction = helix(job, seed, sample, self.device, inputs)

@@ -298,7 +298,7 @@ def test_equal_chains_are_searched_once(engine, family, source, monkeypatch) -> 
         type(family),
         "capabilities",
         Capabilities(
-            molecules=frozenset({"protein"}), max_chains=4, min_length=2, max_length=99,
+            molecules=frozenset({"protein"}), max_chains=4, min_length=2, max_tokens=99,
             inputs=frozenset({"msa", "template"}), outputs=frozenset(), modifications=False,
             bonds=False, constraints=False,
         ),

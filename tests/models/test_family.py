@@ -19,7 +19,7 @@ NARROW = Capabilities(
     molecules=frozenset({"protein"}),
     max_chains=1,
     min_length=5,
-    max_length=40,
+    max_tokens=40,
     inputs=frozenset({"msa", "profile"}),
     outputs=frozenset({"plddt"}),
     modifications=False,
@@ -30,7 +30,7 @@ WIDE = Capabilities(
     molecules=frozenset({"protein", "dna", "rna", "ligand", "ion"}),
     max_chains=None,
     min_length=1,
-    max_length=100,
+    max_tokens=100,
     inputs=frozenset({"msa", "paired_msa", "profile", "template", "components"}),
     outputs=frozenset({"plddt", "pae"}),
     modifications=True,
@@ -149,7 +149,7 @@ def _sorted(value: object) -> object:
     "change",
     [
         {"molecules": WIDE.molecules - {"ion"}}, {"max_chains": 5}, {"min_length": 5},
-        {"max_length": 27}, {"inputs": WIDE.inputs - {"msa"}},
+        {"max_tokens": 27}, {"inputs": WIDE.inputs - {"msa"}},
         {"inputs": WIDE.inputs - {"paired_msa"}}, {"inputs": WIDE.inputs - {"profile"}},
         {"inputs": WIDE.inputs - {"template"}}, {"inputs": WIDE.inputs - {"components"}},
         {"modifications": False}, {"bonds": False}, {"constraints": False},
@@ -172,8 +172,8 @@ def test_limits_are_inclusive() -> None:
 
 def test_length_counts_all_copies() -> None:
     job = _job({"protein": {"id": ["A", "B"], "sequence": "M" * 30}})
-    refuse_unsupported(job, FakeFamily(replace(WIDE, max_length=60)))
-    assert "this has 60" in _refusal(job, replace(WIDE, max_length=59)).problem
+    refuse_unsupported(job, FakeFamily(replace(WIDE, max_tokens=60)))
+    assert "this has 60" in _refusal(job, replace(WIDE, max_tokens=59)).problem
 
 
 def test_a_family_that_takes_sequences_only_says_so() -> None:

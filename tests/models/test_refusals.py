@@ -78,7 +78,7 @@ def test_a_limit_of_its_own_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_no_family_does_at_once_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     with_bonds = FakeFamily(replace(NARROW, bonds=True))
-    long = FakeFamily(replace(NARROW, max_length=100), name="long")
+    long = FakeFamily(replace(NARROW, max_tokens=100), name="long")
     _install(monkeypatch, with_bonds, long)
     job = _job(LONG, bonds=[[["A", 1, "N"], ["A", 10, "C"]]])
     assert "no family of this release does all of this" in _hint(job, with_bonds)
@@ -109,7 +109,7 @@ def test_what_no_family_does_at_once_is_said_so(monkeypatch: pytest.MonkeyPatch)
 def test_the_furthest_limit_of_all_is_told_with_its_family(
     monkeypatch: pytest.MonkeyPatch, job: Job, said: str
 ) -> None:
-    wide = replace(NARROW, min_length=2, max_length=100, max_chains=2)
+    wide = replace(NARROW, min_length=2, max_tokens=100, max_chains=2)
     narrow = FakeFamily(NARROW)
     _install(monkeypatch, narrow, FakeFamily(wide, name="wide"))
     assert f"no family of this release {said}" in _hint(job, narrow)
@@ -125,7 +125,7 @@ def test_the_furthest_limit_of_all_is_told_with_its_family(
     ],
 )
 def test_declared_limits_are_enforced(change: dict[str, Any], job: Job, said: str) -> None:
-    able = replace(WIDE, max_length=100)
+    able = replace(WIDE, max_tokens=100)
     FakeFamily(able).check(job)
     with pytest.raises(CapabilityError) as caught:
         FakeFamily(replace(able, **change)).check(job)

@@ -92,7 +92,7 @@ def family_rows(family: Family, language: Language = "en") -> dict[str, str]:
         "molecules": _listed(can.molecules, say),
         "chains": _chains(can, say),
         "residues of a chain": f"{can.min_length}–{can.longest_chain}",
-        "residues in all": f"{say('up to')} {can.max_length}",
+        "residues in all": f"{say('up to')} {can.max_tokens}",
         "inputs beside sequences": _listed(can.inputs, say),
         "outputs": _listed(can.outputs, say),
         "samples": say("differ by seed" if can.samples else "one structure"),

@@ -139,7 +139,7 @@ def has_weights(family: Family) -> bool:
 def chosen_cases(family: Family) -> list[Case]:
     """Choose sizes, batches, samples and recycles that tell a family's constants apart."""
     can = family.capabilities
-    most = min(can.max_length, LARGEST_TOKENS)
+    most = min(can.max_tokens, LARGEST_TOKENS)
     least = max(can.min_length * can.min_chains, 16)
     if can.min_chains == 2:
         least, most = 190, min(most, 300)

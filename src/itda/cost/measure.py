@@ -213,12 +213,15 @@ def _fold(case: Case) -> Answer:
 
 def run(model: Model, jobs: Sequence[Job], recycles: int | None) -> list[Prediction]:
     """Fold all jobs, together where the model can."""
-    from itda.models.family import Order
+    from itda.models.family import Order, predict_all
     from itda.search.evidence import Evidence
 
-    orders = [Order(job=job, seed=0, evidence=Evidence()) for job in jobs]
-    finish = model.begin(orders, recycles=recycles, progress=None)
-    return [prediction for of_job in finish(None) for prediction in of_job]
+    orders = [
+        Order(job=job, seed=0, evidence=Evidence(), samples=tuple(range(job.samples)))
+        for job in jobs
+    ]
+    found = predict_all(model, orders, recycles=recycles)
+    return [prediction for of_job in found for prediction in of_job]
 
 
 def _timed(work: Callable[[], list[Prediction]]) -> tuple[float, list[Prediction]]:

@@ -129,7 +129,7 @@ class Predictor:
 
         It is no more than the family folds at all.
         """
-        most = self.family.capabilities.max_length
+        most = self.family.capabilities.max_tokens
         return _largest(most, lambda tokens: self.fits(dataclasses.replace(load, tokens=(tokens,))))
 
     def largest_batch(self, tokens: Sequence[int], load: Load) -> int:

@@ -14,7 +14,8 @@ from itda.engine.events import Event, JobFailed, JobFinished
 from itda.engine.loaded import Loaded
 from itda.engine.lost import lost
 from itda.engine.plan import Plan, Settings, make_plan
-from itda.engine.run import PREDICT, Run
+from itda.engine.run import Run
+from itda.engine.samples import PREDICT
 from itda.engine.searches import Searches
 from itda.engine.stages import Stage, Stages
 from itda.engine.weights import needs_preparation, prepare

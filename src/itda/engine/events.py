@@ -125,7 +125,7 @@ class JobFinished(Event):
 
     def _fields(self) -> Mapping[str, object]:
         return {
-            "residues": len(self.result.plddt),
+            "residues": self.result.best.residue_count,
             "mean_plddt": round(self.result.mean_plddt, 2),
             "ptm": None if self.result.ptm is None else round(float(self.result.ptm), 4),
             "samples": len(self.result.predictions),

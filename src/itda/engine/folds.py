@@ -6,19 +6,23 @@ import dataclasses
 import functools
 import json
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from itda.confidence.validity import check_validity
-from itda.engine.codec import decode_predictions, encode_predictions
+from itda.engine.codec import decode_prediction, encode_prediction
 from itda.engine.gather import PROVENANCE, Gathered
 from itda.engine.plan import Request
 from itda.engine.stages import Codec
-from itda.models.family import Finish, Order
+from itda.models.family import Order, Portion, Trunk
 from itda.structure.prediction import Prediction
 
 if TYPE_CHECKING:
     from itda.models.demand import Load
+
+
+NETWORK_SHARE = 0.7
+"""Of the stage `predict`, in what is told of its progress; the rest is geometry and confidence."""
 
 
 @dataclass(eq=False)
@@ -45,17 +49,23 @@ class Task:
 
 @dataclass(eq=False)
 class Fold:
-    """One job with one seed.
+    """One job with one seed, and its samples.
 
     Attributes:
         job: Whose it is.
         gathered: What is known of its chains.
         seed: Of the random numbers.
-        inputs: All that the result depends on, as JSON values.
-        load: What it asks of the machine.
+        inputs: All that every sample depends on, as JSON values.
+        load: What it asks of the machine; its samples are those that are still to be computed.
         alone: Whether it must not share a batch, since one that it shared failed.
-        started: Whether the stage has begun.
+        begun: Stages of the model that are said to have begun.
         seconds: What the stage has taken so far; of a batch its share.
+        trunk: What the model's trunk gave, while its samples are computed.
+        samples: What is there, by number: found, or computed and kept.
+        given: Numbers of the samples that the network has done in this run.
+        failure: Why a sample could not be finished.
+        computed: Whether any sample was computed in this run.
+        network_done: Part of the network's work that is done, 0 to 1.
     """
 
     job: Task
@@ -64,38 +74,86 @@ class Fold:
     inputs: Mapping[str, object]
     load: Load
     alone: bool = False
-    started: bool = False
+    begun: set[str] = field(default_factory=set)
     seconds: float = 0.0
+    trunk: Trunk | None = None
+    samples: dict[int, Prediction] = field(default_factory=dict)
+    given: set[int] = field(default_factory=set)
+    failure: Failure | None = None
+    computed: bool = False
+    network_done: float = 0.0
+
+    @property
+    def asked(self) -> int:
+        """Samples that are asked for."""
+        return self.job.request.job.samples
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """Numbers of the samples that the network has yet to do."""
+        there = self.samples.keys() | self.given
+        return tuple(sample for sample in range(self.asked) if sample not in there)
+
+    @property
+    def predictions(self) -> list[Prediction]:
+        """All samples, once they are there."""
+        return [self.samples[sample] for sample in range(self.asked)]
+
+    @property
+    def done(self) -> float:
+        """Part of the stage that is done, 0 to 1."""
+        return self.done_with(0.0)
+
+    def done_with(self, of_a_sample: float) -> float:
+        """Give the part that is done, where another sample is finished to some part."""
+        finished = (len(self.samples) + of_a_sample) / self.asked
+        return NETWORK_SHARE * self.network_done + (1 - NETWORK_SHARE) * min(1.0, finished)
 
     @property
     def order(self) -> Order:
-        """What the model is asked to fold."""
+        """What the model is asked for."""
         return Order(
             job=self.job.request.job,
             seed=self.seed,
             evidence=self.gathered.evidence,
+            samples=self.missing,
             parameters=self.load.parameters,
+            trunk=self.trunk,
         )
+
+    def inputs_of(self, sample: int) -> dict[str, object]:
+        """Give all that one sample depends on, as JSON values."""
+        return {**self.inputs, "sample": sample}
 
     @functools.cached_property
     def key(self) -> str:
         """Equal for folds that give the same result."""
-        return json.dumps(self.inputs, sort_keys=True)
+        return json.dumps({**self.inputs, "samples": self.asked}, sort_keys=True)
+
+
+class Failure(NamedTuple):
+    """Why samples could not be finished.
+
+    Attributes:
+        error: What was raised.
+        shared: Whether it may have been another fold's fault.
+    """
+
+    error: Exception
+    shared: bool
 
 
 @dataclass(frozen=True)
 class Unfinished:
-    """Folds that the model has done, and what is left to do.
+    """What the network has done of a batch, or that it has done all.
 
     Attributes:
-        folds: Of one batch.
-        finish: Gives their predictions.
-        cached: Whether they were found.
+        folds: The batch, in the order of the places of `portion`.
+        portion: Samples to be finished; None where the network is through with the batch.
     """
 
     folds: Sequence[Fold]
-    finish: Finish
-    cached: bool = False
+    portion: Portion | None = None
 
 
 def load_together(folds: Sequence[Fold]) -> Load:
@@ -117,17 +175,17 @@ def kernels_told() -> dict[str, object]:
     return {"kernels": kernels} if kernels else {}
 
 
-def codec_of(fold: Fold) -> Codec[list[Prediction]]:
-    """How the predictions of a fold are kept."""
-    decode = functools.partial(decode_predictions, name=fold.job.name)
-    return Codec(encode_predictions, decode)
+def codec_of(fold: Fold) -> Codec[Prediction]:
+    """How a sample of a fold is kept."""
+    decode = functools.partial(decode_prediction, name=fold.job.name)
+    return Codec(encode_prediction, decode)
 
 
 def in_terms_of(fold: Fold, prediction: Prediction) -> Prediction:
-    """Give the prediction of a fold its job's name, parameters, and where its evidence came from.
+    """Give a prediction its job's name, parameters, molecules, and where its evidence came from.
 
-    Neither may be what the prediction has: it can have been made for another job of the same key,
-    and the same alignment can come from a file today and have come from a search yesterday.
+    None of it may be what the prediction has: it can have been made for another job of the same
+    key, and the same alignment can come from a file today and have come from a search yesterday.
     """
     provenance = prediction.provenance
     own = {
@@ -140,6 +198,7 @@ def in_terms_of(fold: Fold, prediction: Prediction) -> Prediction:
     return dataclasses.replace(
         prediction,
         name=fold.job.name,
+        molecules={chain: entity.molecule for chain, entity in fold.job.request.job.chains},
         provenance=dataclasses.replace(provenance, inputs=inputs, parameters=parameters),
     )
 
@@ -150,7 +209,7 @@ def validity_report(prediction: Prediction) -> dict[str, Any]:
     return report
 
 
-VALIDITY_CODEC: Codec[list[dict[str, Any]]] = Codec(
+VALIDITY_CODEC: Codec[dict[str, Any]] = Codec(
     lambda value: {"validity.json": json.dumps(value).encode()},
     lambda files: json.loads(files["validity.json"]),
 )

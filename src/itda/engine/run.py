@@ -2,7 +2,8 @@
 
 Three threads hand work on: one gathers alignments and templates, one runs the model on batches, one
 finishes what the model gave. So the model does not wait for a search or for geometry, and the jobs
-of a run share one set of loaded weights.
+of a run share one set of loaded weights. Each sample is kept as soon as it is finished: a run that
+is stopped goes on behind it, and one that asks for more samples computes only those.
 """
 
 from __future__ import annotations
@@ -11,46 +12,35 @@ import contextlib
 import dataclasses
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from itda.device import release_memory
 from itda.engine.ahead import ahead
 from itda.engine.crew import POLL_SECONDS, Crew
-from itda.engine.events import (
-    Event,
-    JobFailed,
-    JobFinished,
-    JobStarted,
-    JobWarned,
-    StageFinished,
-    StageProgress,
-    StageStarted,
-)
+from itda.engine.events import Event, JobFinished
 from itda.engine.exhausted import is_exhausted
 from itda.engine.folds import (
-    VALIDITY_CODEC,
+    Failure,
     Fold,
     Task,
     Unfinished,
-    codec_of,
     in_terms_of,
     kernels_told,
     kind_of,
     load_together,
-    validity_report,
 )
 from itda.engine.gather import Gathered, gather
 from itda.engine.ledger import Ledger
 from itda.engine.loaded import Loaded, without_frames
 from itda.engine.plan import Plan
+from itda.engine.samples import PREDICT, TRUNK, VALIDITY, Samples
 from itda.engine.schedule import Waiting
-from itda.engine.stages import Stage, Stages
-from itda.errors import ItdaError
-from itda.models.family import Progress, part_of
-from itda.results.result import Result, ranked
+from itda.engine.stages import Stages
+from itda.engine.telling import Teller
+from itda.models.family import Portion, TrunkModel
+from itda.results.result import Result
 from itda.store.store import Store
 from itda.structure.prediction import Prediction
 from itda.version import itda_version
@@ -58,15 +48,10 @@ from itda.version import itda_version
 if TYPE_CHECKING:
     from itda.cost.predictor import Predictor
 
-PREDICT = Stage("predict", 7)
-VALIDITY = Stage("validity", 1)
-
 GATHERED_MOST = 128
 """Jobs that wait for the model with all they need, before searches wait for them."""
 UNFINISHED_MOST = 2
-"""Batches that the model has done and nobody has finished, before it waits."""
-NETWORK_SHARE = 0.7
-"""Of the stage `predict`, in what is told of its progress; the rest is geometry and confidence."""
+"""Portions that the model has done and nobody has finished, before it waits."""
 
 
 class Run:
@@ -108,6 +93,8 @@ class Run:
         )
         self._changed = threading.Condition()
         """Its lock is held for whatever is asked of the ledger."""
+        self._teller = Teller(self.crew, self._ledger, self._changed, plan.total)
+        self._samples = Samples(self.stages, self._teller)
         self._more_comes_at_once = True
         """Whether the model had better wait for jobs that need no search."""
 
@@ -154,7 +141,9 @@ class Run:
             found.append((yield from gathering))
 
         try:
-            self.crew.tell_all(self._started(job, events()))
+            self.crew.tell_all(
+                self._teller.started(job, events(), begin=lambda: self._expect_more(False))
+            )
         finally:
             self._expect_more(True)
         (gathered,) = found
@@ -167,7 +156,6 @@ class Run:
         inputs = {
             "job": request.input_digest,
             "evidence": gathered.key,
-            "samples": request.job.samples,
             "recycles": settings.recycles,
             "family": settings.family.name,
             "weights": model.weights_digest,
@@ -181,37 +169,19 @@ class Run:
             Fold(job, gathered, seed, {**inputs, "seed": seed}, load) for seed in request.job.seeds
         ]
 
-    def _started(self, job: Task, events: Iterable[Event]) -> Iterator[Event]:
-        """Say that a job has begun before the first of its events, and add up its stages."""
-        for event in events:
-            if not job.started:
-                self._expect_more(False)
-                yield self._start(job)
-            if isinstance(event, StageFinished):
-                job.seconds += event.seconds
-            yield event
-
-    def _start(self, job: Task) -> Event:
-        job.started = True
-        return JobStarted(job=job.name, position=job.request.position, total=self.plan.total)
-
     def _look_up(self, fold: Fold) -> None:
-        """Take a fold's result from the store; else let it wait for the model."""
-        began = time.perf_counter()
-        found, problem = self.stages.find(fold.job.name, PREDICT, fold.inputs, codec_of(fold))
-        if problem:
-            self._tell(fold.job, JobWarned(job=fold.job.name, message=problem))
-        if found is not None:
-            fold.seconds += time.perf_counter() - began
-            (predictions,) = found
-            self._begin_stage([fold])
-            self._hand_on(Unfinished([fold], lambda _progress: [predictions], cached=True))
-        else:
+        """Take samples from the store; where some are missing the fold waits for the model."""
+        self._samples.find(fold)
+        if fold.missing:
             self._wait_for_model([fold])
+        else:
+            self._teller.begin_stage([fold], PREDICT)
+            self._hand_on(Unfinished([fold]))
 
     def _wait_for_model(self, folds: Iterable[Fold]) -> None:
         with self._changed:
             for fold in self._ledger.wanted(folds):
+                fold.load = dataclasses.replace(fold.load, samples=len(fold.missing))
                 self._ledger.wait(fold)
             self._changed.notify_all()
 
@@ -236,10 +206,7 @@ class Run:
                     return
                 batch = self._ledger.next_batch()
                 self._changed.notify_all()
-            self._begin_stage(batch)
             self._run_model(batch)
-            # What the model gave takes memory until it is finished.
-            self._wait(lambda: len(self._unfinished) < UNFINISHED_MOST)
 
     def _is_time_to_fold(self) -> bool:
         """Whether there is a batch to fold, or nothing more to do.
@@ -249,14 +216,6 @@ class Run:
         more_at_once = self._more_comes_at_once and self._may_gather()
         return self._ledger.over or (self._ledger.ready > 0 and not more_at_once)
 
-    def _begin_stage(self, folds: Sequence[Fold]) -> None:
-        for fold in folds:
-            if not fold.job.started:
-                self._tell(fold.job, self._start(fold.job))
-            if not fold.started:
-                fold.started = True
-                self._tell(fold.job, StageStarted(job=fold.job.name, stage=PREDICT.name))
-
     def _run_model(self, batch: Sequence[Fold]) -> None:
         """Run the model on a batch; on a part of it, or with less memory, where it fails."""
         from itda.nn.rows import frugally
@@ -265,18 +224,57 @@ class Run:
             folds = self._ledger.wanted(batch)
         if not folds:
             return
-        orders = [fold.order for fold in folds]
         try:
-            with self._shared(folds), frugally(folds[0].load.frugal):
-                finish = self.loaded.model.begin(
-                    orders,
-                    recycles=self.plan.settings.recycles,
-                    progress=self._progress(folds, 0.0, NETWORK_SHARE),
-                )
+            with frugally(folds[0].load.frugal):
+                self._run_trunk(folds)
+                self._teller.begin_stage(folds, PREDICT)
+                self._run_samples(folds)
         except Exception as error:
             self._recover(folds, error)
             return
-        self._hand_on(Unfinished(folds, finish))
+        self._hand_on(Unfinished(folds))
+
+    def _run_trunk(self, folds: Sequence[Fold]) -> None:
+        """Take what the trunk gives from the store or compute it, where the model keeps it."""
+        model = self.loaded.model
+        if not isinstance(model, TrunkModel):
+            return
+        lacking = [fold for fold in folds if fold.missing and not self._samples.find_trunk(fold)]
+        if not lacking:
+            return
+        self._teller.begin_stage(lacking, TRUNK)
+        with self._shared(lacking):
+            trunks = model.trunk(
+                [fold.order for fold in lacking],
+                recycles=self.plan.settings.recycles,
+                progress=self._teller.trunk_progress(lacking, TRUNK),
+            )
+        for fold, trunk in zip(lacking, trunks, strict=True):
+            self._samples.keep_trunk(fold, trunk)
+
+    def _run_samples(self, folds: Sequence[Fold]) -> None:
+        """Run the network for all samples that some folds lack, and hand them on as they come."""
+        lacking = [fold for fold in folds if fold.missing]
+        if not lacking:
+            return
+        portions = self.loaded.model.begin(
+            [fold.order for fold in lacking],
+            recycles=self.plan.settings.recycles,
+            progress=self._teller.network_progress(lacking, PREDICT),
+        )
+        while True:
+            with self._shared(lacking):
+                portion = next(portions, None)
+            if portion is None:
+                return
+            for place, sample in portion.places:
+                lacking[place].given.add(sample)
+            self._hand_on(Unfinished(lacking, portion))
+            # What the model gave takes memory until it is finished.
+            self._wait(lambda: self._portions_waiting() < UNFINISHED_MOST)
+
+    def _portions_waiting(self) -> int:
+        return sum(unfinished.portion is not None for unfinished in self._unfinished)
 
     def _recover(self, folds: Sequence[Fold], error: Exception) -> None:
         """Try a batch that failed in parts, and one fold that ran out of memory with less of it."""
@@ -293,7 +291,7 @@ class Run:
                 self._run_model(folds[start : start + step])
         elif exhausted and not first.load.frugal:
             message = "memory ran out; folded again with less of it, which takes longer"
-            self._tell(first.job, JobWarned(job=first.job.name, message=message))
+            self._teller.warn(first.job, message)
             first.load = dataclasses.replace(first.load, frugal=True)
             self.loaded.become_frugal()
             self._run_model([first])
@@ -314,19 +312,6 @@ class Run:
             for fold, cost in zip(folds, costs, strict=True):
                 fold.seconds += seconds * cost / sum(costs)
 
-    def _progress(self, folds: Sequence[Fold], first: float, last: float) -> Progress:
-        def events(fraction: float, message: str) -> list[Event]:
-            with self._changed:
-                return [
-                    StageProgress(
-                        job=fold.job.name, stage=PREDICT.name, fraction=fraction, message=message
-                    )
-                    for fold in folds
-                    if self._ledger.is_open(fold.job)
-                ]
-
-        return part_of(self.crew.progress(events), first, last)
-
     def _hand_on(self, unfinished: Unfinished) -> None:
         with self._changed:
             self._unfinished.append(unfinished)
@@ -340,81 +325,51 @@ class Run:
                     return
                 unfinished = self._unfinished.popleft()
                 self._changed.notify_all()
-            self._finish(unfinished)
+            if unfinished.portion is not None:
+                self._finish(unfinished.folds, unfinished.portion)
+            else:
+                for fold in unfinished.folds:
+                    self._end_fold(fold)
 
-    def _finish(self, unfinished: Unfinished) -> None:
-        folds = unfinished.folds
+    def _finish(self, batch: Sequence[Fold], portion: Portion) -> None:
+        """Finish some samples of a batch and keep them; note why where that cannot be done."""
+        of_portion = [batch[place] for place, _ in portion.places]
+        folds = list(dict.fromkeys(of_portion))
         try:
             with self._shared(folds):
-                found = unfinished.finish(self._progress(folds, NETWORK_SHARE, 1.0))
-            if len(found) != len(folds):
-                raise RuntimeError(f"the model gave {len(found)} results for {len(folds)} jobs")
+                found = portion.finish(self._teller.finish_progress(folds, PREDICT))
+            if len(found) != len(of_portion):
+                raise RuntimeError(f"the model gave {len(found)} of {len(of_portion)} samples")
         except Exception as error:
-            if len(folds) > 1:
-                for fold in folds:
-                    fold.alone = True
-                self._wait_for_model(folds)
-                return
-            (fold,) = folds
-            refusal = is_exhausted(error) and self.predictor.refusal(fold.load, name=fold.job.name)
-            self._give_up(fold, refusal or error)
+            for fold in folds:
+                fold.failure = Failure(error, shared=len(folds) > 1)
             return
-        for fold, predictions in zip(folds, found, strict=True):
+        for fold, (_, sample), prediction in zip(of_portion, portion.places, found, strict=True):
             try:
-                checked = self._keep(fold, predictions, cached=unfinished.cached)
+                self._samples.keep(fold, sample, prediction)
             except Exception as error:
-                self._give_up(fold, error)
-            else:
-                self._settle(fold, checked)
+                fold.failure = Failure(error, shared=False)
 
-    def _keep(self, fold: Fold, predictions: list[Prediction], *, cached: bool) -> list[Prediction]:
-        """Keep the predictions of one seed, one for each sample, and return them checked.
-
-        Args:
-            fold: Whose they are.
-            predictions: As the model or the store gave them.
-            cached: Whether they were found.
-        """
-        job, asked = fold.job, fold.job.request.job.samples
-        if len(predictions) != asked:
-            raise RuntimeError(f"{len(predictions)} predictions for {asked} samples")
-        if not cached:
-            job.computed = True
-            problem = self.stages.keep(
-                job.name, PREDICT, fold.inputs, predictions, codec_of(fold), seconds=fold.seconds
-            )
-            if problem:
-                self._tell(job, JobWarned(job=job.name, message=problem))
-        job.seconds += fold.seconds
-        self._tell(job, _finished(fold, PREDICT, cached=cached, seconds=fold.seconds))
-        return self._validated(fold, predictions)
-
-    def _validated(self, fold: Fold, predictions: list[Prediction]) -> list[Prediction]:
-        def compute(progress: Progress) -> list[dict[str, Any]]:
-            reports = []
-            for index, prediction in enumerate(predictions):
-                progress(index / len(predictions), "")
-                reports.append(validity_report(prediction))
-            return reports
-
-        reports: list[list[dict[str, Any]]] = []
-
-        def events() -> Iterator[Event]:
-            found, _ = yield from self.stages.find_or_compute(
-                fold.job.name,
-                VALIDITY,
-                {"predict": PREDICT.version, **fold.inputs},
-                compute,
-                VALIDITY_CODEC,
-            )
-            reports.append(found)
-
-        for event in self._started(fold.job, events()):
-            self._tell(fold.job, event)
-        return [
-            dataclasses.replace(prediction, validity=report)
-            for prediction, report in zip(predictions, reports[0], strict=True)
-        ]
+    def _end_fold(self, fold: Fold) -> None:
+        """End a fold that the network is through with; what failed with others is tried alone."""
+        failure, fold.failure = fold.failure, None
+        try:
+            if failure is None and len(fold.samples) < fold.asked:
+                raise RuntimeError(f"{len(fold.samples)} predictions for {fold.asked} samples")
+            if failure is None:
+                self._settle(fold, self._samples.checked(fold))
+                return
+        except Exception as error:
+            failure = Failure(error, shared=False)
+        if failure.shared:
+            fold.alone = True
+            fold.given.clear()
+            self._wait_for_model([fold])
+            return
+        refusal = is_exhausted(failure.error) and self.predictor.refusal(
+            fold.load, name=fold.job.name
+        )
+        self._give_up(fold, refusal or failure.error)
 
     def _settle(self, fold: Fold, predictions: list[Prediction]) -> None:
         """Give a fold and its twins their result, and end the jobs whose last it was."""
@@ -422,7 +377,7 @@ class Run:
             settled = self._ledger.settle(fold, predictions)
             for twin in settled.served:
                 if twin is not fold:
-                    self._tell_found(twin)
+                    self._teller.tell_found(twin, (PREDICT, VALIDITY))
             for done in settled.done:
                 self._end(done)
             self._changed.notify_all()
@@ -430,65 +385,42 @@ class Run:
             if not self._ledger.is_open(job):
                 self.stages.release(job.name)
 
-    def _tell_found(self, twin: Fold) -> None:
-        """Tell of a fold whose result came with that of an equal one."""
-        if not twin.job.started:
-            self.crew.tell(self._start(twin.job))
-        for stage in (PREDICT, VALIDITY):
-            self.crew.tell(
-                StageStarted(job=twin.job.name, stage=stage.name),
-                _finished(twin, stage, cached=True, seconds=0.0),
-            )
-
     def _end(self, done: Sequence[tuple[Fold, list[Prediction]]]) -> None:
         """End a job that has the predictions of all of its folds."""
-        job = done[0][0].job
+        job, rule = done[0][0].job, self.plan.settings.family.ranking
         try:
             result = Result(
                 job=job.request.job,
-                predictions=ranked([in_terms_of(fold, one) for fold, all in done for one in all]),
+                predictions=rule.ranked(
+                    in_terms_of(fold, prediction) for fold, found in done for prediction in found
+                ),
+                ranking=rule,
                 digest=job.request.digest,
                 cached=not job.computed,
                 seconds=job.seconds,
                 evidence=done[0][0].gathered.evidence,
             )
         except Exception as error:
-            self._tell_failed(job, error)
+            self._teller.tell_failed(job, error)
         else:
             self.crew.tell(JobFinished(job=job.name, result=result))
 
     def _give_up(self, fold: Fold, error: Exception) -> None:
         with self._changed:
             if self._ledger.give_up(fold):
-                self._tell_failed(fold.job, error)
+                self._teller.tell_failed(fold.job, error)
             self._changed.notify_all()
         self.stages.release(fold.job.name)
 
     def _fail(self, job: Task, error: Exception) -> None:
         with self._changed:
             if self._ledger.fail(job):
-                self._tell_failed(job, error)
+                self._teller.tell_failed(job, error)
             self._changed.notify_all()
         self.stages.release(job.name)
-
-    def _tell_failed(self, job: Task, error: Exception) -> None:
-        trace = "" if isinstance(error, ItdaError) else "".join(traceback.format_exception(error))
-        if not job.started:
-            self.crew.tell(self._start(job))
-        self.crew.tell(JobFailed(job=job.name, error=without_frames(error), traceback=trace))
-
-    def _tell(self, job: Task, event: Event) -> None:
-        """Tell what happens to a job, unless it has come out: its end is the last of its events."""
-        with self._changed:
-            if self._ledger.is_open(job):
-                self.crew.tell(event)
 
     def _wait(self, until: Callable[[], bool]) -> None:
         with self._changed:
             while not until():
                 self.crew.check()
                 self._changed.wait(POLL_SECONDS)
-
-
-def _finished(fold: Fold, stage: Stage, *, cached: bool, seconds: float) -> StageFinished:
-    return StageFinished(job=fold.job.name, stage=stage.name, cached=cached, seconds=seconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,6 +120,51 @@ class Stages:
             return value, self.keep(job, stage, inputs, value, codec, seconds=seconds)
 
         return (yield from self._find_or(job, stage, inputs, work, codec))
+
+    def find_or_compute_each(
+        self,
+        job: str,
+        stage: Stage,
+        inputs: Sequence[Mapping[str, object]],
+        compute: Callable[[int], Value],
+        codec: Codec[Value],
+    ) -> Generator[Event, None, list[Value]]:
+        """Run a stage that has a result of its own for each of several inputs.
+
+        Args:
+            job: The job's name.
+            stage: What is run.
+            inputs: Everything that each result depends on, as JSON values.
+            compute: Gives the result for the inputs at a place.
+            codec: How one is kept.
+        """
+        values: list[Value] = []
+        problems: dict[str, None] = {}
+        cached = True
+
+        def work(progress: Progress) -> None:
+            nonlocal cached
+            for place, one in enumerate(inputs):
+                progress(place / len(inputs), "")
+                found, problem = self.find(job, stage, one, codec)
+                problems[problem] = None
+                if found is None:
+                    cached = False
+                    began = time.perf_counter()
+                    value = compute(place)
+                    taken = time.perf_counter() - began
+                    problems[self.keep(job, stage, one, value, codec, seconds=taken)] = None
+                else:
+                    (value,) = found
+                values.append(value)
+
+        began = time.perf_counter()
+        yield StageStarted(job=job, stage=stage.name)
+        yield from self._work(job, stage, work)
+        for problem in filter(None, problems):
+            yield JobWarned(job=job, message=problem)
+        yield _finished(job, stage, "", cached=cached, seconds=time.perf_counter() - began)
+        return values
 
     def find_or_search(
         self,

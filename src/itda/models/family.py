@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from itda.job.model import Job
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from itda.confidence.ranking import RankingRule
     from itda.hub.convert import Converter
     from itda.models.demand import Demand, Load
     from itda.models.parameters import FamilyParameters
@@ -27,10 +30,12 @@ class Capabilities:
         min_chains: Chains that a job has at least.
         max_chains: Chains in one job, copies counted; None where only memory limits them.
         min_length: Residues of the shortest polymer chain.
-        max_chain_length: Residues of the longest polymer chain; None for `max_length`.
-        max_length: Residues of all polymer chains together.
-        inputs: Of "msa", "paired_msa", "profile", "template", "components".
-        outputs: What a prediction holds, of "structure", "plddt", "pae", "ptm", "distogram".
+        max_chain_length: Residues of the longest polymer chain; None for `max_tokens`.
+        max_tokens: Tokens of a job: residues, nucleotides, and atoms of ligands and modified
+            residues.
+        inputs: Of "msa", "paired_msa", "rna_msa", "profile", "template", "components".
+        outputs: What a prediction holds, of "structure", "plddt", "atom_plddt", "pae", "pde",
+            "contact_probabilities", "ptm", "iptm", "distogram".
         samples: Whether further samples and seeds give other structures; False for a network that
             gives one answer, which is refused more than one.
         recycles: Whether the trunk can see its own output again.
@@ -44,7 +49,7 @@ class Capabilities:
     max_chains: int | None
     min_length: int
     max_chain_length: int | None = None
-    max_length: int
+    max_tokens: int
     inputs: frozenset[str]
     outputs: frozenset[str]
     samples: bool = True
@@ -56,7 +61,7 @@ class Capabilities:
     @property
     def longest_chain(self) -> int:
         """Residues of the longest polymer chain that is folded alone."""
-        return self.max_length if self.max_chain_length is None else self.max_chain_length
+        return self.max_tokens if self.max_chain_length is None else self.max_chain_length
 
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON holds it; sets become sorted lists."""
@@ -72,24 +77,42 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """One job with one seed, as a model is asked to fold it.
+    """Samples of one job with one seed, as a model is asked for them.
 
     Attributes:
         job: What to fold; the family has checked it.
         seed: Start of the random numbers.
         evidence: Alignments and templates of its chains, and rows that are paired across them. They
             are read from here, also where the job names the files that they came from.
+        samples: The samples that are wanted, each by its 0-based number. What becomes of one does
+            not depend on which others are wanted.
         parameters: Of the family's own; its defaults where it is None.
+        trunk: What the model's trunk gave for job and seed; None for a model that keeps none.
     """
 
     job: Job
     seed: int
     evidence: Evidence
+    samples: tuple[int, ...] = (0,)
     parameters: FamilyParameters | None = None
+    trunk: Trunk | None = None
 
 
-Finish = Callable[[Progress | None], "list[list[Prediction]]"]
-"""What is left to do on the processor after the network: for each order, a prediction a sample."""
+Trunk: TypeAlias = "Mapping[str, np.ndarray]"
+"""What a trunk hands to the samples, by name: arrays that are kept bit for bit."""
+
+
+@dataclass(frozen=True)
+class Portion:
+    """Samples that the network has done.
+
+    Attributes:
+        places: Place of the order and number of the sample, of each.
+        finish: Does what is left, on the processor; gives a prediction for each of `places`.
+    """
+
+    places: tuple[tuple[int, int], ...]
+    finish: Callable[[Progress | None], list[Prediction]]
 
 
 class Model(Protocol):
@@ -107,19 +130,43 @@ class Model(Protocol):
 
     def begin(
         self, orders: Sequence[Order], *, recycles: int | None, progress: Progress | None
-    ) -> Finish:
+    ) -> Iterator[Portion]:
         """Run the network for several orders at once.
 
-        What becomes of an order does not depend on the others. While what is returned finishes
-        them, in another thread, the network can take the next.
+        What becomes of an order does not depend on the others. A portion is given as soon as the
+        network has done it, and holds no more than its end needs; while others finish it, in
+        another thread, the network takes the next. So no more stands in memory than a few portions.
 
         Args:
             orders: At least one.
             recycles: Passes of the trunk after the first; the family's own number where it is None.
             progress: Told how far the network is.
 
+        Yields:
+            Every sample of every order once.
+        """
+        ...
+
+
+@runtime_checkable
+class TrunkModel(Model, Protocol):
+    """A model whose samples all start from one result of its trunk, which is worth keeping.
+
+    `begin` finds it in `Order.trunk`.
+    """
+
+    def trunk(
+        self, orders: Sequence[Order], *, recycles: int | None, progress: Progress | None
+    ) -> list[Trunk]:
+        """Run the trunk for several orders at once; it depends on job, evidence and seed.
+
+        Args:
+            orders: At least one.
+            recycles: Passes after the first; the family's own number where it is None.
+            progress: Told how far it is.
+
         Returns:
-            Finishes the predictions, in the order of `orders`; holds no more than that needs.
+            For each order.
         """
         ...
 
@@ -145,11 +192,34 @@ def predict(
     """
     from itda.search.evidence import Evidence
 
-    order = Order(job=job, seed=seed, evidence=evidence or Evidence())
-    finish = model.begin([order], recycles=recycles, progress=part_of(progress, 0.0, 0.5))
-    (predictions,) = finish(part_of(progress, 0.5, 1.0))
+    samples = tuple(range(job.samples))
+    order = Order(job=job, seed=seed, evidence=evidence or Evidence(), samples=samples)
+    predictions = predict_all(model, [order], recycles=recycles, progress=progress)[0]
     part_of(progress, 0.0, 1.0)(1.0, "done")
     return predictions
+
+
+def predict_all(
+    model: Model,
+    orders: Sequence[Order],
+    *,
+    recycles: int | None = None,
+    progress: Progress | None = None,
+) -> list[list[Prediction]]:
+    """Fold several orders at once: for each, its predictions in the order of its samples."""
+    if isinstance(model, TrunkModel):
+        trunks = model.trunk(orders, recycles=recycles, progress=part_of(progress, 0.0, 0.5))
+        orders = [
+            dataclasses.replace(order, trunk=trunk)
+            for order, trunk in zip(orders, trunks, strict=True)
+        ]
+    found: dict[tuple[int, int], Prediction] = {}
+    network = part_of(progress, 0.5 if isinstance(model, TrunkModel) else 0.0, 1.0)
+    for portion in model.begin(orders, recycles=recycles, progress=network):
+        found.update(zip(portion.places, portion.finish(None), strict=True))
+    return [
+        [found[place, sample] for sample in order.samples] for place, order in enumerate(orders)
+    ]
 
 
 def part_of(progress: Progress | None, first: float, last: float) -> Progress:
@@ -199,6 +269,11 @@ class Family(Protocol):
     @property
     def parameters(self) -> type[FamilyParameters] | None:
         """Parameters of its own, each with a default; None where it has none."""
+        ...
+
+    @property
+    def ranking(self) -> RankingRule:
+        """Which of several predictions of a job is the best."""
         ...
 
     @property

@@ -182,11 +182,11 @@ def _nobody(refusal: Refusal, families: Sequence[Family]) -> str:
             return Message("no family of this release folds modified residues")
         case "input" | "relation":
             return Message("no family of this release takes {subject}", subject=refusal.subject)
-        case "max_length" | "max_chain_length":
-            limit = "max_length" if refusal.kind == "max_length" else "longest_chain"
+        case "max_tokens" | "max_chain_length":
+            limit = "max_tokens" if refusal.kind == "max_tokens" else "longest_chain"
             best = max(families, key=lambda family: getattr(family.capabilities, limit))
             most = getattr(best.capabilities, limit)
-            what = Message("residues") if limit == "max_length" else Message("residues in a chain")
+            what = Message("residues") if limit == "max_tokens" else Message("residues in a chain")
             return Message(
                 "no family of this release folds more than {most} {what}, which is the limit of "
                 "{best}",
@@ -322,27 +322,27 @@ def _length_refusals(job: Job, can: Capabilities, family: str) -> Iterator[Refus
                 ),
             )
     total = sum(entity.length for _, entity in polymers)
-    if total > can.max_length:
+    if total > can.max_tokens:
         yield Refusal(
-            "max_length",
+            "max_tokens",
             "",
             Message("chain {polymers}, sequence", polymers=polymers[0][0])
             if len(polymers) == 1
             else Message("entities"),
             Message(
-                "{family} folds up to {max_length} residues, and this has {total}",
+                "{family} folds up to {max_tokens} residues, and this has {total}",
                 family=family,
-                max_length=can.max_length,
+                max_tokens=can.max_tokens,
                 total=total,
             ),
             Message(
-                "fold parts of at most {max_length} residues, such as its domains",
-                max_length=can.max_length,
+                "fold parts of at most {max_tokens} residues, such as its domains",
+                max_tokens=can.max_tokens,
             )
             if len(polymers) == 1
             else Message(
-                "fold fewer or shorter chains, of at most {max_length} residues together",
-                max_length=can.max_length,
+                "fold fewer or shorter chains, of at most {max_tokens} residues together",
+                max_tokens=can.max_tokens,
             ),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TypeVar
 
 import torch
@@ -64,11 +64,7 @@ def together(
 
     # The longest first, so that none is left running alone.
     order = sorted(range(len(parts)), key=lambda number: -of_part[number])
-    aside = [
-        number
-        for number in order
-        if device == "cpu" and lengths[parts[number][0]] <= ONE_THREAD_TOKENS_MOST
-    ]
+    aside = [number for number in order if _has_one_thread(lengths[parts[number][0]], device)]
     found = {number: run_part(number) for number in order if number not in set(aside)}
     if aside:
         with one_thread(), ThreadPoolExecutor(usable_cores()) as pool:
@@ -77,6 +73,22 @@ def together(
     for number, part in enumerate(parts):
         values.update(zip(part, found[number], strict=True))
     return [values[place] for place in range(len(features))]
+
+
+def as_alone(stream: Iterator[Value], features: Features, device: str) -> Iterator[Value]:
+    """Compute the values of a job one by one, each with the threads that `together` gives it."""
+    single = _has_one_thread(features.tokens.mask.shape[1], device)
+    while True:
+        with one_thread() if single else nullcontext():
+            try:
+                value = next(stream)
+            except StopIteration:
+                return
+        yield value
+
+
+def _has_one_thread(tokens: int, device: str) -> bool:
+    return device == "cpu" and tokens <= ONE_THREAD_TOKENS_MOST
 
 
 def padded_parts(lengths: Sequence[int], templates: Sequence[int]) -> list[list[int]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
+from itda.confidence.ranking import MEAN_PLDDT, RankingRule
 from itda.job.model import Job
 from itda.search.evidence import Evidence
 from itda.structure.prediction import Prediction, Provenance
@@ -22,15 +23,17 @@ class FoldedJob:
 
     Attributes:
         job: What was folded.
-        predictions: One for each seed and sample, ranked by mean pLDDT, best first.
+        predictions: One for each seed and sample, ranked by the family's rule, best first.
         digest: Hash of all that was asked for: job, files it names, family, weights, settings.
         evidence: Alignments and templates that it was folded with.
+        ranking: The rule that the predictions are ranked by.
     """
 
     job: Job
     predictions: tuple[Prediction, ...]
     digest: str
     evidence: Evidence = field(default_factory=Evidence, repr=False)
+    ranking: RankingRule = MEAN_PLDDT
 
     @property
     def name(self) -> str:
@@ -39,12 +42,12 @@ class FoldedJob:
 
     @property
     def best(self) -> Prediction:
-        """The prediction with the highest mean pLDDT."""
+        """The prediction that is ranked first."""
         return self.predictions[0]
 
     @property
-    def plddt(self) -> Float[np.ndarray, " residue"]:
-        """Confidence of each residue of the best prediction, 0 to 100."""
+    def plddt(self) -> Float[np.ndarray, " token"]:
+        """Confidence of each token of the best prediction, 0 to 100."""
         return self.best.plddt
 
     @property
@@ -53,7 +56,7 @@ class FoldedJob:
         return self.best.mean_plddt
 
     @property
-    def pae(self) -> Float[np.ndarray, "residue residue"] | None:
+    def pae(self) -> Float[np.ndarray, "token token"] | None:
         """Predicted aligned error of the best prediction, Å; row: aligned on, column: scored.
 
         None where the family predicts none.

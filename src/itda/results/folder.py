@@ -147,7 +147,7 @@ class OutputFolder:
         record.status = DONE
         record.files = [path.name for path in files]
         record.details = {
-            "residues": len(result.plddt),
+            "residues": result.best.residue_count,
             "mean_plddt": round(result.mean_plddt, 2),
             "ptm": None if result.ptm is None else round(float(result.ptm), 4),
             "samples": len(result.predictions),

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from itda.results.files import save_result
 from itda.results.folded import FoldedJob
-from itda.structure.prediction import Prediction
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,3 @@ class Result(FoldedJob):
             OutputError: The folder cannot be written, or holds another result of this name.
         """
         return save_result(self, Path(folder), overwrite=overwrite)
-
-
-def ranked(predictions: list[Prediction]) -> tuple[Prediction, ...]:
-    """Return predictions by falling mean pLDDT; equal ones by seed and sample."""
-    return tuple(sorted(predictions, key=lambda p: (-p.mean_plddt, p.seed, p.sample)))

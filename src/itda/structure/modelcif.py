@@ -273,6 +273,6 @@ def _quality_tables(prediction: Prediction, layout: Layout) -> Tables:
             "label_seq_id": places,
             "label_comp_id": list(layout.residues.names),
             "metric_id": [_PLDDT_LOCAL] * count,
-            "metric_value": Decimals(prediction.plddt, 2),
+            "metric_value": Decimals(prediction.residue_plddt, 2),
         },
     }

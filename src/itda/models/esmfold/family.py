@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from itda.confidence.ranking import MEAN_PLDDT, RankingRule
 from itda.job.model import Job
 from itda.models.family import Capabilities
 from itda.models.refusals import refuse_unsupported
@@ -21,7 +22,7 @@ _CAPABILITIES = Capabilities(
     molecules=frozenset({"protein"}),
     max_chains=None,
     min_length=4,
-    max_length=2048,
+    max_tokens=2048,
     inputs=frozenset(),
     outputs=frozenset({"structure", "plddt", "pae", "ptm"}),
     samples=False,
@@ -41,6 +42,7 @@ class EsmFoldFamily:
     citation: str = "Lin et al. 2023, Science 379, 1123-1130, doi:10.1126/science.ade2574"
     weight_set: str = "esmfold_v1"
     parameters: None = None
+    ranking: RankingRule = MEAN_PLDDT
     capabilities: Capabilities = _CAPABILITIES
 
     @property

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from itda.models.atom_array import atom_array, atoms_of_residues, protein_chains
 from itda.models.esmfold.features import encode_chains
 from itda.models.esmfold.loading import load_network
 from itda.models.esmfold.modeling import PAE_BIN_ANGSTROM
-from itda.models.family import Finish, Order, Progress, part_of
+from itda.models.family import Order, Portion, Progress, part_of
 from itda.models.provenance import kernels_of, provenance_of
 from itda.nn.heads.aligned_error import aligned_error
 from itda.structure.prediction import Prediction, Provenance
@@ -64,7 +65,7 @@ class EsmFoldModel:
         *,
         recycles: int | None = None,
         progress: Progress | None = None,
-    ) -> Finish:
+    ) -> Iterator[Portion]:
         """Run the network on jobs, one after the other: each fills a machine.
 
         The network is deterministic: the seed changes nothing, and the family's check lets jobs of
@@ -76,21 +77,18 @@ class EsmFoldModel:
             progress: Called with the fraction done and what is being done.
         """
         passes = self.network.config.recycles if recycles is None else recycles
-        folded = [
-            self._fold(
-                order, passes, part_of(progress, place / len(orders), (place + 1) / len(orders))
+        for place, order in enumerate(orders):
+            report = part_of(progress, place / len(orders), (place + 1) / len(orders))
+            yield Portion(
+                ((place, order.samples[0]),),
+                functools.partial(self._finish, order, self._fold(order, passes, report), passes),
             )
-            for place, order in enumerate(orders)
-        ]
 
-        def finish(progress: Progress | None) -> list[list[Prediction]]:
-            part_of(progress, 0.0, 1.0)(0.0, "atoms")
-            return [
-                [self._prediction(order, one, passes)]
-                for order, one in zip(orders, folded, strict=True)
-            ]
-
-        return finish
+    def _finish(
+        self, order: Order, folded: _Folded, passes: int, progress: Progress | None
+    ) -> list[Prediction]:
+        part_of(progress, 0.0, 1.0)(0.0, "atoms")
+        return [self._prediction(order, folded, passes)]
 
     def _fold(self, order: Order, passes: int, report: Progress) -> _Folded:
         chains = protein_chains(order.job)

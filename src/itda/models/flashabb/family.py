@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from itda.confidence.ranking import MEAN_PLDDT, RankingRule
 from itda.job.entities import Protein
 from itda.job.model import Job
 from itda.models.family import Capabilities
@@ -25,7 +26,7 @@ _CAPABILITIES = Capabilities(
     max_chains=2,
     min_length=SHORTEST,
     max_chain_length=LONGEST,
-    max_length=320,
+    max_tokens=320,
     inputs=frozenset(),
     outputs=frozenset({"structure", "plddt"}),
     samples=False,
@@ -49,6 +50,7 @@ class FlashAbbFamily:
     )
     weight_set: str = "flashabb"
     parameters: None = None
+    ranking: RankingRule = MEAN_PLDDT
     capabilities: Capabilities = _CAPABILITIES
 
     @property

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from torch import Tensor
 from itda.confidence.scores import expected_plddt
 from itda.hub.weights import WeightsCard
 from itda.models.atom_array import atom_array, protein_chains, sequence_digests
-from itda.models.family import Finish, Order, Progress, part_of
+from itda.models.family import Order, Portion, Progress, part_of
 from itda.models.fitting import fitted
 from itda.models.flashabb.chains import sort_chains
 from itda.models.flashabb.config import FlashAbbConfig
@@ -74,7 +75,7 @@ class FlashAbbModel:
         *,
         recycles: int | None = None,
         progress: Progress | None = None,
-    ) -> Finish:
+    ) -> Iterator[Portion]:
         """Run the network on heavy and light chains, in either order.
 
         The network is deterministic: the seed changes nothing, and the family's check lets jobs of
@@ -88,7 +89,6 @@ class FlashAbbModel:
         """
         report = part_of(progress, 0.0, 1.0)
         antibodies = [_Antibody.of(order) for order in orders]
-        folded: list[_Folded] = []
         for first in range(0, len(antibodies), AT_ONCE):
             report(first / len(antibodies), "network")
             part = antibodies[first : first + AT_ONCE]
@@ -97,21 +97,30 @@ class FlashAbbModel:
             atoms = output.atoms.cpu().numpy()
             plddt = expected_plddt(output.lddt_logits.double().softmax(-1).cpu().numpy())
             ends = np.cumsum(lengths)[:-1]
-            folded += [
+            folded = [
                 _Folded(*one)
                 for one in zip(
                     np.split(atoms, ends), np.split(plddt.astype(np.float32), ends), strict=True
                 )
             ]
+            ordered = orders[first : first + AT_ONCE]
+            yield Portion(
+                tuple((first + place, order.samples[0]) for place, order in enumerate(ordered)),
+                functools.partial(self._finish, ordered, part, folded),
+            )
 
-        def finish(progress: Progress | None) -> list[list[Prediction]]:
-            part_of(progress, 0.0, 1.0)(0.0, "confidence")
-            return [
-                [self._prediction(order, antibody, one)]
-                for order, antibody, one in zip(orders, antibodies, folded, strict=True)
-            ]
-
-        return finish
+    def _finish(
+        self,
+        orders: Sequence[Order],
+        antibodies: Sequence[_Antibody],
+        folded: Sequence[_Folded],
+        progress: Progress | None,
+    ) -> list[Prediction]:
+        part_of(progress, 0.0, 1.0)(0.0, "confidence")
+        return [
+            self._prediction(order, antibody, one)
+            for order, antibody, one in zip(orders, antibodies, folded, strict=True)
+        ]
 
     def _prediction(self, order: Order, antibody: _Antibody, folded: _Folded) -> Prediction:
         # The network has the heavy chain first; the job's order goes out.

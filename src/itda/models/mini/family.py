@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from itda.confidence.ranking import MEAN_PLDDT, RankingRule
 from itda.errors import InputError
 from itda.job.model import Job
 from itda.language import Message
@@ -23,7 +24,7 @@ _CAPABILITIES = Capabilities(
     molecules=frozenset({"protein"}),
     max_chains=1,
     min_length=10,
-    max_length=1024,
+    max_tokens=1024,
     inputs=frozenset({"msa", "profile", "template"}),
     outputs=frozenset({"structure", "plddt", "pae", "ptm"}),
     modifications=False,
@@ -45,6 +46,7 @@ class MiniFamily:
     weight_set: str = "mini"
     parameters: None = None
     converter: None = None
+    ranking: RankingRule = MEAN_PLDDT
     capabilities: Capabilities = _CAPABILITIES
 
     def check(self, job: Job) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from itda.hub.weights import WeightsCard
 from itda.job.entities import Protein
 from itda.language import Message
 from itda.models.atom_array import atom_array, protein_chains
-from itda.models.family import Finish, Order, Progress, part_of
+from itda.models.family import Order, Portion, Progress, part_of
 from itda.models.fitting import fitted
 from itda.models.mini.config import MiniConfig
 from itda.models.mini.geometry import STEPS as REFINE_STEPS
@@ -30,7 +30,7 @@ from itda.models.mini.geometry import RefinedStructure, UnrefinedChain, refine
 from itda.models.mini.modeling import PAE_BIN_ANGSTROM, Mini, Representation
 from itda.models.mini.sampling import DrawnDropout
 from itda.models.provenance import kernels_of, provenance_of
-from itda.models.together import together
+from itda.models.together import as_alone, together
 from itda.nn.heads.aligned_error import aligned_error
 from itda.nn.structure.rigid import Rigid
 from itda.search.evidence import ChainEvidence
@@ -38,6 +38,9 @@ from itda.structure.prediction import Prediction, Provenance
 
 MOST_TEMPLATES = 4
 """Templates that the weights were trained with at most."""
+
+CELLS_AT_ONCE = 2**23
+"""Pairs of residues of all samples that wait to be finished together; larger ones come singly."""
 
 
 class _Inputs(NamedTuple):
@@ -87,7 +90,7 @@ class MiniModel:
         *,
         recycles: int | None = None,
         progress: Progress | None = None,
-    ) -> Finish:
+    ) -> Iterator[Portion]:
         """Run the network on chains; see `itda.models.family.Model`.
 
         Sample 0 is the network's answer and does not depend on the seed. Each further sample drops
@@ -104,38 +107,87 @@ class MiniModel:
         report(0.0, "reading inputs")
         passes = self.network.config.recycles if recycles is None else recycles
         inputs = [self._inputs(order) for order in orders]
-        placed = together(
-            [one.features for one in inputs],
+        costs = [
+            len(order.samples) * _cells(one) for order, one in zip(orders, inputs, strict=True)
+        ]
+        done = 0
+        for part in _portions(costs):
+            told = part_of(report, done / sum(costs), (done + sum(costs[part])) / sum(costs))
+            done += sum(costs[part])
+            yield from self._portion(
+                range(len(orders))[part], orders[part], inputs[part], passes, told
+            )
+
+    def _portion(
+        self,
+        places: Sequence[int],
+        orders: Sequence[Order],
+        inputs: Sequence[_Inputs],
+        passes: int,
+        report: Progress,
+    ) -> Iterator[Portion]:
+        """Run some orders: a large one sample by sample, others together."""
+        features = [one.features for one in inputs]
+        if len(orders) == 1 and len(orders[0].samples) * _cells(inputs[0]) > CELLS_AT_ONCE:
+            ((place,), (order,), (read,)) = places, orders, inputs
+            stream = self.samples(
+                features,
+                recycles=passes,
+                seeds=[order.seed],
+                samples=[order.samples],
+                report=lambda fraction: report(fraction, "network"),
+            )
+            for ((sample, placed),) in as_alone(stream, read.features, self.device):
+                assert sample is not None, "a chain that runs alone wants each of its samples"
+                finish = functools.partial(self._finish, [(order, sample, placed, read)], passes)
+                yield Portion(((place, sample),), finish)
+            return
+        drawn = together(
+            features,
             lambda part, told: self.run(
-                [inputs[place].features for place in part],
+                [features[place] for place in part],
                 recycles=passes,
                 seeds=[orders[place].seed for place in part],
-                samples=[orders[place].job.samples for place in part],
+                samples=[orders[place].samples for place in part],
                 report=told,
             ),
             device=self.device,
             progress=report,
         )
-
-        def finish(progress: Progress | None) -> list[list[Prediction]]:
-            told = part_of(progress, 0.0, 1.0)
-            refined = iter(
-                refine(
-                    [one.chain for samples in placed for one in samples],
-                    report=lambda fraction: told(0.95 * fraction, "geometry"),
-                )
-            )
-            predictions = [
+        yield Portion(
+            tuple(
+                (place, sample)
+                for place, order in zip(places, orders, strict=True)
+                for sample in order.samples
+            ),
+            functools.partial(
+                self._finish,
                 [
-                    self._prediction(order, sample, one, next(refined), read.digests, passes)
-                    for sample, one in enumerate(samples)
-                ]
-                for order, read, samples in zip(orders, inputs, placed, strict=True)
-            ]
-            told(1.0, "done")
-            return predictions
+                    (order, sample, placed, read)
+                    for order, read, placements in zip(orders, inputs, drawn, strict=True)
+                    for sample, placed in zip(order.samples, placements, strict=True)
+                ],
+                passes,
+            ),
+        )
 
-        return finish
+    def _finish(
+        self,
+        drawn: Sequence[tuple[Order, int, Placed, _Inputs]],
+        passes: int,
+        progress: Progress | None,
+    ) -> list[Prediction]:
+        told = part_of(progress, 0.0, 1.0)
+        refined = refine(
+            [placed.chain for _, _, placed, _ in drawn],
+            report=lambda fraction: told(0.95 * fraction, "geometry"),
+        )
+        predictions = [
+            self._prediction(order, sample, placed, one, read.digests, passes)
+            for (order, sample, placed, read), one in zip(drawn, refined, strict=True)
+        ]
+        told(1.0, "done")
+        return predictions
 
     def run(
         self,
@@ -143,28 +195,50 @@ class MiniModel:
         *,
         recycles: int | None = None,
         seeds: Sequence[int] | None = None,
-        samples: Sequence[int] | None = None,
+        samples: Sequence[Sequence[int]] | None = None,
         report: Callable[[float], None] = lambda _fraction: None,
     ) -> list[list[Placed]]:
-        """Run the network alone, on all at once; see `begin` for what seed and sample do.
+        """Run the network alone, on all at once; see `samples`."""
+        placed: list[list[Placed]] = [[] for _ in features]
+        for drawn in self.samples(
+            features, recycles=recycles, seeds=seeds, samples=samples, report=report
+        ):
+            for chain, (wanted, one) in zip(placed, drawn, strict=True):
+                if wanted is not None:
+                    chain.append(one)
+        return placed
+
+    def samples(
+        self,
+        features: Sequence[Features],
+        *,
+        recycles: int | None = None,
+        seeds: Sequence[int] | None = None,
+        samples: Sequence[Sequence[int]] | None = None,
+        report: Callable[[float], None] = lambda _fraction: None,
+    ) -> Iterator[list[tuple[int | None, Placed]]]:
+        """Run the network alone, sample by sample; see `begin` for what seed and sample do.
 
         Args:
             features: Of each chain.
             recycles: Passes beyond the first; None for what the weights were trained with.
             seeds: Of each chain; 0 unless told.
-            samples: Structures of each chain; 1 unless told.
+            samples: Numbers of the samples of each chain, rising; 0 alone unless told.
             report: Called with the fraction done.
+
+        Yields:
+            For each chain the number of the sample, and the sample; no number for a chain that does
+            not want this one.
         """
         passes = self.network.config.recycles if recycles is None else recycles
-        seeds, samples = seeds or [0] * len(features), samples or [1] * len(features)
+        seeds, samples = seeds or [0] * len(features), samples or [(0,)] * len(features)
         lengths = [one.tokens.mask.shape[1] for one in features]
         batch = (features[0] if len(features) == 1 else stack(features)).to(self.device)
-        most = max(samples)
-        placed: list[list[Placed]] = [[] for _ in features]
-        with torch.no_grad():
-            of: Representation | None = None
-            answer: Rigid | None = None
-            for sample in range(most):
+        wanted = sorted(set().union(*samples))
+        of: Representation | None = None
+        answer: Rigid | None = None
+        for place, sample in enumerate(wanted):
+            with torch.no_grad():
                 drop = (
                     DrawnDropout(
                         [(seed, sample) for seed in seeds],
@@ -179,14 +253,14 @@ class MiniModel:
                         batch,
                         recycles=passes,
                         drop=drop,
-                        report=functools.partial(_part, report, sample, most),
+                        report=functools.partial(_part, report, place, len(wanted)),
                     )
-                    answer = self.network.place(of).frames if most > 1 else None
+                    answer = self.network.place(of).frames if wanted[-1] else None
                 drawn = self._place(of, batch, lengths, drop, answer if sample else None)
-                for chain, one, wanted in zip(placed, drawn, samples, strict=True):
-                    if sample < wanted:
-                        chain.append(one)
-        return placed
+            yield [
+                (sample if sample in asked else None, one)
+                for asked, one in zip(samples, drawn, strict=True)
+            ]
 
     def _place(
         self,
@@ -315,6 +389,22 @@ def refined_chain(
     """Give the atoms of one chain after some steps of refinement, angstrom."""
     (refined,) = refine([placed.chain], steps=refine_steps)
     return refined.atoms
+
+
+def _cells(inputs: _Inputs) -> int:
+    tokens: int = inputs.features.tokens.mask.shape[1]
+    return tokens**2
+
+
+def _portions(costs: Sequence[int]) -> Iterator[slice]:
+    """Split orders into those that are finished together."""
+    start, cells = 0, 0
+    for place, cost in enumerate(costs):
+        if place > start and cells + cost > CELLS_AT_ONCE:
+            yield slice(start, place)
+            start, cells = place, 0
+        cells += cost
+    yield slice(start, len(costs))
 
 
 def _of_one(frames: Rigid, item: int, tokens: int) -> Rigid:
