@@ -86,7 +86,7 @@ def test_job_file(family, tmp_path) -> None:
     assert run(["fold", "job.yaml"]) == 0
     confidence = json.loads(Path("job_itda/two_seeds.confidence.json").read_bytes())
     assert {entry["seed"] for entry in confidence["ranking"]} == {3, 4}
-    assert set(confidence["residues"]["chain_id"]) == {"X"}
+    assert set(confidence["tokens"]["chain_id"]) == {"X"}
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,7 @@ def test_warnings_of_reading_are_shown(family, tmp_path, capsys) -> None:
 def test_ambiguous_letters_can_be_read_as_unknown(family, tmp_path) -> None:
     (tmp_path / "x.fa").write_text(">b\nMKTBAY\n")
     assert run(["fold", "x.fa", "--ambiguous", "x"]) == 0
-    names = json.loads(Path("x_itda/b.confidence.json").read_bytes())["residues"]["name"]
+    names = json.loads(Path("x_itda/b.confidence.json").read_bytes())["tokens"]["name"]
     assert names[3] == "UNK"
 
 

@@ -243,4 +243,7 @@ def test_a_load_is_made_of_jobs():
         Job.from_sequence("b", "MKTA"),
     )
     load = load_of(first.replace(samples=3), second, recycles=2, templates=4)
-    assert load == Load(tokens=(50, 4), chains=2, templates=4, samples=3, recycles=2, frugal=False)
+    assert load == Load(
+        tokens=(50, 4), atoms=(30 * 8 + 20 * 9, 8 + 9 + 7 + 5), chains=2, templates=4, samples=3,
+        recycles=2, frugal=False,
+    )  # fmt: skip

@@ -75,7 +75,7 @@ def test_the_largest_is_no_more_than_the_family_folds():
 def test_nothing_fits_into_nothing():
     asked = of(limit_bytes=1000)
     assert asked.largest_tokens(LOAD) == 0
-    assert asked.largest_batch([20, 20], LOAD) == 0
+    assert asked.largest_batch(dataclasses.replace(LOAD, tokens=(20, 20))) == 0
     with pytest.raises(CapabilityError, match="not even the shortest chain fits"):
         asked.admit(LOAD)
 
@@ -83,17 +83,17 @@ def test_nothing_fits_into_nothing():
 def test_a_batch_is_as_large_as_memory_lets_it_be():
     tokens = [200] * 300
     asked = of(limit_bytes=700_000_000)
-    count = asked.largest_batch(tokens, LOAD)
+    count = asked.largest_batch(dataclasses.replace(LOAD, tokens=tuple(tokens)))
     assert 1 < count < 300
     assert asked.fits(dataclasses.replace(LOAD, tokens=tuple(tokens[:count])))
     assert not asked.fits(dataclasses.replace(LOAD, tokens=tuple(tokens[: count + 1])))
-    assert asked.largest_batch([], LOAD) == 0
+    assert asked.largest_batch(dataclasses.replace(LOAD, tokens=())) == 0
 
 
 def test_a_family_of_single_jobs_has_batches_of_one():
     asked = of("esmfold")
     asked._room = (time.monotonic() + 1e6, Room(10**12, ""))
-    assert asked.largest_batch([50, 50, 50], Load(tokens=(50,))) == 1
+    assert asked.largest_batch(Load(tokens=(50, 50, 50))) == 1
 
 
 def test_a_batch_that_does_not_fit_is_made_smaller():

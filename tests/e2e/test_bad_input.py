@@ -30,7 +30,7 @@ def record_names(folder: str = "x_itda") -> dict[str, str]:
 
 
 def residues(name: str, folder: str = "x_itda") -> list[str]:
-    return json.loads(Path(folder, f"{name}.confidence.json").read_bytes())["residues"]["name"]
+    return json.loads(Path(folder, f"{name}.confidence.json").read_bytes())["tokens"]["name"]
 
 
 JUNK = random.Random(0).randbytes(5000)

@@ -42,7 +42,7 @@ def test_everything_that_is_written_is_documented(told, page) -> None:
     used |= {key for record in summary["records"] for key in record}
     used |= {record["status"] for record in summary["records"]} | set(summary["counts"])
     confidence = json.loads(Path("x_itda/good.confidence.json").read_bytes())
-    used |= set(confidence) | set(confidence["residues"]) | set(confidence["ranking"][0])
+    used |= set(confidence) | set(confidence["tokens"]) | set(confidence["ranking"][0])
     used |= set(np.load("x_itda/good.pae.npz"))
     hits = json.loads(Path("x_itda/good.templates.json").read_bytes())
     used |= set(hits) | set(hits["hits"][0]) | {hits["format"]}

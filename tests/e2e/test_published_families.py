@@ -96,7 +96,7 @@ def test_a_complex_by_esmfold(folder, esmfold_weights):
     assert chains_of("out/pair.cif") == {"A": PEPTIDE, "B": PEPTIDE[:9]}
     confidence = json.loads(Path("out/pair.confidence.json").read_bytes())
     assert 0 < confidence["ptm"] < 1
-    assert confidence["residues"]["chain_id"] == ["A"] * 22 + ["B"] * 9
+    assert confidence["tokens"]["chain_id"] == ["A"] * 22 + ["B"] * 9
     assert Path("out/pair.pae.npz").exists()
 
 

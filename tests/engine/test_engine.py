@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from itda.engine import crew, run
+from itda.engine import crew
 from itda.engine.codec import FORMAT
 from itda.engine.engine import Engine
 from itda.engine.events import (
@@ -13,6 +13,7 @@ from itda.engine.events import (
     StageProgress,
     StageStarted,
 )
+from itda.engine.folds import NETWORK_SHARE
 from itda.errors import CapabilityError, WeightsError
 from itda.job.model import Job
 from itda.ops.routing import BACKENDS, VARIABLE, override
@@ -50,7 +51,7 @@ def test_events_tell_the_whole_story(engine, family, job, monkeypatch) -> None:
     ]
     progress = [e for e in events if isinstance(e, StageProgress) and e.stage == "predict"]
     # The network is the first part of the stage.
-    told = [event.fraction / run.NETWORK_SHARE for event in progress]
+    told = [event.fraction / NETWORK_SHARE for event in progress]
     np.testing.assert_allclose(told, [0, 0.25, 0.5, 0.75])
     assert progress[1].message == "pass 2 of 4"
     assert all(event.job == "helix" for event in events)
@@ -151,11 +152,11 @@ def test_a_fault_of_the_reader_is_no_damage(engine, store, family, job, monkeypa
     list(engine.run([job]))
     kept = sorted(store.folder.rglob("*.npz"))
 
-    def broken(*_given):
+    def broken(*_given, **_named):
         raise error("nobody expected this")
 
     with monkeypatch.context() as patch:
-        patch.setattr("itda.engine.codec._unpack", broken)
+        patch.setattr("itda.engine.folds.decode_prediction", broken)
         events = list(engine.run([job]))
     assert not any(isinstance(event, JobWarned) for event in events)
     (failure,) = [event for event in events if isinstance(event, JobFailed)]

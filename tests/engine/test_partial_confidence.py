@@ -11,7 +11,7 @@ from fake_family import FakeFamily, PairFamily, install
 from tests.results.test_report import Page, data_of, in_browser, needs_chromium
 
 from itda.cli.progress import scores_shown
-from itda.engine.codec import decode_predictions, encode_predictions
+from itda.engine.codec import decode_prediction, encode_prediction
 from itda.engine.engine import Engine
 from itda.engine.events import JobFailed, JobFinished
 from itda.job.model import Job
@@ -57,14 +57,15 @@ def test_chain_pairs_are_means_in_both_directions(with_pae) -> None:
         "aligned_on": "H",
         "scored": "L2",
         "mean_pae_angstrom": round(float(upper), 3),
+        "iptm": None,
     }
 
 
 def test_chains_keep_their_names_numbers_and_confidence(with_pae, tmp_path) -> None:
     paths = write_result(with_pae, tmp_path)
     confidence = json.loads(paths["confidence"].read_bytes())
-    assert confidence["residues"]["chain_id"] == ["H"] * len(HEAVY) + ["L2"] * len(LIGHT)
-    assert confidence["residues"]["number"] == [
+    assert confidence["tokens"]["chain_id"] == ["H"] * len(HEAVY) + ["L2"] * len(LIGHT)
+    assert confidence["tokens"]["number"] == [
         *range(1, len(HEAVY) + 1),
         *range(1, len(LIGHT) + 1),
     ]
@@ -75,7 +76,7 @@ def test_chains_keep_their_names_numbers_and_confidence(with_pae, tmp_path) -> N
     atoms = pdbx.get_structure(file, model=1, use_author_fields=True)
     assert list(dict.fromkeys(atoms.chain_id.tolist())) == ["H", "L2"]
     with np.load(paths["pae"]) as archive:
-        assert archive["chain_id"].tolist() == confidence["residues"]["chain_id"]
+        assert archive["chain_id"].tolist() == confidence["tokens"]["chain_id"]
 
 
 def test_one_chain_has_no_pairs(fold, job) -> None:
@@ -114,8 +115,9 @@ def test_structure_file_names_no_score_that_is_not_there(with_pae, without_pae, 
 
 def test_store_and_line_and_event_know_the_difference(with_pae, without_pae) -> None:
     for result, pae, ptm in ((with_pae, True, 0.61), (without_pae, False, None)):
-        files = encode_predictions(result.predictions)
-        after = decode_predictions(files, name="pair")
+        after = [
+            decode_prediction(encode_prediction(one), name="pair") for one in result.predictions
+        ]
         assert [(one.pae is not None, one.ptm) for one in after] == [(pae, ptm)] * 2
         assert after[0].provenance == result.provenance
         event = JobFinished(job="pair", result=result).to_dict()

@@ -1,6 +1,7 @@
 """The seconds of a record are its own: what was spent on it, and nothing of what it waited."""
 
 import contextlib
+import functools
 import threading
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from itda.engine.engine import Engine
 from itda.engine.events import JobFinished, StageFinished
 from itda.engine.searches import Searches
 from itda.job.model import Job
+from itda.models.family import Portion
 from itda.store.workplace import Workplace
 
 SEQUENCE = "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ"
@@ -35,13 +37,12 @@ def clock(monkeypatch):
 
     def slow_begin(model, orders, **named):
         pass_by(NETWORK_SECONDS)
-        finish = begin(model, orders, **named)
+        for portion in begin(model, orders, **named):
+            yield Portion(portion.places, functools.partial(slow_finish, portion.finish))
 
-        def slow_finish(progress):
-            pass_by(GEOMETRY_SECONDS)
-            return finish(progress)
-
-        return slow_finish
+    def slow_finish(finish, progress):
+        pass_by(GEOMETRY_SECONDS)
+        return finish(progress)
 
     monkeypatch.setattr(FakeModel, "begin", slow_begin)
     monkeypatch.setattr(time, "perf_counter", now)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from itda.confidence.ranking import MEAN_PLDDT, RankingRule
 from itda.errors import CapabilityError
 from itda.job.model import Job
 from itda.models.demand import Demand, Load
@@ -48,6 +49,7 @@ class FakeFamily:
     citation: str = "none"
     weight_set: str = "narrow_v1"
     parameters: None = None
+    ranking: RankingRule = MEAN_PLDDT
     converter: None = None
 
     def check(self, job: Job) -> None:

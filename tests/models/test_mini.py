@@ -13,7 +13,7 @@ from itda.features import Features, ProfileFeatures, TemplateFeatures, TokenFeat
 from itda.features.batch import stack
 from itda.hub import weights as hub_weights
 from itda.job.model import Job
-from itda.models.family import Order, predict
+from itda.models.family import Order, predict, predict_all
 from itda.models.mini import FAMILY
 from itda.models.mini.config import MiniConfig
 from itda.models.mini.modeling import Mini
@@ -103,12 +103,10 @@ def test_same_input_same_output_and_samples_differ(model):
 
 @pytest.mark.parametrize("recycles", [0, 2])
 def test_each_sample_has_a_ptm_and_pae_of_its_own(model, recycles):
-    order = Order(job=job().replace(samples=4), seed=3, evidence=Evidence())
-    ((answer, *others),) = model.begin([order], recycles=recycles)(None)
+    order = Order(job=job(), seed=3, evidence=Evidence(), samples=(0, 1, 2, 3))
+    ((answer, *others),) = predict_all(model, [order], recycles=recycles)
     assert len({one.ptm for one in (answer, *others)}) == 4
-    ((alone,),) = model.begin([replace(order, job=job().replace(samples=1))], recycles=recycles)(
-        None
-    )
+    ((alone,),) = predict_all(model, [replace(order, samples=(0,))], recycles=recycles)
     assert alone.ptm == answer.ptm
     for one in others:
         assert 0 < one.ptm < 1 and np.abs(one.pae - answer.pae).max() > 1e-3
@@ -299,7 +297,7 @@ def test_shipped_weights_give_ideal_bonds_and_l_residues(sequence):
 
 def orders(*sequences, seed=3, samples=2):
     return [
-        Order(job=job(sequence).replace(samples=samples), seed=seed + place, evidence=Evidence())
+        Order(job=job(sequence), seed=seed + place, evidence=Evidence(), samples=tuple(range(samples)))
         for place, sequence in enumerate(sequences)
     ]
 
@@ -307,11 +305,11 @@ def orders(*sequences, seed=3, samples=2):
 def test_a_result_does_not_depend_on_its_batch(model):
     asked = orders("MKTAYIAKQRQISFVK", SEQUENCE, "ACDEFGHIKLMNPQRSTVWYPGA", "MKTAYIAKQR")
     asked[1] = replace(asked[1], evidence=of_templates(template_of_itself()))
-    together = model.begin(asked)(None)
-    backwards = model.begin(asked[::-1])(None)[::-1]
+    together = predict_all(model, asked)
+    backwards = predict_all(model, asked[::-1])[::-1]
     for order, found, again in zip(asked, together, backwards, strict=True):
-        (alone,) = model.begin([order])(None)
-        assert len(alone) == order.job.samples
+        (alone,) = predict_all(model, [order])
+        assert len(alone) == len(order.samples)
         for first, second, third in zip(alone, found, again, strict=True):
             for other in (second, third):
                 np.testing.assert_array_equal(first.atoms.coord, other.atoms.coord)
@@ -320,18 +318,39 @@ def test_a_result_does_not_depend_on_its_batch(model):
                 assert first.ptm == other.ptm
 
 
+@pytest.mark.parametrize("cells", [1, 2 * len(SEQUENCE) ** 2, 2**23])
+def test_a_sample_does_not_depend_on_which_others_are_asked_for(model, monkeypatch, cells):
+    """One by one, in portions or all at once, and whichever are there already."""
+    monkeypatch.setattr("itda.models.mini.predict.CELLS_AT_ONCE", cells)
+    order = Order(job=job(), seed=3, evidence=Evidence(), samples=(0, 1, 2, 3, 4))
+    short = Order(job=Job.from_sequence("short", "MKTAYIAKQR"), seed=3, evidence=Evidence())
+    (all_of_them, _) = predict_all(model, [order, short])
+    ((third, last),) = predict_all(model, [replace(order, samples=(2, 4))])
+    for one, other in ((all_of_them[2], third), (all_of_them[4], last)):
+        np.testing.assert_array_equal(one.atoms.coord, other.atoms.coord)
+        np.testing.assert_array_equal(one.pae, other.pae)
+        assert one.ptm == other.ptm and one.sample == other.sample
+
+
+def test_large_samples_come_one_by_one(model, monkeypatch):
+    monkeypatch.setattr("itda.models.mini.predict.CELLS_AT_ONCE", 1)
+    order = Order(job=job(), seed=3, evidence=Evidence(), samples=(0, 1, 5))
+    portions = model.begin([order], recycles=None, progress=None)
+    assert [portion.places for portion in portions] == [((0, 0),), ((0, 1),), ((0, 5),)]
+
+
 def test_a_padded_batch_gives_the_samples_of_each_chain_alone(model):
     """As they go through a GPU."""
     several = [features(sequence) for sequence in ("MKTAYIAKQR", SEQUENCE, "ACDEFGHIKLMNPQR")]
-    seeds, samples = [3, 4, 5], [2, 1, 3]
+    seeds, samples = [3, 4, 5], [(0, 1), (0,), (0, 2, 3)]
     together = model.run(several, seeds=seeds, samples=samples)
-    assert [len(chain) for chain in together] == samples
+    assert [len(chain) for chain in together] == [2, 1, 3]
     for one, seed, count, beside in zip(several, seeds, samples, together, strict=True):
         (alone,) = model.run([one], seeds=[seed], samples=[count])
         for first, second in zip(alone, beside, strict=True):
             np.testing.assert_allclose(first.chain.translation, second.chain.translation, atol=2e-3)
             np.testing.assert_allclose(first.pae, second.pae, atol=2e-3)
             assert first.ptm == pytest.approx(second.ptm, abs=1e-4)
-    (reseeded,) = model.run([several[0]], seeds=[9], samples=[2])
+    (reseeded,) = model.run([several[0]], seeds=[9], samples=[(0, 1)])
     drawn = together[0][1].chain.translation
     assert np.abs(reseeded[1].chain.translation - drawn).max() > 1e-3

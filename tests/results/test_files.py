@@ -74,12 +74,12 @@ def test_each_sample_is_written_with_its_own_scores(fold, job, tmp_path) -> None
 def test_confidence_holds_what_it_says(fold, job, tmp_path) -> None:
     result = fold(job)
     confidence = json.loads(write_result(result, tmp_path)["confidence"].read_bytes())
-    assert (confidence["format"], confidence["version"]) == ("itda-confidence", 1)
+    assert (confidence["format"], confidence["version"]) == ("itda-confidence", 2)
     assert np.allclose(confidence["plddt"], result.plddt, atol=0.006)
     assert confidence["mean_plddt"] == pytest.approx(result.mean_plddt, abs=0.006)
-    assert confidence["residues"]["name"][:3] == ["MET", "LYS", "THR"]
-    assert confidence["residues"]["number"] == list(range(1, 17))
-    assert set(confidence["residues"]["chain_id"]) == {"A"}
+    assert confidence["tokens"]["name"][:3] == ["MET", "LYS", "THR"]
+    assert confidence["tokens"]["number"] == list(range(1, 17))
+    assert set(confidence["tokens"]["chain_id"]) == {"A"}
     assert confidence["provenance"] == result.provenance.to_dict()
     assert confidence["validity"] == result.best.validity
     assert confidence["request_digest"] == result.digest == written_digest(tmp_path, job)

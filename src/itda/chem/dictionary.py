@@ -58,6 +58,18 @@ def dictionary_atoms(code: str) -> tuple[str, ...]:
     return tuple(names[row] for row in spans.get(code, ()))
 
 
+def heavy_atoms(code: str) -> tuple[str, ...]:
+    """Give the names of a component's atoms but for its hydrogens; none where it is not there.
+
+    Example:
+        >>> heavy_atoms("ZN"), heavy_atoms("HG"), len(heavy_atoms("ATP"))
+        (('ZN',), ('HG',), 31)
+    """
+    spans, names = _atom_names()
+    elements = _elements()
+    return tuple(names[row] for row in spans.get(code, ()) if elements[row] not in ("H", "D"))
+
+
 @dataclass(frozen=True, eq=False)
 class _Words:
     """A column of words.
@@ -98,6 +110,13 @@ def _atom_names() -> tuple[dict[str, range], _Words]:
     edges = np.flatnonzero(np.diff(codes.places, prepend=-2, append=-2)).tolist()
     spans = {codes[start]: range(start, stop) for start, stop in pairwise(edges)}
     return spans, names
+
+
+@cache
+def _elements() -> _Words:
+    """Return the element of each atom."""
+    (elements,) = _columns("chem_comp_atom", "type_symbol")
+    return elements
 
 
 def _columns(category: str, *items: str) -> list[_Words]:

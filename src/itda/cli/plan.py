@@ -83,9 +83,9 @@ def plan(
 
 def lines_of(asked: Asked) -> list[Line]:
     """Say of every record of an input, in its order, what becomes of it."""
-    from itda.cost.loads import residues_of
+    from itda.job.sizes import size_of
 
-    residues = {job.name: residues_of(job) for job in asked.batch.jobs}
+    residues = {job.name: size_of(job).residues for job in asked.batch.jobs}
     lines = [
         _refused(name, place, residues.get(name), error) for name, place, error in asked.rejected
     ]

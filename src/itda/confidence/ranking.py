@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from itda.structure.prediction import Prediction
+if TYPE_CHECKING:
+    from itda.structure.prediction import Prediction
 
 
 @dataclass(frozen=True)

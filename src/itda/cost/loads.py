@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from itda.cost.devices import Device
 from itda.job.model import Job
+from itda.job.sizes import size_of
 from itda.models.demand import Load
 
 if TYPE_CHECKING:
@@ -32,8 +33,10 @@ def load_of(
     named = [
         len(getattr(entity, "templates", None) or ()) for job in jobs for entity in job.entities
     ]
+    sizes = [size_of(job) for job in jobs]
     return Load(
-        tokens=tuple(residues_of(job) for job in jobs),
+        tokens=tuple(size.tokens for size in sizes),
+        atoms=tuple(size.atoms for size in sizes),
         chains=max(len(job.chains) for job in jobs),
         templates=max([templates, *named]),
         samples=max(job.samples for job in jobs),
@@ -41,11 +44,6 @@ def load_of(
         frugal=frugal,
         parameters=parameters,
     )
-
-
-def residues_of(job: Job) -> int:
-    """Count the residues of all chains; anything without a sequence counts as one."""
-    return sum(getattr(entity, "length", 1) for _, entity in job.chains)
 
 
 def on_device(load: Load, device: Device) -> Load:

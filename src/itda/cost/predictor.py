@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -125,30 +125,23 @@ class Predictor:
         return needed <= self.room.bytes and needed < self._failed_bytes
 
     def largest_tokens(self, load: Load) -> int:
-        """Give the residues of the largest job that fits, with all else as in a load; 0 for none.
+        """Give the tokens of the largest job that fits, with all else as in a load; 0 for none.
 
         It is no more than the family folds at all.
         """
         most = self.family.capabilities.max_tokens
-        return _largest(most, lambda tokens: self.fits(dataclasses.replace(load, tokens=(tokens,))))
+        return _largest(most, lambda tokens: self.fits(_of_tokens(load, tokens)))
 
-    def largest_batch(self, tokens: Sequence[int], load: Load) -> int:
-        """Say how many of some jobs, from the first on, can be folded at once.
-
-        Args:
-            tokens: Residues of each job, in the order in which they are to be folded.
-            load: All else that is asked for.
+    def largest_batch(self, load: Load) -> int:
+        """Say how many jobs of a load, from the first on, can be folded at once.
 
         Returns:
             0 where the first alone does not fit; at most 1 where the family takes jobs one by one.
         """
-        if not tokens:
+        if not load.tokens:
             return 0
-        together = self._demand(dataclasses.replace(load, tokens=tuple(tokens[:1]))).batches
-        most = len(tokens) if together else 1
-        return _largest(
-            most, lambda count: self.fits(dataclasses.replace(load, tokens=tuple(tokens[:count])))
-        )
+        most = load.jobs if self._demand(load.part(0, 1)).batches else 1
+        return _largest(most, lambda count: self.fits(load.part(0, count)))
 
     def admit(self, load: Load, *, name: str = "") -> Admission:
         """Let a load through as it is, frugally, or with fewer jobs; else refuse it.
@@ -163,32 +156,33 @@ class Predictor:
         """
         if self.fits(load):
             return Admission(load, self.cost(load), "runs")
-        batch = self.largest_batch(load.tokens, load)
+        batch = self.largest_batch(load)
         if 0 < batch < load.jobs:
-            smaller = dataclasses.replace(load, tokens=load.tokens[:batch])
+            smaller = load.part(0, batch)
             return Admission(smaller, self.cost(smaller), "runs in smaller batches")
-        first = dataclasses.replace(load, tokens=load.tokens[:1], frugal=True)
+        first = dataclasses.replace(load.part(0, 1), frugal=True)
         if self.fits(first):
             return Admission(first, self.cost(first), "runs frugally")
         raise self.refusal(load, name=name)
 
     def refusal(self, load: Load, *, name: str = "") -> CapabilityError:
         """Give the error for a load that does not fit, whatever it gives up."""
-        frugal = dataclasses.replace(load, tokens=load.tokens[:1], frugal=True)
+        frugal = dataclasses.replace(load.part(0, 1), frugal=True)
         needed, there = self.cost(frugal).bytes, self.room
         largest = self.largest_tokens(frugal)
         fitting = (
-            Message("at most {largest} residues fit", largest=largest)
+            Message("at most {largest} {unit} fit", largest=largest, unit=self._unit)
             if largest >= self.family.capabilities.min_length
             else Message("not even the shortest chain fits")
         )
         start = Message("job {name!r}: ", name=name) if name else ""
         error = CapabilityError(
             Message(
-                "{start}{tokens} residues need {needed} of memory with {family}, and {told}: "
+                "{start}{tokens} {unit} need {needed} of memory with {family}, and {told}: "
                 "{fitting}",
                 start=start,
                 tokens=load.tokens[0],
+                unit=self._unit,
                 needed=bytes_shown(needed),
                 family=self.family.name,
                 told=there.told,
@@ -224,6 +218,11 @@ class Predictor:
         # A family of published sizes need not know of others.
         return self.family.demand(whole, self.sizes) if self.sizes else self.family.demand(whole)
 
+    @property
+    def _unit(self) -> Message:
+        atoms = self.family.capabilities.has_atom_tokens
+        return Message("tokens") if atoms else Message("residues")
+
     def _remedies(self, load: Load, needed: int, largest: int) -> list[str]:
         found = []
         if load.samples > 1 and self.fits(dataclasses.replace(load, samples=1)):
@@ -245,8 +244,21 @@ class Predictor:
                     )
                 )
         if largest >= self.family.capabilities.min_length:
-            found.append(Message("fold a part of up to {largest} residues", largest=largest))
+            found.append(
+                Message(
+                    "fold a part of up to {largest} {unit}", largest=largest, unit=self._unit
+                )
+            )
         return [*found, "use a device with more memory"]
+
+
+def _of_tokens(load: Load, tokens: int) -> Load:
+    """Give the load of one job of another size, with atoms in the same proportion."""
+    atoms = tuple(
+        math.ceil(atoms * tokens / before)
+        for atoms, before in zip(load.atoms[:1], load.tokens[:1], strict=False)
+    )
+    return dataclasses.replace(load, tokens=(tokens,), atoms=atoms)
 
 
 def _largest(most: int, fits: Callable[[int], bool]) -> int:

@@ -159,12 +159,13 @@ class Unfinished:
 def load_together(folds: Sequence[Fold]) -> Load:
     """What the folds of a batch ask of the machine."""
     tokens = tuple(fold.load.longest for fold in folds)
-    return dataclasses.replace(folds[0].load, tokens=tokens)
+    atoms = tuple(fold.load.most_atoms for fold in folds)
+    return dataclasses.replace(folds[0].load, tokens=tokens, atoms=atoms)
 
 
 def kind_of(load: Load) -> Hashable:
-    """Equal for folds that may share a batch: all but their tokens is alike."""
-    return dataclasses.replace(load, tokens=(), chains=1)
+    """Equal for folds that may share a batch: all but their tokens and atoms is alike."""
+    return dataclasses.replace(load, tokens=(), atoms=(), chains=1)
 
 
 def kernels_told() -> dict[str, object]:

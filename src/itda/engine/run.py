@@ -195,8 +195,7 @@ class Run:
         )
 
     def _most_at_once(self, folds: Sequence[Fold]) -> int:
-        tokens = [fold.load.longest for fold in folds]
-        return self.predictor.largest_batch(tokens[: self.at_once], folds[0].load)
+        return self.predictor.largest_batch(load_together(folds[: self.at_once]))
 
     def _fold_all(self) -> None:
         while True:
@@ -295,10 +294,12 @@ class Run:
             first.load = dataclasses.replace(first.load, frugal=True)
             self.loaded.become_frugal()
             self._run_model([first])
-        elif exhausted:
-            self._give_up(first, self.predictor.refusal(first.load, name=first.job.name))
         else:
-            self._give_up(first, error)
+            if exhausted:
+                error = self.predictor.refusal(first.load, name=first.job.name)
+            # What the network has done until now is finished and kept first.
+            first.failure = Failure(error, shared=False)
+            self._hand_on(Unfinished([first]))
 
     @contextlib.contextmanager
     def _shared(self, folds: Sequence[Fold]) -> Iterator[None]:
@@ -342,13 +343,13 @@ class Run:
                 raise RuntimeError(f"the model gave {len(found)} of {len(of_portion)} samples")
         except Exception as error:
             for fold in folds:
-                fold.failure = Failure(error, shared=len(folds) > 1)
+                fold.failure = fold.failure or Failure(error, shared=len(folds) > 1)
             return
         for fold, (_, sample), prediction in zip(of_portion, portion.places, found, strict=True):
             try:
                 self._samples.keep(fold, sample, prediction)
             except Exception as error:
-                fold.failure = Failure(error, shared=False)
+                fold.failure = fold.failure or Failure(error, shared=False)
 
     def _end_fold(self, fold: Fold) -> None:
         """End a fold that the network is through with; what failed with others is tried alone."""

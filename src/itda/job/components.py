@@ -106,6 +106,21 @@ def check_components(job: Job) -> list[str]:
     return warnings
 
 
+def own_heavy_atoms(job: Job) -> Mapping[str, int]:
+    """Count the heavy atoms of each component that a job defines itself.
+
+    None where its file cannot be read, which `check_components` says.
+    """
+    try:
+        own = _own_definitions(job.components) if job.components else {}
+    except InputError:
+        return {}
+    return {
+        code: sum(not name.startswith(("H", "D")) for name in definition.atoms)
+        for code, definition in own.items()
+    }
+
+
 def _check_modifications(entity: Polymer, own: Mapping[str, _Definition], where: str) -> list[str]:
     warnings: list[str] = []
     for number, modification in enumerate(entity.modifications, 1):

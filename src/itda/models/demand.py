@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +25,9 @@ GPU_STRETCH = 256
 SPEED_OF_THREADS = 0.75
 """So many threads are so many times as fast, to this power, as one."""
 
+ATOMS_OF_A_RESIDUE = 7.8
+"""Heavy atoms, on average over proteins."""
+
 NUMBER_BYTES: Mapping[str, int] = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
@@ -31,7 +36,8 @@ class Load:
     """Jobs that a family folds at once; a batch is padded to its longest.
 
     Attributes:
-        tokens: Residues of each job.
+        tokens: Of each job: residues, nucleotides, and atoms of ligands and modified residues.
+        atoms: Heavy atoms of each job; none where nobody counted.
         chains: Most chains of a job.
         alignment_rows: Most rows of an alignment; 0 where there is none.
         templates: Most templates of a job.
@@ -47,6 +53,7 @@ class Load:
     """
 
     tokens: tuple[int, ...]
+    atoms: tuple[int, ...] = ()
     chains: int = 1
     alignment_rows: int = 0
     templates: int = 0
@@ -62,6 +69,17 @@ class Load:
     def longest(self) -> int:
         """Tokens that the batch is padded to."""
         return max(self.tokens)
+
+    @property
+    def most_atoms(self) -> int:
+        """Heavy atoms that the batch is padded to; of proteins where nobody counted."""
+        return max(self.atoms, default=math.ceil(ATOMS_OF_A_RESIDUE * self.longest))
+
+    def part(self, first: int, last: int) -> Load:
+        """Give the load of some of the jobs."""
+        return dataclasses.replace(
+            self, tokens=self.tokens[first:last], atoms=self.atoms[first:last]
+        )
 
     @property
     def jobs(self) -> int:

@@ -63,6 +63,11 @@ class Capabilities:
         """Residues of the longest polymer chain that is folded alone."""
         return self.max_tokens if self.max_chain_length is None else self.max_chain_length
 
+    @property
+    def has_atom_tokens(self) -> bool:
+        """Whether a token can be an atom, not only a residue."""
+        return self.modifications or not self.molecules.isdisjoint({"ligand", "ion"})
+
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON holds it; sets become sorted lists."""
         return {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from itda.errors import CapabilityError, ItdaError
 from itda.job.entities import Dna, Protein, Rna
 from itda.job.model import Job
+from itda.job.sizes import size_of
 from itda.language import Message, Option, joined
 
 if TYPE_CHECKING:
@@ -186,7 +187,11 @@ def _nobody(refusal: Refusal, families: Sequence[Family]) -> str:
             limit = "max_tokens" if refusal.kind == "max_tokens" else "longest_chain"
             best = max(families, key=lambda family: getattr(family.capabilities, limit))
             most = getattr(best.capabilities, limit)
-            what = Message("residues") if limit == "max_tokens" else Message("residues in a chain")
+            what = (
+                _unit(best.capabilities)
+                if limit == "max_tokens"
+                else Message("residues in a chain")
+            )
             return Message(
                 "no family of this release folds more than {most} {what}, which is the limit of "
                 "{best}",
@@ -287,6 +292,10 @@ def _chain_count_refusals(job: Job, can: Capabilities, family: str) -> Iterator[
         )
 
 
+def _unit(can: Capabilities) -> Message:
+    return Message("tokens") if can.has_atom_tokens else Message("residues")
+
+
 def _length_refusals(job: Job, can: Capabilities, family: str) -> Iterator[Refusal]:
     polymers = [(c, e) for c, e in job.chains if isinstance(e, Protein | Dna | Rna)]
     for chain_id, entity in polymers:
@@ -322,27 +331,32 @@ def _length_refusals(job: Job, can: Capabilities, family: str) -> Iterator[Refus
                 ),
             )
     total = sum(entity.length for _, entity in polymers)
+    if can.has_atom_tokens:
+        total = size_of(job).tokens
     if total > can.max_tokens:
         yield Refusal(
             "max_tokens",
             "",
             Message("chain {polymers}, sequence", polymers=polymers[0][0])
-            if len(polymers) == 1
+            if len(job.chains) == len(polymers) == 1
             else Message("entities"),
             Message(
-                "{family} folds up to {max_tokens} residues, and this has {total}",
+                "{family} folds up to {max_tokens} {unit}, and this has {total}",
                 family=family,
                 max_tokens=can.max_tokens,
+                unit=_unit(can),
                 total=total,
             ),
             Message(
-                "fold parts of at most {max_tokens} residues, such as its domains",
+                "fold parts of at most {max_tokens} {unit}, such as its domains",
                 max_tokens=can.max_tokens,
+                unit=_unit(can),
             )
-            if len(polymers) == 1
+            if len(job.chains) == 1
             else Message(
-                "fold fewer or shorter chains, of at most {max_tokens} residues together",
+                "fold fewer or shorter chains, of at most {max_tokens} {unit} together",
                 max_tokens=can.max_tokens,
+                unit=_unit(can),
             ),
         )
 

@@ -2,38 +2,38 @@
 
 - `NAME.cif`: the best prediction as mmCIF, pLDDT as B-factor and in the ModelCIF categories.
 - `NAME_sample_0.cif`, `NAME_sample_1.cif`, …: every prediction by rank, where there are several.
-- `NAME.confidence.json`: pLDDT of each residue, pTM, geometry, ranking, provenance.
-- `NAME.pae.npz`: the predicted aligned error, where the family predicts it.
+- `NAME.confidence.json`: pLDDT of each token, pTM, geometry, ranking, provenance.
+- `NAME.pae.npz`: what the family predicts of pairs of tokens, such as the aligned error.
 - `NAME.a3m`, `NAME.templates.json`: what it was folded with; see `evidence_files`.
 - `NAME.html`: a page that shows all of this without a network.
 """
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from biotite.structure import AtomArray, get_residue_starts
 
-from itda.atomic import output_error, remove_file, write_bytes, write_json
+from itda.atomic import output_error, remove_file, replacing, write_bytes, write_json
 from itda.errors import OutputError
 from itda.job.model import Job
+from itda.job.sizes import size_of
 from itda.language import Message
 from itda.results.evidence_files import evidence_contents, evidence_names
 from itda.results.folded import FoldedJob
+from itda.results.pairs import has_pairs, write_pairs
 from itda.results.report.page import render_page
 from itda.structure.files import encode_prediction
 from itda.structure.prediction import Prediction
 
 CONFIDENCE_FORMAT = "itda-confidence"
-CONFIDENCE_VERSION = 1
+CONFIDENCE_VERSION = 2
 
 _BYTES_PER_RESIDUE = 1500
-_BYTES_PER_RESIDUE_PAIR = 6
+_BYTES_PER_ATOM = 100
+_BYTES_PER_TOKEN_PAIR = 6
 _BYTES_OF_A_PAGE = 800_000
 
 
@@ -54,11 +54,11 @@ def file_names(job: Job) -> dict[str, str]:
 
 def estimated_bytes(job: Job) -> int:
     """Return about how much a job's files will take, rather too much than too little."""
-    tokens = sum(getattr(entity, "length", 50) for _, entity in job.chains)
+    size = size_of(job)
     predictions = len(job.seeds) * job.samples
     return (
-        (predictions + 2) * tokens * _BYTES_PER_RESIDUE
-        + (predictions + 1) * tokens**2 * _BYTES_PER_RESIDUE_PAIR
+        (predictions + 2) * max(size.residues * _BYTES_PER_RESIDUE, size.atoms * _BYTES_PER_ATOM)
+        + (predictions + 1) * size.tokens**2 * _BYTES_PER_TOKEN_PAIR
         + _BYTES_OF_A_PAGE
     )
 
@@ -80,10 +80,11 @@ def write_result(result: FoldedJob, folder: Path) -> dict[str, Path]:
         if path.suffix == ".cif":
             rank = 0 if kind == "structure" else int(kind.removeprefix("sample_"))
             write_bytes(path, encode_prediction(result.predictions[rank]))
-    if result.pae is None:
+    if not has_pairs(result.best):
         remove_file(paths.pop("pae"))
     else:
-        write_bytes(paths["pae"], pae_archive(result.predictions))
+        with replacing(paths["pae"]) as waiting, waiting.open("wb") as archive:
+            write_pairs(result.predictions, archive)
     evidence = evidence_contents(result.job, result.evidence, folder)
     for kind in evidence_names(result.job):
         if kind in evidence:
@@ -132,8 +133,9 @@ def written_digest(folder: Path, job: Job) -> str | None:
 def confidence_of(result: FoldedJob) -> dict[str, Any]:
     """Return what `NAME.confidence.json` holds.
 
-    `plddt` has one number (0 to 100) for each entry of `residues`; `ranking` has one entry for
-    each prediction, best first, `sample` and `seed` telling which it was.
+    `plddt` has one number (0 to 100) for each entry of `tokens`, and `atom_plddt` one for each atom
+    of the structure, where they say more than the tokens do; `ranking` has one entry for each
+    prediction, best first, `sample` and `seed` telling which it was.
     """
     names = file_names(result.job)
     several = len(result.predictions) > 1
@@ -141,12 +143,14 @@ def confidence_of(result: FoldedJob) -> dict[str, Any]:
         "format": CONFIDENCE_FORMAT,
         "version": CONFIDENCE_VERSION,
         **result.best.confidence(),
-        "residues": residues_of(result.atoms),
-        "ranked_by": "mean_plddt",
+        "tokens": result.best.tokens.to_dict(),
+        **_atom_plddt(result.best),
+        "ranked_by": result.ranking.name,
         "ranking": [
             {
                 "rank": rank,
                 "file": names[f"sample_{rank}" if several else "structure"],
+                "score": round(result.ranking.score(prediction), 4),
                 **_scores(prediction),
             }
             for rank, prediction in enumerate(result.predictions)
@@ -164,42 +168,18 @@ def _scores(prediction: Prediction) -> dict[str, Any]:
             "sample",
             "mean_plddt",
             "ptm",
+            "iptm",
             "mean_pae_angstrom",
+            "mean_pde_angstrom",
             "chain_pairs",
             "validity",
         )
     }
 
 
-def residues_of(atoms: AtomArray) -> dict[str, list[Any]]:
-    """Return chain, number, insertion code and name of each residue, as lists of one length."""
-    first = atoms[get_residue_starts(atoms)]
-    codes = first.ins_code if "ins_code" in atoms.get_annotation_categories() else [""] * len(first)
-    return {
-        "chain_id": [str(value) for value in first.chain_id],
-        "number": [int(value) for value in first.res_id],
-        "insertion_code": [str(value) for value in codes],
-        "name": [str(value) for value in first.res_name],
-    }
-
-
-def pae_archive(predictions: Sequence[Prediction]) -> bytes:
-    """Return what `NAME.pae.npz` holds.
-
-    - `pae`, float16 [residue, residue]: expected error in Å of the column's residue when prediction
-      and truth are superposed on the row's residue, for the best prediction.
-    - `pae_samples`, float16 [rank, residue, residue]: the same for each, where there are several.
-    - `chain_id`, `number`, `insertion_code`, `name`: the residues.
-
-    Args:
-        predictions: By rank, of a family that predicts the error.
-    """
-    errors = [one.pae.astype(np.float16) for one in predictions if one.pae is not None]
-    arrays: dict[str, Any] = {"pae": errors[0]}
-    if len(errors) > 1:
-        arrays["pae_samples"] = np.stack(errors)
-    for field, values in residues_of(predictions[0].atoms).items():
-        arrays[field] = np.array(values)
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    return buffer.getvalue()
+def _atom_plddt(prediction: Prediction) -> dict[str, list[float]]:
+    tokens = prediction.tokens
+    of_token = np.diff(np.append(tokens.starts, len(prediction.atoms)))
+    if np.allclose(np.repeat(prediction.plddt, of_token), prediction.atom_plddt, atol=0.005):
+        return {}
+    return {"atom_plddt": [round(float(value), 2) for value in prediction.atom_plddt]}

@@ -9,6 +9,7 @@ from typing import Any
 
 from itda.hub.weights import WeightsCard
 from itda.models.demand import (
+    ATOMS_OF_A_RESIDUE,
     SPEED_OF_THREADS,
     Demand,
     Load,
@@ -25,9 +26,6 @@ from itda.models.mini.config import MiniConfig
 
 BINS = 64
 """Of the aligned error."""
-
-ATOMS_OF_A_RESIDUE = 7.8
-"""Heavy atoms, on average over proteins."""
 
 REFINE_STEPS = 400
 MOST_TEMPLATES = 4

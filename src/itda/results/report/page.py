@@ -36,15 +36,18 @@ def render_page(result: FoldedJob, structure: str, confidence: Mapping[str, Any]
         "en": _summary(result, "{} residues", "{} chains", "mean pLDDT", "model"),
         "ko": _summary(result, "잔기 {}개", "사슬 {}개", "평균 pLDDT", "모델"),
     }
-    residues = confidence["residues"]
+    tokens = confidence["tokens"]
     data = {
         "file_stem": result.job.file_stem,
         "summaries": summaries,
         "strings": json.loads(_part("strings.json")),
-        "chain_ids": residues["chain_id"],
-        "residue_numbers": residues["number"],
-        "insertion_codes": residues["insertion_code"],
-        "residue_names": residues["name"],
+        "chain_ids": tokens["chain_id"],
+        "residue_numbers": tokens["number"],
+        "insertion_codes": tokens["insertion_code"],
+        "residue_names": [
+            f"{name} {atom}".strip()
+            for name, atom in zip(tokens["name"], tokens["atom_name"], strict=True)
+        ],
         "plddt": confidence["plddt"],
         "mean_plddt": confidence["mean_plddt"],
         "chains": confidence["chains"],
@@ -99,7 +102,7 @@ def _takes_alignment(family: str) -> bool:
     return known and "msa" in registry.get_family(family).capabilities.inputs
 
 
-def _pae(pae: Float[np.ndarray, "residue residue"]) -> dict[str, Any]:
+def _pae(pae: Float[np.ndarray, "token token"]) -> dict[str, Any]:
     steps = np.clip(np.rint(pae / PAE_STEP_ANGSTROM), 0, 255).astype(np.uint8)
     return {
         "bytes": base64.b64encode(steps.tobytes()).decode(),

@@ -102,7 +102,7 @@ class ResultFiles:
         local = CIFFile.read(self.path(kind)).block["ma_qa_metric_local"]
         return [float(value) for value in local["metric_value"].as_array(float)]
 
-    def pae(self, rank: int) -> Float[np.ndarray, "residue residue"] | None:
+    def pae(self, rank: int) -> Float[np.ndarray, "token token"] | None:
         """Return the predicted aligned error of a sample, Å; None where there is none.
 
         Raises:
@@ -154,9 +154,7 @@ def squares_of(residues: int, most: int = MOST_PAE_CELLS_A_SIDE) -> tuple[int, i
     return -(-residues // factor), factor
 
 
-def pae_map(
-    errors: Float[np.ndarray, "residue residue"], most: int = MOST_PAE_CELLS_A_SIDE
-) -> PaeMap:
+def pae_map(errors: Float[np.ndarray, "token token"], most: int = MOST_PAE_CELLS_A_SIDE) -> PaeMap:
     """Return a map of at most so many squares a side.
 
     Args:
@@ -183,7 +181,7 @@ def sample_data(files: ResultFiles, rank: int) -> dict[str, Any]:
     Raises:
         NotFoundError: There is no sample of this rank.
     """
-    residues = files.confidence["residues"]
+    residues = files.confidence["tokens"]
     plddt = files.plddt(rank)
     side, factor = squares_of(len(plddt))
     return {
@@ -210,7 +208,7 @@ def residue_table(files: ResultFiles, rank: int) -> str:
     Raises:
         NotFoundError: There is no sample of this rank.
     """
-    residues = files.confidence["residues"]
+    residues = files.confidence["tokens"]
     errors = files.pae(rank)
     mean = None if errors is None else errors.mean(axis=0)
     header = ["chain", "number", "insertion_code", "residue", "plddt"]

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from itda.cost.loads import residues_of
 from itda.engine.plan import Settings, make_plan
 from itda.engine.run_settings import settings_of
 from itda.errors import CapabilityError, InputError, ItdaError, WeightsError
@@ -16,6 +15,7 @@ from itda.hub.installed import state_of
 from itda.hub.registry import weight_sets
 from itda.hub.source import how_to_get
 from itda.job.model import Job
+from itda.job.sizes import size_of
 from itda.language import REQUEST, Message
 from itda.models.registry import FAMILIES, get_family
 from itda.search.databases.registry import databases_folder
@@ -294,7 +294,7 @@ class Understanding:
         admitted: dict[Load, Admission] = {}
         found = []
         for one in jobs:
-            tokens, job = residues_of(one.job), planned.get(one.index)
+            tokens, job = size_of(one.job).residues, planned.get(one.index)
             if job is None:
                 error = spoken(refused[one.index])
                 found.append(Priced(one, tokens, error=error))
