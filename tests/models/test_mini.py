@@ -297,7 +297,9 @@ def test_shipped_weights_give_ideal_bonds_and_l_residues(sequence):
 
 def orders(*sequences, seed=3, samples=2):
     return [
-        Order(job=job(sequence), seed=seed + place, evidence=Evidence(), samples=tuple(range(samples)))
+        Order(
+            job=job(sequence), seed=seed + place, evidence=Evidence(), samples=tuple(range(samples))
+        )
         for place, sequence in enumerate(sequences)
     ]
 

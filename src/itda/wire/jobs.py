@@ -257,7 +257,7 @@ class Pae(Answer):
     """The predicted aligned error of a structure."""
 
     pae_angstrom: list[list[float]]
-    """[residue, residue]: expected error of the column's residue, superposed on the row's."""
+    """[token, token]: expected error of the column's token, superposed on the row's."""
 
-    residues: dict[str, list[Any]]
-    """`chain_id`, `number`, `insertion_code` and `name` of each residue."""
+    tokens: dict[str, list[Any]]
+    """`chain_id`, `number`, `insertion_code`, `name` and `atom_name` of each token."""

@@ -23,6 +23,7 @@ def pae_file(samples=0) -> bytes:
         "number": np.array([1, 2]),
         "insertion_code": np.array(["", ""]),
         "name": np.array(["MET", "GLN"]),
+        "atom_name": np.array(["", ""]),
     }
     if samples:
         arrays["pae_samples"] = np.stack([arrays["pae"] * (n + 1) for n in range(samples)])
@@ -118,11 +119,12 @@ def test_errors_as_a_file_or_as_json(owner, job):
     as_json = owner.get(f"{job}/pae", headers={"Accept": "application/json"})
     assert as_json.json() == {
         "pae_angstrom": [[0.25, 7.12], [6.5, 0.5]],
-        "residues": {
+        "tokens": {
             "chain_id": ["A", "A"],
             "number": [1, 2],
             "insertion_code": ["", ""],
             "name": ["MET", "GLN"],
+            "atom_name": ["", ""],
         },
     }
     headers = {"Accept": "application/json", "If-None-Match": as_json.headers["etag"]}

@@ -352,11 +352,13 @@
   };
   const fillSamples = () => {
     const [rank, seed, sample, plddt, ptm] = text.samples_columns;
-    const withPtm = data.samples[0].ptm !== null;
+    const scores = [["ptm", ptm], ["iptm", "ipTM"]].filter(([name]) => data.samples[0][name] !== null);
     const rows = data.samples.map((one, place) => [
-      place, one.seed, one.sample, one.mean_plddt.toFixed(1), ...(withPtm ? [one.ptm.toFixed(3)] : []),
+      place, one.seed, one.sample, one.mean_plddt.toFixed(1), ...scores.map(([name]) => one[name].toFixed(3)),
     ]);
-    fillGrid(element("samples"), [rank, seed, sample, plddt, ...(withPtm ? [ptm] : [])], rows, text.samples_note);
+    const rule = text.rules[data.ranked_by] || data.ranked_by;
+    const columns = [rank, seed, sample, plddt, ...scores.map(([, column]) => column)];
+    fillGrid(element("samples"), columns, rows, filled(text.samples_note, { rule }));
   };
   const fillChains = () => {
     element("chains-part").hidden = !several;

@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from itda.models import registry
 from itda.results.folded import FoldedJob
+from itda.results.tokens import token_names
 
 PAE_STEP_ANGSTROM = 0.125
 PAE_LIMIT_ANGSTROM = 30
@@ -44,10 +45,7 @@ def render_page(result: FoldedJob, structure: str, confidence: Mapping[str, Any]
         "chain_ids": tokens["chain_id"],
         "residue_numbers": tokens["number"],
         "insertion_codes": tokens["insertion_code"],
-        "residue_names": [
-            f"{name} {atom}".strip()
-            for name, atom in zip(tokens["name"], tokens["atom_name"], strict=True)
-        ],
+        "residue_names": token_names(tokens),
         "plddt": confidence["plddt"],
         "mean_plddt": confidence["mean_plddt"],
         "chains": confidence["chains"],
@@ -55,6 +53,7 @@ def render_page(result: FoldedJob, structure: str, confidence: Mapping[str, Any]
         "pae": None if result.pae is None else _pae(result.pae),
         "takes_alignment": _takes_alignment(result.provenance.family),
         "samples": confidence["ranking"],
+        "ranked_by": result.ranking.title,
         "validity": confidence["validity"],
         "provenance": confidence["provenance"],
         "cif": structure,
@@ -114,10 +113,11 @@ def _pae(pae: Float[np.ndarray, "token token"]) -> dict[str, Any]:
 def _summary(result: FoldedJob, residues: str, chains: str, mean_plddt: str, model: str) -> str:
     count = len(result.best.chain_confidence())
     parts = [
-        residues.format(len(result.plddt)),
+        residues.format(result.best.residue_count),
         *([chains.format(count)] if count > 1 else []),
         f"{mean_plddt} {result.mean_plddt:.1f}",
         *([] if result.ptm is None else [f"pTM {result.ptm:.2f}"]),
+        *([] if result.best.iptm is None else [f"ipTM {result.best.iptm:.2f}"]),
         f"{model} {result.provenance.family}",
     ]
     return " · ".join(parts)

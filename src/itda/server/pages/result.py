@@ -75,14 +75,14 @@ def _view(files: ResultFiles, job: JobRecord) -> dict[str, Any]:
     ranking = confidence["ranking"]
     base = f"/jobs/{job.id}/result"
     molstar = has_molstar()
-    residues = len(confidence["plddt"])
+    tokens = len(confidence["plddt"])
     return {
         "problem": None,
         "base": base,
         "name": job.name,
         "stem": files.record("confidence").name.removesuffix(".confidence.json"),
         "family": confidence["provenance"]["family"],
-        "residues": residues,
+        "residues": tokens,
         "viewer": "molstar" if molstar else "simple",
         "viewer_address": statics.address("vendor/molstar.js") if molstar else SIMPLE_VIEWER,
         "script": statics.address("result/main.js"),
@@ -90,8 +90,10 @@ def _view(files: ResultFiles, job: JobRecord) -> dict[str, Any]:
         "several_chains": len(confidence["chains"]) > 1,
         "chains": confidence["chains"],
         "has_ptm": confidence["ptm"] is not None,
-        "has_pae": "pae" in files.records,
-        "coarse_pae": residues > MOST_PAE_CELLS_A_SIDE,
+        "has_iptm": confidence["iptm"] is not None,
+        "ranked_by": confidence["ranked_by"],
+        "has_pae": files.has_pae,
+        "coarse_pae": tokens > MOST_PAE_CELLS_A_SIDE,
         "samples": [_sample(one) for one in ranking],
         "in_words": [_words(one) for one in ranking[:MOST_SAMPLES_IN_WORDS]],
         "terms": confidence["terms"],
@@ -110,6 +112,7 @@ def _sample(entry: Mapping[str, Any]) -> dict[str, Any]:
         "mean_plddt": entry["mean_plddt"],
         "state": plddt_state(entry["mean_plddt"]),
         "ptm": entry["ptm"],
+        "iptm": entry["iptm"],
         "mean_pae_angstrom": entry["mean_pae_angstrom"],
         "validity": validity_summary(entry["validity"]),
     }

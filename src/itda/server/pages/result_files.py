@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from biotite.structure.io.pdbx import CIFFile
 from jaxtyping import Float
 
 from itda.language import Message
 from itda.results.files import CONFIDENCE_FORMAT
+from itda.results.tokens import token_names, token_plddt
 from itda.server.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class ResultFiles:
         return found
 
     def plddt(self, rank: int) -> list[float]:
-        """Return pLDDT of each residue of a sample, 0 to 100.
+        """Return pLDDT of each token of a sample, 0 to 100.
 
         Raises:
             NotFoundError: There is no sample of this rank.
@@ -99,8 +99,7 @@ class ResultFiles:
         kind = self.structure_kind(rank)
         if rank == 0:
             return [float(value) for value in self.confidence["plddt"]]
-        local = CIFFile.read(self.path(kind)).block["ma_qa_metric_local"]
-        return [float(value) for value in local["metric_value"].as_array(float)]
+        return token_plddt(self.path(kind), self.confidence["tokens"]["atom_name"])
 
     def pae(self, rank: int) -> Float[np.ndarray, "token token"] | None:
         """Return the predicted aligned error of a sample, Å; None where there is none.
@@ -109,11 +108,16 @@ class ResultFiles:
             NotFoundError: There is no sample of this rank.
         """
         self.structure_kind(rank)
-        if "pae" not in self.records:
+        if not self.has_pae:
             return None
         with np.load(self.path("pae"), allow_pickle=False) as archive:
             errors: np.ndarray = archive["pae"] if rank == 0 else archive["pae_samples"][rank]
         return errors.astype(np.float32)
+
+    @property
+    def has_pae(self) -> bool:
+        """Whether the model predicts the aligned error; the file may hold other things alone."""
+        return "pae" in self.records and self.confidence["mean_pae_angstrom"] is not None
 
     def tag(self, rank: int) -> str:
         """Return what names the content of a sample's data."""
@@ -181,15 +185,15 @@ def sample_data(files: ResultFiles, rank: int) -> dict[str, Any]:
     Raises:
         NotFoundError: There is no sample of this rank.
     """
-    residues = files.confidence["tokens"]
+    tokens = files.confidence["tokens"]
     plddt = files.plddt(rank)
     side, factor = squares_of(len(plddt))
     return {
         "rank": rank,
-        "chain_ids": residues["chain_id"],
-        "numbers": residues["number"],
-        "insertion_codes": residues["insertion_code"],
-        "names": residues["name"],
+        "chain_ids": tokens["chain_id"],
+        "numbers": tokens["number"],
+        "insertion_codes": tokens["insertion_code"],
+        "names": token_names(tokens),
         "plddt": plddt,
         "pae": {
             "side": side,
@@ -197,24 +201,28 @@ def sample_data(files: ResultFiles, rank: int) -> dict[str, Any]:
             "step": PAE_STEP_ANGSTROM,
             "limit": PAE_LIMIT_ANGSTROM,
         }
-        if "pae" in files.records
+        if files.has_pae
         else None,
     }
 
 
 def residue_table(files: ResultFiles, rank: int) -> str:
-    """Return pLDDT of each residue of a sample as CSV, which a reader of tables can open.
+    """Return pLDDT of each token of a sample as CSV, which a reader of tables can open.
 
     Raises:
         NotFoundError: There is no sample of this rank.
     """
-    residues = files.confidence["tokens"]
+    tokens = files.confidence["tokens"]
     errors = files.pae(rank)
     mean = None if errors is None else errors.mean(axis=0)
-    header = ["chain", "number", "insertion_code", "residue", "plddt"]
+    columns = ["chain_id", "number", "insertion_code", "name"]
+    header = ["chain", "number", "insertion_code", "residue"]
+    if any(tokens["atom_name"]):
+        columns, header = [*columns, "atom_name"], [*header, "atom"]
+    header.append("plddt")
     lines = [",".join([*header, *([] if mean is None else ["mean_pae_angstrom"])])]
     for index, value in enumerate(files.plddt(rank)):
-        cells = [residues[key][index] for key in ("chain_id", "number", "insertion_code", "name")]
+        cells = [tokens[key][index] for key in columns]
         cells += [f"{value:.2f}", *([] if mean is None else [f"{mean[index]:.2f}"])]
         lines.append(",".join(_cell(cell) for cell in cells))
     return "\r\n".join(lines) + "\r\n"

@@ -283,14 +283,16 @@ def _prefers_json(accept: str) -> bool:
 
 def _pae(path: FilePath, rank: int) -> dict[str, Any]:
     with np.load(path, allow_pickle=False) as arrays:
+        if "pae" not in arrays.files:
+            raise NotFoundError("the model of this job predicts no aligned error")
         if rank and ("pae_samples" not in arrays.files or rank >= len(arrays["pae_samples"])):
             raise NotFoundError(Message("there is no sample of rank {rank}", rank=rank))
         errors = arrays["pae_samples"][rank] if rank else arrays["pae"]
-        residues = {
+        tokens = {
             field: arrays[field].tolist()
-            for field in ("chain_id", "number", "insertion_code", "name")
+            for field in ("chain_id", "number", "insertion_code", "name", "atom_name")
         }
     return {
         "pae_angstrom": np.round(errors.astype(np.float64), 2).tolist(),
-        "residues": residues,
+        "tokens": tokens,
     }
