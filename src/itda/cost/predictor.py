@@ -245,9 +245,7 @@ class Predictor:
                 )
         if largest >= self.family.capabilities.min_length:
             found.append(
-                Message(
-                    "fold a part of up to {largest} {unit}", largest=largest, unit=self._unit
-                )
+                Message("fold a part of up to {largest} {unit}", largest=largest, unit=self._unit)
             )
         return [*found, "use a device with more memory"]
 
