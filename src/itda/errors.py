@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
-from itda.language import COMMAND_LINE, SOURCE, Face, Message, joined, said
+from itda.language import COMMAND_LINE, SOURCE, Face, Message, from_data, joined, said
 
 Kind = TypeVar("Kind", bound=BaseException)
 
@@ -141,15 +141,26 @@ def data_of(error: ItdaError) -> dict[str, Any]:
     data: dict[str, Any] = {}
     if isinstance(error.problem, Message):
         data["message"] = error.problem.to_data()
-        data["remedies"] = [
-            one.to_data()
-            if isinstance(one, Message)
-            else {"template": "{text}", "fields": {"text": one}}
+        data["remedies"] = tuple(
+            (one if isinstance(one, Message) else Message("{text}", text=one)).to_data()
             for one in error.remedies
-        ]
+        )
     if error.field:
         data["field"] = error.field
     return data
+
+
+def retold(
+    described: Mapping[str, Any], face: Face = COMMAND_LINE, language: str = SOURCE
+) -> tuple[str, str]:
+    """Return problem and hint of what `describe_error` wrote, as a face says them in a language."""
+    problem, hint = str(described.get("problem", "")), str(described.get("hint") or "")
+    try:
+        made = from_data(described["message"])
+        remedies = [from_data(one) for one in described.get("remedies", ())]
+    except (KeyError, TypeError, ValueError):
+        return problem, hint  # of plain text, or of another release
+    return made.said(face, language), joined(remedies, ";").said(face, language)
 
 
 @contextmanager

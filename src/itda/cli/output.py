@@ -8,12 +8,16 @@ import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
-from itda.errors import ItdaError
+from itda.errors import ItdaError, retold
 from itda.language import COMMAND_LINE, Message, chosen_language, said
 from itda.store.paths import cache_folder
+
+if TYPE_CHECKING:
+    from itda.wire import Fault, JobError
 
 
 def say(text: str) -> str:
@@ -26,6 +30,12 @@ def print_problem(problem: str, *, hint: str = "") -> None:
     typer.secho(say(Message("error: ")), fg=typer.colors.RED, bold=True, err=True, nl=False)
     typer.echo(say(problem), err=True)
     print_hint(hint)
+
+
+def print_fault(fault: Fault | JobError, *, start: str = "") -> None:
+    """Print what a server found."""
+    problem, hint = retold(fault.model_dump(), COMMAND_LINE, chosen_language())
+    print_problem(start + problem, hint=hint)
 
 
 def print_hint(hint: str) -> None:

@@ -11,7 +11,14 @@ import typer
 from itda.cli.fold import RUN_INTERRUPTED, default_folder
 from itda.cli.groups import spread
 from itda.cli.options import Inputs, SentArguments
-from itda.cli.output import exit_status, print_error, print_problem, print_warning, seconds_shown
+from itda.cli.output import (
+    exit_status,
+    print_error,
+    print_fault,
+    print_problem,
+    print_warning,
+    seconds_shown,
+)
 from itda.cli.remote_sending import Submitting, send_each, show_plans, with_neighbours
 from itda.errors import ItdaError
 from itda.language import Message
@@ -372,10 +379,7 @@ def _line(job: JobView) -> str:
 
 def _say_error(job: JobView) -> None:
     if job.error is not None:
-        print_problem(
-            Message("{job}: {problem}", job=job.name, problem=job.error.problem),
-            hint=job.error.hint,
-        )
+        print_fault(job.error, start=f"{job.name}: ")
         if job.error.log:
             typer.echo(job.error.log, err=True)
 

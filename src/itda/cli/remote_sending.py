@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import typer
 
-from itda.cli.output import exit_status, print_error, print_problem, print_warning, seconds_shown
+from itda.cli.output import exit_status, print_error, print_fault, print_warning, seconds_shown
 from itda.errors import CapabilityError, InputError
 from itda.language import Message
 
@@ -109,7 +109,7 @@ def show_plans(plans: Sequence[Understood], failed: int, json_output: bool) -> N
         for line in _plan_lines(found):
             typer.echo(line)
         for fault in (*found.problems, *(r.error for r in found.records if r.error)):
-            print_problem(fault.problem, hint=fault.hint)
+            print_fault(fault)
     good = [found for found in plans if not found.problems]
     total = sum(found.total for found in good) + failed + len(plans) - len(good)
     raise typer.Exit(exit_status(sum(found.accepted for found in good), max(total, 1)))
@@ -147,4 +147,4 @@ def _input(source: str) -> str | Path:
 
 def _say_rejected(record: RecordUnderstood) -> None:
     if record.error is not None:
-        print_problem(record.error.problem, hint=record.error.hint)
+        print_fault(record.error)

@@ -252,10 +252,12 @@ def _lost(task: Task, name: str) -> Failed:
 
 def failed(error: Exception, task: Task, trace: str = "") -> Failed:
     """Return an error as the outcome of a task; folders of this machine are left out of it."""
+    inside = f"{task.inputs}/" if task.inputs is not None else ""
+    if inside and isinstance(error, ItdaError):
+        error = error.mapped(lambda text: text.replace(inside, ""))
     described = describe_error(error)
-    if task.inputs is not None:
-        inside = f"{task.inputs}/"
-        described = {name: text.replace(inside, "") for name, text in described.items()}
+    if inside:
+        described["problem"] = described["problem"].replace(inside, "")
     if not trace and not isinstance(error, ItdaError):
         trace = "".join(traceback.format_exception(error))
     return Failed(error=described, traceback=trace)

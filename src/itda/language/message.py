@@ -136,12 +136,14 @@ def said(text: str, face: Face = COMMAND_LINE, language: str = SOURCE) -> str:
     return text.said(face, language) if isinstance(text, Message) else text
 
 
-def from_data(data: Mapping[str, Any]) -> Message:
+def from_data(data: object) -> Message:
     """Return the message that `Message.to_data` wrote.
 
     Raises:
         ValueError: It is none.
     """
+    if not isinstance(data, Mapping):
+        raise ValueError("no message")
     template, plural = data.get("template"), data.get("plural", "")
     fields = data.get("fields", {})
     if not isinstance(template, str) or not isinstance(plural, str) or not isinstance(fields, dict):

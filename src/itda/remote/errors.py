@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itda.errors
-from itda.errors import ItdaError
+from itda.errors import ItdaError, retold
 from itda.wire import Problem
 
 
@@ -76,17 +76,17 @@ def error_of(problem: Problem) -> ItdaError:
     What an input or a job has wrong is of the same class as on this machine.
     """
     kind = problem.type.rpartition(":")[2]
-    text = problem.detail
+    text, hint = retold({**problem.model_dump(), "problem": problem.detail})
     if kind in _LOCAL:
         local: type[ItdaError] = getattr(itda.errors, kind)
-        return local(text, hint=problem.hint)
+        return local(text, hint=hint)
     if kind == "BodyError":
-        return itda.errors.InputError(text, hint=problem.hint)
+        return itda.errors.InputError(text, hint=hint)
     if kind == "QuotaError":
-        error = QuotaError(text, hint=problem.hint, status=problem.status)
+        error = QuotaError(text, hint=hint, status=problem.status)
         error.renews_at = None if problem.renews_at is None else problem.renews_at.isoformat()
         return error
     named = _BY_STATUS.get(problem.status)
     if named is None:
         named = ServerFaultError if problem.status >= 500 else RemoteError
-    return named(text, hint=problem.hint, status=problem.status)
+    return named(text, hint=hint, status=problem.status)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from itda.wire.base import Answer, Identifier, Message, Name
+from itda.wire.base import Answer, Identifier, Made, Message, Name
 
 ScopeName = Literal["read", "submit", "manage", "admin"]
 RoleName = Literal["viewer", "member", "manager"]
@@ -23,7 +23,7 @@ _KEY = "0193c7a1b2c3000102030405060708ab"
 Key = Annotated[str, Field(examples=[_KEY])]
 
 
-class Problem(Answer):
+class Problem(Made):
     """What went wrong (RFC 9457), as `application/problem+json`."""
 
     type: Annotated[str, Field(examples=["urn:itda:problem:InputError"])] = "about:blank"

@@ -31,6 +31,22 @@ class Answer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
 
+class Made(Answer):
+    """What a problem is made of, so that whoever reads it can say it in another language.
+
+    A template is English with named fields; docs/rest.md says how it is read.
+    """
+
+    message: dict[str, Any] | None = None
+    """Template and fields of the problem; none where it is plain text."""
+
+    remedies: tuple[dict[str, Any], ...] = ()
+    """Template and fields of each remedy in the hint."""
+
+    field: str = ""
+    """Option, or field of the job or request, that is at fault."""
+
+
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(printable)]
 """A name for people: 1 to 200 characters that can be printed."""
 

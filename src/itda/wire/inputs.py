@@ -8,7 +8,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_serializer
 
 from itda.job.options import RunOptions, SharedOptions
-from itda.wire.base import Answer, DatabaseName, Document, Identifier, Message, Name, Parameters
+from itda.wire.base import (
+    Answer,
+    DatabaseName,
+    Document,
+    Identifier,
+    Made,
+    Message,
+    Name,
+    Parameters,
+)
 
 UBIQUITIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"
 
@@ -88,7 +97,7 @@ class PlanRequest(Options):
         return Options(**{name: getattr(self, name) for name in Options.model_fields})
 
 
-class Fault(Answer):
+class Fault(Made):
     """What is wrong, and what would work."""
 
     kind: Annotated[str, Field(examples=["InputError"])]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from itda.wire.base import Answer
+from itda.wire.base import Answer, Made
 from itda.wire.inputs import PriorityName, RecordUnderstood
 
 StateName = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -19,7 +19,7 @@ _ID = "0193c7a1b2c3000102030405060708ab"
 Key = Annotated[str, Field(examples=[_ID])]
 
 
-class JobError(Answer):
+class JobError(Made):
     """Why a job failed."""
 
     kind: Annotated[str, Field(examples=["CapabilityError"])]

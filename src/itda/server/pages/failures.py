@@ -15,11 +15,13 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from itda.errors import ItdaError
+from itda.language import SOURCE
 from itda.server.errors import QuotaError, UnauthenticatedError
 from itda.server.pages.language import mark
-from itda.server.pages.view import View, view_of
+from itda.server.pages.view import View, told, view_of
 from itda.server.security.identity import optional_identity
-from itda.server.security.problem import headers_of, problem, status_of
+from itda.server.security.problem import headers_of, status_of
+from itda.server.security.problem import problem as answer_of
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -77,7 +79,7 @@ def _choosing(other: Handler | None) -> Handler:
             answered: Response = await answer if isinstance(answer, Awaitable) else answer
             return answered
         if isinstance(error, ItdaError):
-            return problem(error)
+            return answer_of(error)
         status = error.status_code if isinstance(error, HTTPException) else 500
         return Response(HTTPStatus(status).phrase, status_code=status, media_type="text/plain")
 
@@ -104,16 +106,17 @@ def page_of(request: Request, error: Exception, status: HTTPStatus | None = None
     view = view_of(request, getattr(request.state, "identity", None))
     if isinstance(error, UnauthenticatedError):
         return _to_sign_in(request, view)
+    hint, told_in = "", SOURCE
     if isinstance(error, ItdaError):
-        code, told, hint = int(status or status_of(error)), error.problem, error.hint
+        code, said = int(status or status_of(error)), told(error, view.language)
+        problem, hint, told_in = said.problem, said.hint, said.lang
     elif isinstance(error, HTTPException):
         code = error.status_code
-        told = "" if error.detail == HTTPStatus(code).phrase else str(error.detail)
-        hint = ""
+        problem = "" if error.detail == HTTPStatus(code).phrase else str(error.detail)
     elif isinstance(error, RequestValidationError):
-        code, told, hint = 422, _first(error), ""
+        code, problem = 422, _first(error)
     else:
-        code, told, hint = 500, "", ""
+        code, problem = 500, ""
     known = code if code in TITLES else (500 if code >= 500 else 400)
     sentence = view.text(SENTENCES[known])
     if isinstance(error, QuotaError) and error.renews_at is not None:
@@ -125,8 +128,9 @@ def page_of(request: Request, error: Exception, status: HTTPStatus | None = None
         code,
         title=view.text(TITLES[known]),
         sentence=sentence,
-        problem=told,
+        problem=problem,
         hint=hint,
+        told_in=told_in,
     )
     if isinstance(error, ItdaError):
         answer.headers.update(headers_of(error))

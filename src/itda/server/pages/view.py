@@ -14,8 +14,10 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from pydantic import BaseModel
 
-from itda.language import LANGUAGES, choose_code
+from itda.errors import ItdaError, describe_error, retold
+from itda.language import LANGUAGES, SOURCE, choose_code
 from itda.server.pages import statics, words
 from itda.server.pages.language import Language, read_languages, zone_of
 from itda.version import itda_version
@@ -132,6 +134,32 @@ def _ngettext(language: Language) -> Callable[..., Markup]:
     return ngettext
 
 
+@dataclass(frozen=True)
+class Told:
+    """An error in the words of a page.
+
+    Attributes:
+        problem: What was found.
+        hint: What would work.
+        lang: Code of the language it is in; English where nobody translated it.
+    """
+
+    problem: str
+    hint: str
+    lang: str
+
+
+def told(error: ItdaError | BaseModel | Mapping[str, Any], language: Language) -> Told:
+    """Return an error, or what was written down of one, as a page says it."""
+    if isinstance(error, ItdaError):
+        error = describe_error(error)
+    described = error.model_dump() if isinstance(error, BaseModel) else error
+    english = retold(described, words.PAGE)
+    face = words.page_face(language.gettext)
+    problem, hint = retold(described, face, language.code)
+    return Told(problem, hint, language.code if problem != english[0] else SOURCE)
+
+
 def make_environment(language: Language) -> Environment:
     """Return the templates in a language."""
     environment = Environment(
@@ -154,5 +182,6 @@ def make_environment(language: Language) -> Environment:
         release=itda_version(),
         words=words,
     )
+    environment.filters["told"] = lambda error: told(error, language)
     environment.filters["word"] = lambda value, kind: language.gettext(words.word(kind, value))
     return environment

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+from itda.language import Face
 from itda.server.pages.language import mark
 
 WORDS: Mapping[str, Mapping[str, str]] = {
@@ -97,3 +98,23 @@ def word(kind: str, value: object) -> str:
     """
     plain = getattr(value, "value", value)
     return WORDS[kind].get(str(plain), str(plain))
+
+
+_LABELS = {
+    "samples": mark("Samples"),
+    "seed": mark("Seed"),
+    "recycles": mark("Recycles"),
+    "msa": mark("Alignment search"),
+    "templates": mark("Template search"),
+    "model": mark("Model family"),
+    "db": mark("Databases"),
+}
+
+
+def page_face(translate: Callable[[str], str]) -> Face:
+    """Return how a page calls options: by the words that stand at its form's fields."""
+    names = {name: f"“{translate(label)}”" for name, label in _LABELS.items()}
+    return Face(alone="{name}", valued="{name} {value}", names=names, commands=False)
+
+
+PAGE = page_face(str)

@@ -11,7 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Connection
 
 from itda.errors import InputError
-from itda.language import Message
+from itda.language import Message, choose_code
 from itda.server.queue import submission
 from itda.server.queue.records import JobRecord, State
 from itda.server.rest.bodies import read_body, request_body
@@ -31,7 +31,7 @@ from itda.server.rest.common import (
 from itda.server.rest.views import etag_of, job_detail, job_view, priority_of, stage_view
 from itda.server.security.identity import Identity
 from itda.server.services import Services
-from itda.server.understand import Upload
+from itda.server.understand import Upload, in_language
 from itda.wire import (
     JobDetail,
     JobPage,
@@ -104,9 +104,10 @@ async def plan(request: Request, who: Reader, services: Service) -> Understood:
     body, files = await read_body(
         request, PlanRequest, most_bytes=services.settings.limits.body_bytes
     )
-    return await run_in_threadpool(
+    found = await run_in_threadpool(
         services.understanding.understand, body.input, files, body.options
     )
+    return in_language(found, choose_code(accepted=request.headers.get("accept-language", "")))
 
 
 @router.get("/jobs", response_model=JobPage, responses=problems(404), summary="List jobs")

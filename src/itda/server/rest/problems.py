@@ -16,8 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from itda.errors import ItdaError, OutputError
-from itda.language import Message
+from itda.errors import ItdaError, OutputError, data_of
+from itda.language import REQUEST, Message, choose_code
 from itda.server.errors import QuotaError
 from itda.server.security.head import takes_head
 from itda.server.security.problem import headers_of
@@ -92,7 +92,9 @@ def problem_of(error: Exception, request: Request) -> tuple[Problem, dict[str, s
             hint=Message("tell whoever runs the server"),
         )
     kind = f"{TYPE_PREFIX}{type(error).__name__}"
-    made = _problem(kind, status, error.problem, error.hint, path)
+    told = error.said(REQUEST, choose_code(accepted=request.headers.get("accept-language", "")))
+    made = _problem(kind, status, told.problem, told.hint, path)
+    made = made.model_copy(update=data_of(error))
     if isinstance(error, BodyError):
         made = made.model_copy(update={"errors": error.errors[:_SHOWN_ERRORS]})
     if isinstance(error, QuotaError) and error.renews_at is not None:

@@ -114,12 +114,7 @@ def priority_of(name: PriorityName) -> Priority:
 def _job(job: JobRecord) -> dict[str, Any]:
     error = None
     if job.error is not None:
-        error = JobError(
-            kind=str(job.error.get("kind", "UnexpectedError")),
-            problem=str(job.error.get("problem", "")),
-            hint=str(job.error.get("hint", "")),
-            log=job.error.get("log"),
-        )
+        error = JobError.model_validate({"kind": "UnexpectedError", "problem": "", **job.error})
     return {
         "id": job.id,
         "project": job.project_id,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from http import HTTPStatus
+from typing import Any
 
 from fastapi.responses import JSONResponse, Response
 from starlette.types import Scope
 
-from itda.errors import ItdaError
+from itda.errors import ItdaError, data_of
+from itda.language import REQUEST, SOURCE, choose_code
 from itda.server.errors import (
     ConflictError,
     ForbiddenError,
@@ -58,13 +60,18 @@ def refusal(scope: Scope, error: ItdaError, status: HTTPStatus | None = None) ->
     """
     make_page = getattr(scope["app"].state, "page_of_refusal", None) if "app" in scope else None
     page: Response | None = make_page and make_page(scope, error, status)
-    return page or problem(error, status)
+    accepted = dict(scope.get("headers", ())).get(b"accept-language", b"").decode("latin-1")
+    return page or problem(error, status, choose_code(accepted=accepted))
 
 
-def problem(error: ItdaError, status: HTTPStatus | None = None) -> JSONResponse:
-    """Return the answer that tells a program of an error."""
-    status = status or status_of(error)
-    content = {
+def problem(
+    error: ItdaError, status: HTTPStatus | None = None, language: str = SOURCE
+) -> JSONResponse:
+    """Return the answer that tells a program of an error, in a language."""
+    status, made = status or status_of(error), data_of(error)
+    error = error.said(REQUEST, language)
+    content: dict[str, Any] = {
+        **made,
         "type": "about:blank",
         "title": status.phrase,
         "status": int(status),

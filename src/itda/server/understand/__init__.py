@@ -2,6 +2,6 @@
 
 from itda.server.understand.reading import Upload
 from itda.server.understand.understanding import Prepared, Understanding
-from itda.server.understand.views import fault_of
+from itda.server.understand.views import fault_of, in_language
 
-__all__ = ["Prepared", "Understanding", "Upload", "fault_of"]
+__all__ = ["Prepared", "Understanding", "Upload", "fault_of", "in_language"]

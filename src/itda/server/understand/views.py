@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from itda.errors import InputError, ItdaError
+from itda.errors import InputError, ItdaError, describe_error, retold
 from itda.job.entities import Ion, Ligand, Polymer
 from itda.job.model import Job
 from itda.language import REQUEST, Message
 from itda.server.understand.reading import ReadJob, Unread
-from itda.wire import ChainGroup, Fault, RecordUnderstood, Verdict
+from itda.wire import ChainGroup, Fault, RecordUnderstood, Understood, Verdict
 
 _SHOWN_LABEL = 60
 
@@ -43,8 +43,28 @@ class Priced:
 def fault_of(error: Exception) -> Fault:
     """Return an error as it travels; of one that nobody expected only its kind is told."""
     if isinstance(error, ItdaError):
-        return Fault(kind=type(error).__name__, problem=error.problem, hint=error.hint)
+        return Fault.model_validate(describe_error(error.said(REQUEST)))
     return Fault(kind="UnexpectedError", problem="this is a fault of the server", hint="")
+
+
+def in_language(found: Understood, language: str) -> Understood:
+    """Return what was understood with every fault said in a language."""
+
+    def said(fault: Fault) -> Fault:
+        problem, hint = retold(fault.model_dump(), REQUEST, language)
+        return fault.model_copy(update={"problem": problem, "hint": hint})
+
+    records = tuple(
+        record.model_copy(update={"error": said(record.error)}) if record.error else record
+        for record in found.records
+    )
+    families = tuple(
+        family.model_copy(update={"refusals": tuple(map(said, family.refusals))})
+        for family in found.families
+    )
+    problems = tuple(map(said, found.problems))
+    changed = {"problems": problems, "records": records, "families": families}
+    return found.model_copy(update=changed)
 
 
 def spoken(error: Exception) -> ItdaError:
