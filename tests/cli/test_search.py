@@ -176,6 +176,12 @@ def test_what_is_wrong_is_named(place, capsys):
         assert "Traceback" not in error
 
 
+def test_serve_without_its_packages(place, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "itda.search.service.http", None)
+    assert cli.run(["search", "serve", "--msa", "hmmer"]) == 1
+    assert 'pip install "itda[search]"' in capsys.readouterr().err
+
+
 def test_run_from_a_server(place, capsys):
     with serving(FakeSource(), place / "data") as (_, url):
         assert cli.run(["search", "run", "p.fasta", "--msa", f"server:{url}"]) == 0

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from itda.cli import complete
+from itda.cli.extras import require_extra
 from itda.cli.options import Host, Inputs
 from itda.cli.output import (
     exit_status,
@@ -172,10 +173,12 @@ def serve(
     `colabfold_batch --host-url http://HOST:8765`. Ctrl-C stops it; what waits goes on at the next
     start.
     """
-    from itda.search.service.http import SearchServer
     from itda.search.service.limits import Limits
     from itda.search.service.service import SearchService
     from itda.store.paths import cache_folder
+
+    with require_extra("search"):
+        from itda.search.service.http import SearchServer
 
     if msa == "none":
         raise InputError(

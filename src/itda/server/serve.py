@@ -15,6 +15,7 @@ import uvicorn
 
 from itda.errors import OutputError
 from itda.language import Message
+from itda.network import bound_socket
 from itda.server.app import create_app
 from itda.server.errors import ConflictError
 from itda.server.services import Services, open_services
@@ -158,27 +159,20 @@ def _only_server(settings: ServerSettings) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _listening(settings: ServerSettings) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # With the protocol named, asyncio lets no answer wait for the acknowledgement of its own start
-    # (TCP_NODELAY): 40 ms, on a connection that is used again.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((settings.host, settings.port))
-        except OSError as error:
-            raise ConflictError(
-                Message(
-                    "port {port} of {host} cannot be had: {strerror}",
-                    port=settings.port,
-                    host=settings.host,
-                    strerror=error.strerror,
-                ),
-                hint=Message("choose another with {--port}, or {--port:0} for any that is free"),
-            ) from error
+        listener = bound_socket(settings.host, settings.port)
+    except OSError as error:
+        raise ConflictError(
+            Message(
+                "port {port} of {host} cannot be had: {strerror}",
+                port=settings.port,
+                host=settings.host,
+                strerror=error.strerror,
+            ),
+            hint=Message("choose another with {--port}, or {--port:0} for any that is free"),
+        ) from error
+    with listener:
         yield listener
-    finally:
-        listener.close()
 
 
 def _has_display() -> bool:

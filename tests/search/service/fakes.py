@@ -66,7 +66,7 @@ def serving(source, data, *, log=None, **options):
     }
     service = SearchService(source, data, log=log or (lambda line: None), **options)
     server = SearchServer(service, "127.0.0.1", 0, **server_options)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread = threading.Thread(target=server.serve_forever)
     thread.start()
     service.start()
     try:

@@ -98,7 +98,7 @@ def test_a_server_that_is_stopped_and_started_goes_on(source, tmp_path):
 
     service = SearchService(source, tmp_path / "data")
     server = SearchServer(service, "127.0.0.1", port)
-    runner = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    runner = threading.Thread(target=server.serve_forever)
     runner.start()
     service.start()
     thread.join(PATIENCE_SECONDS)
@@ -219,6 +219,12 @@ def test_forms_may_be_multipart(source, tmp_path):
         assert service.tickets.get(ticket["id"]).queries == (("101", "MKV"),)
 
 
+_MULTIPART = "multipart/form-data; boundary="
+UNREADABLE = (
+    b'--B\r\nContent-Disposition: form-data; name="q"; filename="q"\r\n\r\n\xff\xfe\r\n--B--\r\n'
+)
+
+
 @pytest.mark.parametrize(
     ("path", "data", "headers", "code", "said"),
     [
@@ -233,6 +239,9 @@ def test_forms_may_be_multipart(source, tmp_path):
         ("ticket/msa", b"q=" + b"A" * 200_000, {}, 413, "is the most"),
         ("result/download/nothing", None, {}, 400, "not complete"),
         ("ticket/type/nothing", None, {}, 400, "no such ticket"),
+        ("ticket/nothing", form(q=">1\nMK"), {}, 404, "not served"),
+        ("ticket/msa", b"", {"Content-Type": "multipart/form-data"}, 400, "[Bb]oundary"),
+        ("ticket/msa", UNREADABLE, {"Content-Type": f"{_MULTIPART}B"}, 400, "cannot be read"),
     ],
 )
 def test_refusals_are_json_and_named(source, tmp_path, path, data, headers, code, said):
@@ -244,6 +253,63 @@ def test_refusals_are_json_and_named(source, tmp_path, path, data, headers, code
     assert (got, content["status"]) == (code, "ERROR")
     assert re.search(said, content["error"])
     assert source.searched == []
+
+
+def test_other_methods_are_refused_in_the_same_form(source, tmp_path):
+    with serving(source, tmp_path) as (_, url):
+        code, body = raw(url, b"DELETE /queue HTTP/1.1\r\nHost: %(host)s\r\n\r\n")
+    assert (code, json.loads(body)["status"]) == (405, "ERROR")
+
+
+def test_a_body_that_is_not_read_is_no_request(source, tmp_path):
+    inner = b"GET /queue HTTP/1.1\r\nHost: x\r\n\r\n"
+    head = b"POST /elsewhere HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(inner)
+    with serving(source, tmp_path) as (_, url):
+        address = urllib.parse.urlsplit(url)
+        with socket.create_connection(
+            (address.hostname, address.port), timeout=PATIENCE_SECONDS
+        ) as connection:
+            connection.sendall(head + inner)
+            got = b""
+            while chunk := connection.recv(4096):
+                got += chunk
+    assert got.startswith(b"HTTP/1.1 404 ")
+    assert got.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_body_without_a_length_is_refused(source, tmp_path):
+    sent = (
+        b"POST /ticket/msa HTTP/1.1\r\nHost: %(host)s\r\nTransfer-Encoding: chunked\r\n"
+        b"Content-Type: application/x-www-form-urlencoded\r\n\r\n2\r\nq=\r\n0\r\n\r\n"
+    )
+    with serving(source, tmp_path) as (_, url):
+        code, body = raw(url, sent)
+    assert (code, json.loads(body)["error"]) == (411, "say Content-Length")
+
+
+def test_tickets_that_cannot_be_kept_are_maintenance(source, tmp_path, monkeypatch):
+    said = []
+    with serving(source, tmp_path, log=said.append) as (service, url):
+
+        def full(ticket):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(service.tickets, "add", full)
+        code, content, headers = ask(f"{url}/ticket/msa", form(q=">1\nMK", mode="env"))
+    assert (code, content["status"], headers["Retry-After"]) == (503, "MAINTENANCE", "60")
+    assert any("No space left" in line for line in said)
+
+
+def test_a_result_that_was_removed(source, tmp_path):
+    with serving(source, tmp_path) as (service, url):
+        ticket = ask(f"{url}/ticket/msa", form(q=">1\nMK", mode="env"))[1]
+        until = time.monotonic() + PATIENCE_SECONDS
+        while ask(f"{url}/ticket/{ticket['id']}/")[1]["status"] != "COMPLETE":
+            assert time.monotonic() < until
+        service.tickets.archive(ticket["id"]).unlink()
+        code, content, _ = ask(f"{url}/result/download/{ticket['id']}")
+    assert (code, content["status"]) == (400, "ERROR")
+    assert "not there any more" in content["error"]
 
 
 def test_unknown_tickets(source, tmp_path):
@@ -273,6 +339,21 @@ def test_clients_behind_a_proxy_are_told_apart(source, tmp_path):
             for letter, client in (("M", 1), ("A", 2), ("V", 1))
         ]
     assert codes == [200, 200, 429]
+
+
+def test_a_proxy_that_writes_a_line_of_its_own(source, tmp_path):
+    limits = Limits(burst=1, rate_per_minute=1)
+    request = (
+        b"POST /ticket/msa HTTP/1.1\r\nHost: %(host)s\r\nX-Forwarded-For: %(forged)s\r\n"
+        b"X-Forwarded-For: 10.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        b"Content-Length: 20\r\n\r\nq=%%3E1%%0A%(letter)sK&mode=env"
+    )
+    with serving(source, tmp_path, limits=limits, behind_proxy=True) as (_, url):
+        codes = [
+            raw(url, request, forged=forged, letter=letter)[0]
+            for letter, forged in (("M", "1.1.1.1"), ("A", "2.2.2.2"))
+        ]
+    assert codes == [200, 429]
 
 
 def test_broken_databases_are_maintenance(source, tmp_path):

@@ -1,29 +1,28 @@
-"""The search server's HTTP side, on the standard library alone."""
+"""The search server's HTTP side, on FastAPI; needs the extra `search`."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import email.parser
-import email.policy
 import hmac
-import json
 import math
-import os
-import shutil
-import socket
-import sys
-import urllib.parse
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+
+import uvicorn
+from fastapi import Depends, FastAPI
+from fastapi.concurrency import run_in_threadpool
+from fastapi.requests import Request
+from fastapi.responses import FileResponse, JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from itda.errors import DataError, OutputError
 from itda.language import Message
-from itda.search.protocol import Status
+from itda.network import bound_socket
+from itda.search.protocol import Kind, Status
 from itda.search.service.service import RefusedError, SearchService
 from itda.search.service.tickets import Ticket
+from itda.version import itda_version
 
 _CODES = {
     Status.RATELIMIT: HTTPStatus.TOO_MANY_REQUESTS,
@@ -33,10 +32,14 @@ _CODES = {
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 # How often a client should ask for a ticket: this server is near, and asking costs it little.
 _ASK_AGAIN_SECONDS = 1
+_WAITING_CONNECTIONS = 128
+_NAME = f"itda/{itda_version()}"
+# What is being sent when the server stops is sent for so long.
+_GRACE_SECONDS = 5
 
 
-class SearchServer(ThreadingHTTPServer):
-    """Serves a `SearchService`; `serve_forever` runs it, `shutdown` stops it.
+class SearchServer:
+    """Serves a `SearchService`; connections are taken from the start, answered by `serve_forever`.
 
     Args:
         service: What is served.
@@ -51,10 +54,6 @@ class SearchServer(ThreadingHTTPServer):
         OutputError: The address cannot be listened at.
     """
 
-    daemon_threads = True
-    allow_reuse_address = True
-    request_queue_size = 128
-
     def __init__(
         self,
         service: SearchService,
@@ -64,13 +63,9 @@ class SearchServer(ThreadingHTTPServer):
         token: str = "",
         behind_proxy: bool = False,
     ) -> None:
-        self.service = service
-        self.token = token
-        self.behind_proxy = behind_proxy
-        if ":" in host:
-            self.address_family = socket.AF_INET6
         try:
-            super().__init__((host, port), _Handler)
+            self._listener = bound_socket(host, port)
+            self._listener.listen(_WAITING_CONNECTIONS)
         except (OSError, OverflowError) as error:
             raise OutputError(
                 Message(
@@ -83,249 +78,192 @@ class SearchServer(ThreadingHTTPServer):
                     "choose another {--host} or {--port}; another program may have this one"
                 ),
             ) from error
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                search_app(service, token=token, behind_proxy=behind_proxy),
+                # The service says what matters, and of no request what stands in it.
+                log_level="error",
+                access_log=False,
+                headers=[("Server", _NAME), ("Cache-Control", "no-store")],
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+                timeout_keep_alive=30,
+            )
+        )
 
     @property
     def url(self) -> str:
         """The address that clients take."""
-        host, port = self.server_address[:2]
-        shown = f"[{host!s}]" if ":" in str(host) else str(host)
-        return f"http://{shown}:{port}"
+        host, port = self._listener.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Pass over clients that went away; anything else is said on standard error."""
-        if not isinstance(sys.exception(), OSError):
-            super().handle_error(request, client_address)
+    def serve_forever(self) -> None:
+        """Answer until `shutdown`, or in the main thread until SIGINT or SIGTERM."""
+        self._server.run(sockets=[self._listener])
+
+    def shutdown(self) -> None:
+        """Let `serve_forever` return."""
+        self._server.should_exit = True
+
+    def server_close(self) -> None:
+        """Listen no longer."""
+        self._listener.close()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: SearchServer
-    protocol_version = "HTTP/1.1"
-    timeout = 30
-    sys_version = ""
+def search_app(service: SearchService, *, token: str = "", behind_proxy: bool = False) -> FastAPI:
+    """Return the application of a search server; see `SearchServer`."""
 
-    @property
-    def server_version(self) -> str:  # type: ignore[override]  # a class attribute there
-        """What stands in the header `Server`."""
-        try:
-            return f"itda/{version('itda')}"
-        except PackageNotFoundError:
-            return "itda"
+    async def admit(request: Request) -> None:
+        if token and not hmac.compare_digest(_token_given(request).encode(), token.encode()):
+            asked = {"WWW-Authenticate": 'Basic realm="itda search"'}
+            raise HTTPException(HTTPStatus.UNAUTHORIZED, "this server wants a token", asked)
 
-    def do_GET(self) -> None:
-        """Answer a question."""
-        path = urllib.parse.urlsplit(self.path).path.strip("/")
-        if not self._is_welcome():
-            return
-        match path.split("/"):
-            case ["ticket", identity]:
-                self._send_ticket(self.server.service.tickets.get(identity), identity)
-            case ["ticket", "type", identity]:
-                self._send_kind(identity)
-            case ["result", "download", identity]:
-                self._send_archive(identity)
-            case ["queue"]:
-                self._send_json(self.server.service.state())
-            case ["source"]:
-                self._send_source()
-            case _:
-                self._refuse(HTTPStatus.NOT_FOUND, f"there is nothing at /{path[:80]}")
+    app = FastAPI(openapi_url=None, dependencies=[Depends(admit)])
 
-    def do_POST(self) -> None:
-        """Take a request."""
-        path = urllib.parse.urlsplit(self.path).path.strip("/")
-        if not self._is_welcome():
-            return
-        if path not in ("ticket/msa", "ticket/pair"):
-            self._refuse(
-                HTTPStatus.NOT_FOUND, f"/{path[:80]} is not served; ticket/msa and ticket/pair are"
-            )
-            return
-        form = self._read_form()
-        if form is None:
-            return
-        try:
-            ticket = self.server.service.submit(
-                "msa" if path == "ticket/msa" else "pair",
-                form.get("q", ""),
-                form.get("mode", ""),
-                self._client(),
-            )
-        except RefusedError as refusal:
-            self._send_json(
-                {
-                    "status": refusal.status,
-                    "reason": refusal.reason,
-                    "error": refusal.reason,
-                },
-                _CODES[refusal.status],
-                retry_after_seconds=refusal.retry_after_seconds,
-            )
-            return
-        except OSError as error:
-            self.server.service.log(f"a ticket cannot be written: {error}")
-            self._send_json(
-                {"status": Status.MAINTENANCE, "reason": "the server cannot keep tickets now"},
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                retry_after_seconds=60,
-            )
-            return
-        self._send_ticket(ticket, ticket.id)
-
-    def log_message(self, format: str, *arguments: Any) -> None:
-        """Say nothing of each request; the service says what matters."""
-
-    def _is_welcome(self) -> bool:
-        token = self.server.token
-        if not token or hmac.compare_digest(self._token_given().encode(), token.encode()):
-            return True
-        self._send_json(
-            {"status": Status.ERROR, "error": "this server wants a token"},
-            HTTPStatus.UNAUTHORIZED,
-            headers={"WWW-Authenticate": 'Basic realm="itda search"'},
-        )
-        return False
-
-    def _token_given(self) -> str:
-        scheme, _, value = self.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            return value.strip()
-        if scheme.lower() == "basic":
-            try:
-                login = base64.b64decode(value.strip(), validate=True).decode()
-            except (binascii.Error, UnicodeDecodeError):
-                return ""
-            return login.partition(":")[2]
-        return ""
-
-    def _client(self) -> str:
-        forwarded = self.headers.get("X-Forwarded-For", "") if self.server.behind_proxy else ""
-        return forwarded.rpartition(",")[2].strip()[:64] or str(self.client_address[0])
-
-    def _read_form(self) -> dict[str, str] | None:
-        """Return the form that was sent; None where that was refused."""
-        length = self.headers.get("Content-Length", "")
-        kind = self.headers.get_content_type()
-        limit = self.server.service.limits.max_request_bytes
-        if not length.isdigit():
-            self._refuse(HTTPStatus.LENGTH_REQUIRED, "say Content-Length")
-        elif int(length) > limit:
-            self._refuse(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"{int(length):,} bytes in one request; {limit:,} is the most",
-            )
-        elif kind not in _FORMS:
-            self._refuse(
-                HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send {' or '.join(_FORMS)}, not {kind}"
-            )
-        else:
-            body = self.rfile.read(int(length))
-            if len(body) == int(length):
-                return self._parse_form(kind, body)
-            self.close_connection = True
-        return None
-
-    def _parse_form(self, kind: str, body: bytes) -> dict[str, str] | None:
-        try:
-            if kind == _FORMS[0]:
-                pairs = urllib.parse.parse_qsl(
-                    body.decode(), keep_blank_values=True, max_num_fields=100
-                )
-                return dict(pairs)
-            head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
-            parser = email.parser.BytesParser(policy=email.policy.HTTP)
-            form = {}
-            for part in parser.parsebytes(head + body).iter_parts():
-                name = part.get_param("name", header="content-disposition")
-                content = part.get_payload(decode=True)
-                if isinstance(name, str) and isinstance(content, bytes):
-                    form[name] = content.decode()
-            return form
-        except (ValueError, TypeError) as error:
-            self._refuse(HTTPStatus.BAD_REQUEST, f"the form cannot be read: {error}")
-            return None
-
-    def _send_ticket(self, ticket: Ticket | None, identity: str) -> None:
+    @app.get("/ticket/type/{identity}")
+    def kind_of_ticket(identity: str) -> dict[str, object]:
+        ticket = service.tickets.get(identity)
         if ticket is None:
-            self._send_json({"id": identity[:128], "status": Status.UNKNOWN})
-            return
-        answer: dict[str, object] = {"id": ticket.id, "status": ticket.status}
-        if ticket.error:
-            answer["error"] = ticket.error
-        waits = ticket.status in (Status.PENDING, Status.RUNNING)
-        self._send_json(answer, retry_after_seconds=_ASK_AGAIN_SECONDS if waits else 0)
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "there is no such ticket")
+        return {"type": ticket.kind}
 
-    def _send_kind(self, identity: str) -> None:
-        ticket = self.server.service.tickets.get(identity)
-        if ticket is None:
-            self._refuse(HTTPStatus.BAD_REQUEST, "there is no such ticket")
-        else:
-            self._send_json({"type": ticket.kind})
+    @app.get("/ticket/{identity:path}")
+    def ticket(identity: str) -> Response:
+        identity = identity.strip("/")
+        return _ticket(service.tickets.get(identity), identity)
 
-    def _send_source(self) -> None:
-        service = self.server.service
+    @app.get("/result/download/{identity}")
+    def archive(identity: str) -> Response:
+        found, path = service.tickets.get(identity), service.tickets.archive(identity)
+        if found is None or found.status is not Status.COMPLETE:
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "Job is not complete")
+        if not path.is_file():
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "the result is not there any more")
+        service.tickets.touch(identity)
+        name = f"mmseqs_results_{identity}.tar.gz"
+        return FileResponse(path, media_type="application/octet-stream", filename=name)
+
+    @app.get("/queue")
+    def queue() -> dict[str, object]:
+        return service.state()
+
+    @app.get("/source")
+    def source() -> dict[str, object]:
         try:
             digest = service.alignments.digest()
-        except DataError:
-            self._refuse(
+        except DataError as error:
+            raise HTTPException(
                 HTTPStatus.SERVICE_UNAVAILABLE, "the databases of this server cannot be used now"
-            )
-            return
-        self._send_json(
-            {
-                "itda": self.server_version,
-                "title": service.source.title,
-                "digest": digest,
-                "max_length": service.limits.max_length,
-                "max_sequences": service.limits.max_sequences,
-            }
+            ) from error
+        return {
+            "itda": _NAME,
+            "title": service.source.title,
+            "digest": digest,
+            "max_length": service.limits.max_length,
+            "max_sequences": service.limits.max_sequences,
+        }
+
+    @app.post("/ticket/msa")
+    @app.post("/ticket/pair")
+    async def submit(request: Request) -> Response:
+        kind: Kind = "msa" if request.url.path.endswith("msa") else "pair"
+        form = await _form(request, service.limits.max_request_bytes)
+        client = _client(request, behind_proxy)
+        made = await run_in_threadpool(
+            service.submit, kind, form.get("q", ""), form.get("mode", ""), client
         )
+        return _ticket(made, made.id)
 
-    def _send_archive(self, identity: str) -> None:
-        tickets = self.server.service.tickets
-        ticket = tickets.get(identity)
-        if ticket is None or ticket.status is not Status.COMPLETE:
-            self._refuse(HTTPStatus.BAD_REQUEST, "Job is not complete")
-            return
-        try:
-            file = tickets.archive(identity).open("rb")
-        except OSError:
-            self._refuse(HTTPStatus.BAD_REQUEST, "the result is not there any more")
-            return
-        with file:
-            tickets.touch(identity)
-            self.send_response(HTTPStatus.OK)
-            self.send_header("Content-Type", "application/octet-stream")
-            self.send_header(
-                "Content-Disposition", f'attachment; filename="mmseqs_results_{identity}.tar.gz"'
-            )
-            self.send_header("Content-Length", str(os.fstat(file.fileno()).st_size))
-            self.end_headers()
-            shutil.copyfileobj(file, self.wfile)
+    @app.api_route("/{path:path}", methods=["GET", "POST"])
+    def nothing(request: Request, path: str) -> Response:
+        reason = f"there is nothing at /{path[:80]}"
+        if request.method == "POST":
+            reason = f"/{path[:80]} is not served; ticket/msa and ticket/pair are"
+        raise HTTPException(HTTPStatus.NOT_FOUND, reason)
 
-    def _refuse(self, code: HTTPStatus, reason: str) -> None:
+    @app.exception_handler(HTTPException)
+    async def refuse(request: Request, error: HTTPException) -> Response:
         # What was sent with a request that is refused unread must not pass for the next request.
-        self.close_connection = True
-        self._send_json({"status": Status.ERROR, "error": reason}, code)
+        headers = {"Connection": "close", **(error.headers or {})}
+        content = {"status": Status.ERROR, "error": error.detail}
+        return JSONResponse(content, error.status_code, headers)
 
-    def _send_json(
-        self,
-        content: dict[str, Any],
-        code: HTTPStatus = HTTPStatus.OK,
-        *,
-        retry_after_seconds: float = 0.0,
-        headers: dict[str, str] | None = None,
-    ) -> None:
-        body = json.dumps(content).encode() + b"\n"
-        self.send_response(code)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
-        if retry_after_seconds:
-            self.send_header("Retry-After", str(math.ceil(retry_after_seconds)))
-        if code is HTTPStatus.UNAUTHORIZED or self.close_connection:
-            self.close_connection = True
-            self.send_header("Connection", "close")
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
+    @app.exception_handler(RefusedError)
+    async def refuse_ticket(request: Request, error: RefusedError) -> Response:
+        content = {"status": error.status, "reason": error.reason, "error": error.reason}
+        return JSONResponse(content, _CODES[error.status], _again(error.retry_after_seconds))
+
+    @app.exception_handler(OSError)
+    async def cannot_keep(request: Request, error: OSError) -> Response:
+        service.log(f"a ticket cannot be written: {error}")
+        reason = "the server cannot keep tickets now"
+        return await refuse_ticket(request, RefusedError(Status.MAINTENANCE, reason, 60.0))
+
+    @app.exception_handler(ClientDisconnect)
+    async def forget(request: Request, error: ClientDisconnect) -> Response:
+        return Response(status_code=HTTPStatus.BAD_REQUEST)
+
+    return app
+
+
+def _token_given(request: Request) -> str:
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() == "basic":
+        try:
+            login = base64.b64decode(value.strip(), validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            return ""
+        return login.partition(":")[2]
+    return ""
+
+
+def _client(request: Request, behind_proxy: bool) -> str:
+    # Some proxies write a line of their own, others lengthen the one that came.
+    lines = request.headers.getlist("X-Forwarded-For") if behind_proxy else []
+    forwarded = ",".join(lines).rpartition(",")[2].strip()[:64]
+    return forwarded or (request.client.host if request.client else "")
+
+
+async def _form(request: Request, limit: int) -> dict[str, str]:
+    """Return the form that was sent.
+
+    Raises:
+        HTTPException: It is too large, or none.
+        ClientDisconnect: It broke off.
+    """
+    length = request.headers.get("Content-Length", "")
+    kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if not length.isdigit():
+        raise HTTPException(HTTPStatus.LENGTH_REQUIRED, "say Content-Length")
+    if int(length) > limit:
+        said = f"{int(length):,} bytes in one request; {limit:,} is the most"
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, said)
+    if kind not in _FORMS:
+        said = f"send {' or '.join(_FORMS)}, not {kind or 'nothing'}"
+        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, said)
+    async with request.form(max_fields=100, max_part_size=limit) as form:
+        try:
+            return {
+                name: value if isinstance(value, str) else (await value.read()).decode()
+                for name, value in form.items()
+            }
+        except UnicodeDecodeError as error:
+            said = f"the form cannot be read: {error}"
+            raise HTTPException(HTTPStatus.BAD_REQUEST, said) from error
+
+
+def _ticket(ticket: Ticket | None, identity: str) -> Response:
+    if ticket is None:
+        return JSONResponse({"id": identity[:128], "status": Status.UNKNOWN})
+    answer: dict[str, object] = {"id": ticket.id, "status": ticket.status}
+    if ticket.error:
+        answer["error"] = ticket.error
+    waits = ticket.status in (Status.PENDING, Status.RUNNING)
+    return JSONResponse(answer, headers=_again(_ASK_AGAIN_SECONDS if waits else 0))
+
+
+def _again(seconds: float) -> dict[str, str]:
+    return {"Retry-After": str(math.ceil(seconds))} if seconds else {}
