@@ -79,7 +79,7 @@ def test_the_table_says_what_each_family_can_do(runner: CliRunner) -> None:
     assert cells["molecules"] == ["protein", "DNA, protein"]
     assert cells["chains"] == ["1", "2 or more"]
     assert cells["residues of a chain"] == ["16–1024", "16–400"]
-    assert cells["residues in all"] == ["up to 1024", "up to 1024"]
+    assert cells["tokens in all"] == ["up to 1024", "up to 1024"]
     assert cells["inputs beside sequences"] == ["none", "none"]
     assert cells["outputs"] == ["pae, plddt", "pae, plddt"]
     assert cells["samples"] == ["differ by seed", "one structure"]

@@ -16,6 +16,7 @@ from itda.errors import ItdaError
 if TYPE_CHECKING:
     from itda.cli.asked import Asked
     from itda.cost.predictor import Predictor
+    from itda.job.sizes import JobSize
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,7 @@ class Line:
         name: Of the job, as the input has it.
         position: Its place in the input, from 1.
         residues: Of all chains; None where the record could not be read.
+        tokens: Residues, nucleotides, and atoms of ligands and modified residues; None likewise.
         bytes: Peak memory; of a refused job what it would need.
         seconds: Of all its seeds and samples; None where it is refused.
         verdict: `runs`, `runs frugally`, or `refused`.
@@ -37,6 +39,7 @@ class Line:
     name: str
     position: int
     residues: int | None = None
+    tokens: int | None = None
     bytes: int | None = None
     seconds: float | None = None
     verdict: str = "refused"
@@ -85,19 +88,18 @@ def lines_of(asked: Asked) -> list[Line]:
     """Say of every record of an input, in its order, what becomes of it."""
     from itda.job.sizes import size_of
 
-    residues = {job.name: size_of(job).residues for job in asked.batch.jobs}
-    lines = [
-        _refused(name, place, residues.get(name), error) for name, place, error in asked.rejected
-    ]
+    sizes = {job.name: size_of(job) for job in asked.batch.jobs}
+    lines = [_refused(name, place, sizes.get(name), error) for name, place, error in asked.rejected]
     for position, refusal in asked.plan.refusals:
-        lines.append(_refused(refusal.job, position, residues.get(refusal.job), refusal.error))
+        lines.append(_refused(refusal.job, position, sizes.get(refusal.job), refusal.error))
     for request in asked.plan.requests:
         assert request.admission is not None
         lines.append(
             Line(
                 name=request.job.name,
                 position=request.position,
-                residues=residues[request.job.name],
+                residues=sizes[request.job.name].residues,
+                tokens=sizes[request.job.name].tokens,
                 bytes=request.admission.cost.bytes,
                 seconds=request.admission.cost.seconds * len(request.job.seeds),
                 verdict=request.admission.verdict,
@@ -108,11 +110,12 @@ def lines_of(asked: Asked) -> list[Line]:
     return sorted(lines, key=lambda line: line.position)
 
 
-def _refused(name: str, position: int, residues: int | None, error: Exception) -> Line:
+def _refused(name: str, position: int, size: JobSize | None, error: Exception) -> Line:
     return Line(
         name=name,
         position=position,
-        residues=residues,
+        residues=None if size is None else size.residues,
+        tokens=None if size is None else size.tokens,
         bytes=getattr(error, "needed_bytes", None),
         problem=error.problem if isinstance(error, ItdaError) else str(error),
         hint=(error.hint or None) if isinstance(error, ItdaError) else None,
@@ -152,6 +155,8 @@ def _print(lines: list[Line], predictor: Predictor) -> None:
     widest = min(40, max((len(line.name) for line in lines), default=0))
     for line in lines:
         residues = "" if line.residues is None else f"{line.residues} residues"
+        if line.tokens != line.residues:
+            residues = f"{line.tokens} tokens"
         needed = "" if line.bytes is None else bytes_shown(line.bytes)
         seconds = "" if line.seconds is None else seconds_shown(line.seconds)
         verdict = line.verdict

@@ -40,8 +40,9 @@ _NAME_LENGTH = 36
 
 def scores_shown(result: Result) -> str:
     """Return the scores of a result for people; one that its family does not give is left out."""
-    ptm = "" if result.ptm is None else f", pTM {result.ptm:.2f}"
-    return f"pLDDT {result.mean_plddt:.1f}{ptm}"
+    scores = {"pTM": result.ptm, "ipTM": result.best.iptm}
+    given = [f", {name} {score:.2f}" for name, score in scores.items() if score is not None]
+    return f"pLDDT {result.mean_plddt:.1f}{''.join(given)}"
 
 
 class View:
