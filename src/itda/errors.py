@@ -30,11 +30,12 @@ class ItdaError(Exception):
         remedies = (hint,) if isinstance(hint, str) else hint
         self.remedies = tuple(remedy for remedy in remedies if remedy)
         self._field = field
+        self._spoken = (COMMAND_LINE, SOURCE)
 
     @property
     def hint(self) -> str:
         """Every remedy, in one line; a message where there is any."""
-        return joined(self.remedies, ";") if self.remedies else ""
+        return joined(self.remedies, ";").said(*self._spoken) if self.remedies else ""
 
     @property
     def field(self) -> str:
@@ -73,7 +74,9 @@ class ItdaError(Exception):
     def said(self, face: Face = COMMAND_LINE, language: str = SOURCE) -> Self:
         """Return the same error in the words of a face, in a language."""
         remedies = [said(remedy, face, language) for remedy in self.remedies]
-        return self.but(said(self.problem, face, language), hint=remedies)
+        made = self.but(said(self.problem, face, language), hint=remedies)
+        made._spoken = (face, language)
+        return made
 
 
 def _revived(kind: type[Kind], args: tuple[Any, ...]) -> Kind:

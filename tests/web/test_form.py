@@ -122,3 +122,11 @@ def test_the_input_of_a_job_can_be_used_again(site):
     address = submitted(visit)
     page = visit.get(f"/?like={key_of(address)}").text
     assert f"&gt;ubiquitin\n{UBIQUITIN}" in page
+
+
+def test_a_refusal_is_said_in_the_language_and_the_words_of_the_page(site):
+    text = ">x\nMKBT\n>y\nMKTAYIAKQRQISFVK\n"
+    headers = {"HX-Request": "true", "HX-Request-Type": "partial", "Accept-Language": "ko"}
+    part = site.owner().post("/preview", {"text": text}, headers=headers).text
+    assert "붙여 넣은 글, 레코드 1" in part and "의 B: 아스파르트산" in part
+    assert '<span lang="ko">' in part and "--ambiguous" not in part

@@ -31,7 +31,9 @@ def messages() -> Mapping[str, tuple[str, ...]]:
         FOLDER.parents[1], methods, options, {**DEFAULT_KEYWORDS, "mark": None}
     )
     extracted = {}
-    for _, _, message, _, _ in found:
+    for name, _, message, _, _ in found:
+        if not name.startswith("server/pages/"):
+            continue  # tests/language/test_catalogue.py
         forms = message if isinstance(message, tuple) else (message,)
         extracted[forms[0]] = forms
     # Titles are each family's own, and are shown in the reader's language where there is one.

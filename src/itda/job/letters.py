@@ -77,8 +77,14 @@ PROTEIN = Alphabet(
         "B": (Message("aspartate or asparagine"), Message("write D or N")),
         "Z": (Message("glutamate or glutamine"), Message("write E or Q")),
         "J": (Message("leucine or isoleucine"), Message("write L or I")),
-        "U": ("selenocysteine", Message("in a YAML job write C there with the modification SEC")),
-        "O": ("pyrrolysine", Message("in a YAML job write K there with the modification PYL")),
+        "U": (
+            Message("selenocysteine"),
+            Message("in a YAML job write C there with the modification SEC"),
+        ),
+        "O": (
+            Message("pyrrolysine"),
+            Message("in a YAML job write K there with the modification PYL"),
+        ),
     },
 )
 DNA = Alphabet(
@@ -364,11 +370,14 @@ def _written(letter: str) -> str:
 
 
 def _places(indices: list[int], locate: Callable[[int], str]) -> str:
-    listed = ", ".join(f"{index + 1}{locate(index)}" for index in indices[:_SHOWN_PLACES])
+    listed = [
+        Message("{place}{line}", place=index + 1, line=locate(index))
+        for index in indices[:_SHOWN_PLACES]
+    ]
     more = len(indices) - _SHOWN_PLACES
-    noun = "position" if len(indices) == 1 else "positions"
+    noun = Message("position") if len(indices) == 1 else Message("positions")
     return (
-        Message("{noun} {listed} and {more} more", noun=noun, listed=listed, more=more)
+        Message("{noun} {listed:,} and {more} more", noun=noun, listed=listed, more=more)
         if more > 0
-        else Message("{noun} {listed}", noun=noun, listed=listed)
+        else Message("{noun} {listed:,}", noun=noun, listed=listed)
     )

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, mod
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from itda.errors import InputError
-from itda.language import Message, joined
+from itda.language import Message, joined, mark
 
 Value = TypeVar("Value")
 Item = TypeVar("Item", bound=Hashable)
@@ -20,14 +20,14 @@ _SHOWN_LENGTH = 80
 _SHOWN_PROBLEMS = 5
 _SHOWN_STEPS = 6
 
-_SINGULAR = {  # templates of messages
-    "entities": "entity {number}",
-    "bonds": "bond {number}",
-    "constraints": "constraint {number}",
-    "modifications": "modification {number}",
-    "templates": "template {number}",
-    "seeds": "seed {number}",
-    "contacts": "contact {number}",
+_SINGULAR = {
+    "entities": mark("entity {number}"),
+    "bonds": mark("bond {number}"),
+    "constraints": mark("constraint {number}"),
+    "modifications": mark("modification {number}"),
+    "templates": mark("template {number}"),
+    "seeds": mark("seed {number}"),
+    "contacts": mark("contact {number}"),
 }
 
 _KEYED = ("entity ", "constraint ")

@@ -300,14 +300,16 @@ class _Batch:
         problem = error.problem
         if isinstance(problem, Message) and problem.fields.get("where") == f"job {shown(name)}":
             problem = problem.fields["problem"]
-        place = Message(
-            "{file}, record {index}{name} (line {line})"
+        of = {
+            "file": self.label,
+            "index": index,
+            "name": f" {shown(name)}" if name else "",
+            "line": line,
+        }
+        place = (
+            Message("{file}, record {index}{name} (line {line})", **of)
             if kind == "record"
-            else "{file}, job {index}{name} (line {line})",
-            file=self.label,
-            index=index,
-            name=f" {shown(name)}" if name else "",
-            line=line,
+            else Message("{file}, job {index}{name} (line {line})", **of)
         )
         named = error.but(Message("{place}: {problem}", place=place, problem=problem))
         named.__cause__ = error

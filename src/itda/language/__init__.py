@@ -9,7 +9,7 @@ from itda.language.catalogue import (
     translations,
 )
 from itda.language.faces import COMMAND_LINE, PYTHON, REQUEST, Face
-from itda.language.message import Message, Option, counted, from_data, joined, said
+from itda.language.message import Message, Option, counted, from_data, joined, mark, said
 
 __all__ = [
     "COMMAND_LINE",
@@ -26,6 +26,7 @@ __all__ = [
     "counted",
     "from_data",
     "joined",
+    "mark",
     "said",
     "translations",
 ]

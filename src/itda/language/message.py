@@ -155,6 +155,11 @@ def from_data(data: object) -> Message:
         raise ValueError("no message") from error
 
 
+def mark(template: str) -> str:
+    """Return a template as it is; its presence tells the extraction to translate it."""
+    return template
+
+
 class _Quoted(str):
     """How a value is written in code, kept for what itself is not."""
 
@@ -238,7 +243,8 @@ def _list(items: list[str], joint: str, language: str) -> str:
         return str(shape).format(first=", ".join(items[:-1]), last=items[-1])
     if joint == "lines":
         return "".join(f"\n  - {item}" for item in items)
-    return ("; " if joint == ";" else ", ").join(items)
+    between = str(translations(language).get("; ", "; ")) if joint == ";" else ", "
+    return between.join(items)
 
 
 def _options(value: object) -> list[Option]:
@@ -264,6 +270,8 @@ def _option(name: str, value: str, code: bool) -> Option:
 def _to_data(value: object) -> Any:
     if isinstance(value, Message):
         return value.to_data()
+    if isinstance(value, _Quoted):
+        return {"written": str(value)}
     if isinstance(value, Option):
         return {"option": value.name, "value": value.value, "code": value.code}
     return [_to_data(item) for item in value] if isinstance(value, tuple) else value
@@ -272,6 +280,8 @@ def _to_data(value: object) -> Any:
 def _from_data(value: Any) -> Any:
     if isinstance(value, dict) and "option" in value:
         return Option(value["option"], value["value"], code=value["code"])
+    if isinstance(value, dict) and "written" in value:
+        return _Quoted(value["written"])
     if isinstance(value, dict):
         return from_data(value)
     return tuple(_from_data(item) for item in value) if isinstance(value, list) else value

@@ -10,13 +10,19 @@ from itda.errors import CapabilityError, ItdaError
 from itda.job.entities import Dna, Protein, Rna
 from itda.job.model import Job
 from itda.job.sizes import size_of
-from itda.language import Message, Option, joined
+from itda.language import Message, Option, joined, mark
 
 if TYPE_CHECKING:
     from itda.models.family import Capabilities, Family
 
-_WRITTEN = {"dna": "DNA", "rna": "RNA", "ion": "ions", "ligand": "ligands", "protein": "proteins"}
-_AS_IT_IS = "fold it as it is with {able:or}"
+_WRITTEN = {
+    "dna": "DNA",
+    "rna": "RNA",
+    "ion": Message("ions"),
+    "ligand": Message("ligands"),
+    "protein": Message("proteins"),
+}
+_AS_IT_IS = mark("fold it as it is with {able:or}")
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,9 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from itda.errors import InputError, ItdaError
-from itda.language import Message
+from itda.language import Message, mark
 from itda.server.accounts.records import SCOPES, Token
 from itda.server.errors import UnauthenticatedError
-from itda.server.pages.language import mark
 from itda.server.pages.visitors import (
     APasserBy,
     AVisitor,

@@ -15,9 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from itda.errors import ItdaError
-from itda.language import SOURCE
+from itda.language import SOURCE, mark
 from itda.server.errors import QuotaError, UnauthenticatedError
-from itda.server.pages.language import mark
 from itda.server.pages.view import View, told, view_of
 from itda.server.security.identity import optional_identity
 from itda.server.security.problem import headers_of, status_of

@@ -24,11 +24,6 @@ _SYMBOLS = {
 """Of units that Babel's English abbreviates as no scientist does."""
 
 
-def mark(message: str) -> str:
-    """Return a message as it is; its presence tells the extraction to translate it."""
-    return message
-
-
 @dataclass(frozen=True)
 class Language:
     """A language: what messages are in it, and how it writes values.

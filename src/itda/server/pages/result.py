@@ -10,10 +10,9 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
 from itda.errors import ItdaError
-from itda.language import Message
+from itda.language import Message, mark
 from itda.server.errors import NotFoundError
 from itda.server.pages import statics
-from itda.server.pages.language import mark
 from itda.server.pages.result_files import (
     MOST_PAE_CELLS_A_SIDE,
     ResultFiles,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from itda.server.pages.language import mark
+from itda.language import mark
 
 State = Literal["good", "fair", "poor", "unknown"]
 

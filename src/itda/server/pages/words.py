@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from itda.language import Face
-from itda.server.pages.language import mark
+from itda.language import Face, mark
 
 WORDS: Mapping[str, Mapping[str, str]] = {
     "state": {

@@ -284,7 +284,7 @@ def _prefers_json(accept: str) -> bool:
 def _pae(path: FilePath, rank: int) -> dict[str, Any]:
     with np.load(path, allow_pickle=False) as arrays:
         if "pae" not in arrays.files:
-            raise NotFoundError("the model of this job predicts no aligned error")
+            raise NotFoundError(Message("the model of this job predicts no aligned error"))
         if rank and ("pae_samples" not in arrays.files or rank >= len(arrays["pae_samples"])):
             raise NotFoundError(Message("there is no sample of rank {rank}", rank=rank))
         errors = arrays["pae_samples"][rank] if rank else arrays["pae"]

@@ -31,7 +31,7 @@ from itda.server.errors import TooLargeError
 from itda.server.settings import Limits
 from itda.wire import Options
 
-PASTED = "the text"
+PASTED = Message("the text")
 """How messages name what was pasted."""
 
 DOCUMENT_BYTES = 2**20
