@@ -9,13 +9,14 @@ from contextlib import contextmanager
 
 import typer
 
+from itda.progress import Progress
 from itda.cli.output import seconds_shown
 
 _LINE_EVERY_SECONDS = 10.0
 
 
 @contextmanager
-def step_progress(title: str) -> Iterator[Callable[[float, str], None]]:
+def step_progress(title: str) -> Iterator[Progress]:
     """Show how far one long step is and the time left: a bar on a terminal, lines elsewhere.
 
     Args:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from itda.progress import Progress, ignore_progress
 from itda.cost import calibration
 from itda.cost.constants import Constants
 from itda.cost.devices import Device, describe
@@ -27,7 +28,6 @@ from itda.version import itda_version
 if TYPE_CHECKING:
     from itda.models.family import Family
 
-Report = Callable[[float, str], None]
 
 SINGLE_SHARES = (0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1.0)
 """Sizes that are measured, as shares of the largest."""
@@ -76,7 +76,7 @@ class Fitted:
 def calibrate(
     families: Sequence[str],
     device: str,
-    report: Report = lambda _fraction, _message: None,
+    report: Progress = ignore_progress,
     *,
     weights: Mapping[str, Path] | None = None,
     cases: Callable[[Family], list[Case]] | None = None,
@@ -176,7 +176,7 @@ def _calibrate_one(
     device: Device,
     cases: Sequence[Case],
     weights: Path | None,
-    report: Report,
+    report: Progress,
 ) -> Fitted | None:
     sizes = read_card(weights).config if weights else None
     key = calibration.sizes_key(family.name, sizes)

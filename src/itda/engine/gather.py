@@ -8,6 +8,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from itda.progress import Progress
 from itda.engine import codec_evidence
 from itda.engine.codec_evidence import (
     alignment_key,
@@ -18,7 +19,6 @@ from itda.engine.codec_evidence import (
 from itda.engine.events import Event, JobWarned
 from itda.engine.searches import FoundTemplates, Searches, TemplateSource
 from itda.engine.stages import Stage, Stages
-from itda.engine.worker import Progress
 from itda.errors import DataError
 from itda.job.entities import Protein
 from itda.job.model import Job

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from itda.models.family import Family
     from itda.search.alignments.alignment import Alignment
     from itda.search.databases.database import Database
-    from itda.search.sources.source import Progress
+    from itda.progress import Progress
     from itda.search.templates.selection import TemplateLimits
 
 NONE = "none"

@@ -16,7 +16,8 @@ from itda.models.refusals import or_choose
 if TYPE_CHECKING:
     from itda.models.family import Capabilities, Family
     from itda.search.alignments.alignment import Alignment
-    from itda.search.sources.source import Progress, Source
+    from itda.progress import Progress
+    from itda.search.sources.source import Source
     from itda.search.templates.selection import FoundHit
     from itda.search.templates.template import Template
 

@@ -14,7 +14,8 @@ from itda.engine.stages import Stages
 
 if TYPE_CHECKING:
     from itda.search.alignments.alignment import Alignment
-    from itda.search.sources.source import Progress, Source
+    from itda.progress import Progress
+    from itda.search.sources.source import Source
     from itda.store.store import Store
 
 

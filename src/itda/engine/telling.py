@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from itda.progress import Progress
 from itda.engine.crew import Crew
 from itda.engine.events import (
     Event,
@@ -19,7 +20,6 @@ from itda.engine.events import (
 )
 from itda.engine.loaded import without_frames
 from itda.errors import ItdaError
-from itda.models.family import Progress
 
 if TYPE_CHECKING:
     from itda.engine.folds import Fold, Task

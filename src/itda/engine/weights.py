@@ -9,7 +9,7 @@ from itda.errors import WeightsError
 from itda.language import Message
 
 if TYPE_CHECKING:
-    from itda.engine.worker import Progress
+    from itda.progress import Progress
     from itda.models.family import Family
 
 

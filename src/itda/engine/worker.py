@@ -1,6 +1,7 @@
 """One computation in a thread of its own, its progress as an iterator."""
 
 from __future__ import annotations
+from itda.progress import Progress
 
 import queue
 import threading
@@ -8,7 +9,6 @@ from collections.abc import Callable, Generator
 from typing import TypeVar
 
 Value = TypeVar("Value")
-Progress = Callable[[float, str], None]
 
 _POLL_SECONDS = 0.2
 _STOP_SECONDS = 3.0

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from itda.progress import Progress, ignore_progress
 from itda.errors import WeightsError
 from itda.hub.convert import Converter, write_converted
 from itda.hub.folders import require_room, set_folder, weights_folder, writing
@@ -29,7 +30,6 @@ from itda.storage import locked
 
 __all__ = ["converted_files", "ensure", "set_lock", "state_of", "weights_folder"]
 
-Progress = Callable[[float, str], None]
 
 _POLL_SECONDS = 0.2
 _PATTERN = "converted-*.safetensors"
@@ -39,7 +39,7 @@ def ensure(
     weight_set: WeightSet,
     converter: Converter | None,
     *,
-    progress: Progress = lambda fraction, message: None,
+    progress: Progress = ignore_progress,
 ) -> Path:
     """Give the weights of a set, converted now where that was not done before.
 

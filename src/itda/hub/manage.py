@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from itda.progress import Progress, ignore_progress
 from itda.errors import InputError, WeightsError
 from itda.hub import stamps
 from itda.hub.folders import download_folder, set_folder, source_folder, writing
@@ -16,7 +17,6 @@ from itda.hub.source import checked_digests, find_source, has_source
 from itda.hub.weights import card_path, verify
 from itda.language import Message
 
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class CheckReport:
 
 
 def check_set(
-    weight_set: WeightSet, *, progress: Progress = lambda fraction, message: None
+    weight_set: WeightSet, *, progress: Progress = ignore_progress
 ) -> CheckReport:
     """Hash every file of a set anew: those published and those converted.
 
@@ -98,7 +98,7 @@ def remove(weight_set: WeightSet, *, published: bool = True, converted: bool = T
             ),
             hint=Message("`itda weights list` says what there is"),
         )
-    with set_lock(weight_set, lambda fraction, message: None):
+    with set_lock(weight_set, ignore_progress):
         leaving: list[Path] = []
         if converted:
             for path in folder.glob("*converted-*.safetensors"):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from itda.progress import Progress, ignore_progress
 from itda.errors import InputError, WeightsError
 from itda.hub import stamps
 from itda.hub.fetch import DownloadError, OnTransfer, Remote, Transferred, download, partial_path
@@ -29,7 +30,6 @@ from itda.hub.source import check_file, find_source, origin_of, read_received
 from itda.language import Message
 from itda.storage import file_digest, pieces_of, sync, waiting_path, write_pieces, write_whole
 
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def pull(
     mirror: str = "",
     offline: bool = False,
     on_transfer: OnTransfer = lambda transferred: None,
-    progress: Progress = lambda fraction, message: None,
+    progress: Progress = ignore_progress,
 ) -> tuple[str, ...]:
     """Bring the files of a set that are not here.
 
@@ -100,7 +100,7 @@ def import_files(
     path: Path,
     *,
     link: bool = False,
-    progress: Progress = lambda fraction, message: None,
+    progress: Progress = ignore_progress,
 ) -> Imported:
     """Take files that were brought by hand.
 

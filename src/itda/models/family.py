@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
+from itda.progress import Progress, part_of
 from itda.job.model import Job
 
 if TYPE_CHECKING:
@@ -76,7 +77,6 @@ class Capabilities:
         }
 
 
-Progress = Callable[[float, str], None]
 """Called with the fraction done, 0 to 1, and what is being done; may raise to stop the work."""
 
 
@@ -225,16 +225,6 @@ def predict_all(
     return [
         [found[place, sample] for sample in order.samples] for place, order in enumerate(orders)
     ]
-
-
-def part_of(progress: Progress | None, first: float, last: float) -> Progress:
-    """Return what reports a part of a longer work, from one fraction of it to another."""
-
-    def report(fraction: float, message: str) -> None:
-        if progress is not None:
-            progress(first + (last - first) * fraction, message)
-
-    return report
 
 
 @runtime_checkable

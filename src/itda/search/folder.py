@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from itda.progress import Progress
 from itda.errors import OutputError
 from itda.language import Message
 from itda.search.alignments.alignment import Alignment
 from itda.search.alignments.formats import read_alignment
 from itda.search.protocol import digest_of
-from itda.search.sources.source import Progress, Source
+from itda.search.sources.source import Source
 from itda.storage import file_digest, write_whole
 
 FORMAT = 1

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
+from itda.progress import Progress
 from itda.errors import DataError, DependencyError
 from itda.language import Message
 from itda.search.process import run_program
@@ -128,7 +129,7 @@ def is_padded(database: Path) -> bool:
 def run_mmseqs(
     arguments: Sequence[str],
     *,
-    progress: Callable[[float, str], None] | None = None,
+    progress: Progress | None = None,
     modules: Sequence[str] = (),
     folder: Path | None = None,
 ) -> str:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from itda.models.family import Progress
+from itda.progress import Progress
 from itda.storage import locked
 from itda.store.store import Store
 

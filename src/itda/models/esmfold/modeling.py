@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from itda.progress import Progress, ignore_progress
 from itda.chem.literature import literature_placement
 from itda.chem.residues import RESTYPE_INDEX, UNKNOWN_INDEX
 from itda.models.esmfold.config import EsmFoldConfig
@@ -162,7 +163,7 @@ class EsmFold(nn.Module):
         layers: Iterable[nn.Module],
         *,
         recycles: int | None = None,
-        report: Callable[[float, str], None] = lambda _fraction, _message: None,
+        report: Progress = ignore_progress,
     ) -> EsmFoldOutput:
         """Fold; gradients flow through the last pass only.
 

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from itda.progress import Progress, part_of
 from itda.chem.residues import ATOM37_INDEX
 from itda.hub.weights import verify_for
 from itda.models.atom_array import atom_array, atoms_of_residues, protein_chains, sequence_digests
 from itda.models.esmfold.features import encode_chains
 from itda.models.esmfold.loading import load_network
 from itda.models.esmfold.modeling import PAE_BIN_ANGSTROM
-from itda.models.family import Order, Portion, Progress, part_of
+from itda.models.family import Order, Portion
 from itda.models.provenance import kernels_of, provenance_of
 from itda.nn.heads.aligned_error import aligned_error
 from itda.structure.prediction import Prediction, Provenance
@@ -104,7 +105,7 @@ class EsmFoldModel:
                 torch.ones_like(kept),
                 self.layers,
                 recycles=passes,
-                report=lambda fraction, message: report(0.95 * fraction, message),
+                report=part_of(report, 0.0, 0.95),
             )
         report(0.95, "confidence")
         pae, ptm = aligned_error(

@@ -12,10 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from itda.progress import Progress, part_of
 from itda.confidence.scores import expected_plddt
 from itda.hub.weights import WeightsCard
 from itda.models.atom_array import atom_array, protein_chains, sequence_digests
-from itda.models.family import Order, Portion, Progress, part_of
+from itda.models.family import Order, Portion
 from itda.models.fitting import fitted
 from itda.models.flashabb.chains import sort_chains
 from itda.models.flashabb.config import FlashAbbConfig

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from itda.progress import Progress, part_of
 from itda.confidence.scores import expected_plddt
 from itda.errors import CapabilityError, InputError
 from itda.features import Features, ProfileFeatures, TemplateFeatures, TokenFeatures
@@ -22,7 +23,7 @@ from itda.hub.weights import WeightsCard
 from itda.job.entities import Protein
 from itda.language import Message
 from itda.models.atom_array import atom_array, protein_chains
-from itda.models.family import Order, Portion, Progress, part_of
+from itda.models.family import Order, Portion
 from itda.models.fitting import fitted
 from itda.models.mini.config import MiniConfig
 from itda.models.mini.geometry import STEPS as REFINE_STEPS

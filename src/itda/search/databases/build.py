@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from itda.progress import Progress
 from itda.errors import DependencyError, InputError, OutputError
 from itda.language import Message
 from itda.search.databases.compression import BlockReader
@@ -25,7 +26,7 @@ from itda.search.databases.database import (
 from itda.search.databases.duplicates import RepeatedNames
 from itda.search.databases.fasta import Record, read_records
 from itda.search.databases.files_mmseqs import MmseqsFiles
-from itda.search.databases.meter import RECORDS_BETWEEN_REPORTS, Meter, Progress
+from itda.search.databases.meter import RECORDS_BETWEEN_REPORTS, Meter
 from itda.search.databases.rejected import RejectedTable
 from itda.search.databases.shards import ShardWriter
 from itda.search.databases.structures import StructureSource

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from itda.progress import Progress
 from itda.errors import DataError, DependencyError
 from itda.language import Message
 from itda.search.databases.database import (
@@ -42,7 +43,7 @@ class CheckReport:
     database: Database | None
 
 
-def check_database(folder: Path, *, progress: Callable[[float, str], None]) -> CheckReport:
+def check_database(folder: Path, *, progress: Progress) -> CheckReport:
     """Check a database.
 
     Every file's size and SHA-256, the records and residues of each shard counted anew, MMseqs2's
@@ -71,7 +72,7 @@ def check_database(folder: Path, *, progress: Callable[[float, str], None]) -> C
 
 
 def _files(
-    folder: Path, manifest: dict[str, Any], progress: Callable[[float, str], None]
+    folder: Path, manifest: dict[str, Any], progress: Progress
 ) -> list[str]:
     problems: list[str] = []
     total = sum(facts["bytes"] for facts in manifest["files"].values())

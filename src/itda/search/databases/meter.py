@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from itda.progress import Progress
 from itda.search.databases.compression import BlockReader
 
-Progress = Callable[[float, str], None]
-"""Told the fraction done, 0 to 1, and what is being done; raises where the user stops the work."""
 
 RECORDS_BETWEEN_REPORTS = 512
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from itda.progress import Progress, ignore_progress
 from itda.errors import DataError, InputError, OutputError
 from itda.language import Message
 from itda.search.databases.build import BuildSettings, build_sequences, build_structures
 from itda.search.databases.check import CheckReport, check_database
 from itda.search.databases.database import MANIFEST, Database, open_database
 from itda.search.databases.lock import build_lock
-from itda.search.databases.meter import Progress
 from itda.search.databases.shards import finished_shards
 from itda.search.databases.structures import StructureSource
 from itda.search.databases.writing import folder_bytes, writing
@@ -59,7 +59,7 @@ class Databases:
         mmseqs: bool = True,
         skip_bad: bool = False,
         threads: int = 1,
-        progress: Progress = lambda fraction, message: None,
+        progress: Progress = ignore_progress,
     ) -> Database:
         """Make a database of FASTA files.
 
@@ -110,7 +110,7 @@ class Databases:
         gpu: bool = False,
         mmseqs: bool = True,
         threads: int = 1,
-        progress: Progress = lambda fraction, message: None,
+        progress: Progress = ignore_progress,
     ) -> Database:
         """Make a database of structures, which templates are taken from.
 
@@ -187,7 +187,7 @@ class Databases:
         return open_database(self.path(name))
 
     def check(
-        self, name: str, *, progress: Progress = lambda fraction, message: None
+        self, name: str, *, progress: Progress = ignore_progress
     ) -> CheckReport:
         """Compare every byte of a database with its manifest.
 

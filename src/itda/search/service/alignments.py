@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from itda.progress import Progress
 from itda.errors import InputError, ItdaError
 from itda.search.alignments.alignment import Alignment
 from itda.search.alignments.formats import read_alignment
 from itda.search.protocol import digest_of
-from itda.search.sources.source import ManySource, Progress, Source
+from itda.search.sources.source import ManySource, Source
 from itda.storage import write_whole
 
 FORMAT = 1

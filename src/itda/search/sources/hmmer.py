@@ -11,13 +11,13 @@ from dataclasses import asdict, dataclass
 from importlib import metadata, util
 from pathlib import Path
 
+from itda.progress import Progress
 from itda.errors import DependencyError, InputError
 from itda.language import Message
 from itda.search.alignments.alignment import Alignment
 from itda.search.databases.database import Database
 from itda.search.sources.hmmer_settings import SETTINGS, Program
 from itda.search.sources.rows import check_databases, database_keys, databases_title, gather
-from itda.search.sources.source import Progress
 from itda.search.sources.steps import Steps
 
 MAXIMUM_ROWS = 10_000

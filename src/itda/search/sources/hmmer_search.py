@@ -30,12 +30,12 @@ from pyhmmer.plan7 import (
     Trace,
 )
 
+from itda.progress import Progress
 from itda.errors import DataError
 from itda.language import Message
 from itda.search.databases.database import Database
 from itda.search.sources.hmmer_settings import HmmerSettings
 from itda.search.sources.rows import FoundRow
-from itda.search.sources.source import Progress
 from itda.search.sources.steps import Steps
 
 Model: TypeAlias = "HMM[AA]"

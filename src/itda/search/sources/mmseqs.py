@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from itda.progress import Progress
 from itda.errors import DataError, InputError, ItdaError
 from itda.language import Message
 from itda.search.alignments.alignment import Alignment
@@ -27,7 +28,6 @@ from itda.search.sources.rows import (
     encode_rows,
     gather,
 )
-from itda.search.sources.source import Progress
 from itda.search.sources.steps import Steps
 
 SENSITIVITY = 8.0
@@ -301,7 +301,7 @@ def _span(progress: Progress, start: float, end: float, name: str) -> Told:
     """Give the parts of one shard's share of the progress."""
     state = {"reached": start}
 
-    def told(part_start: float, part_width: float, what: str) -> Callable[[float, str], None]:
+    def told(part_start: float, part_width: float, what: str) -> Progress:
         def report(fraction: float, module: str) -> None:
             reached = start + (end - start) * (part_start + part_width * fraction)
             state["reached"] = max(state["reached"], min(reached, end))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from itda.progress import Progress
 from itda.errors import DataError
 from itda.language import Message
 from itda.search.mmseqs import run_mmseqs
@@ -32,7 +33,7 @@ _ROUND = ("result2profile", "prefilter", "subtractdbs", "align", "mergedbs")
 # `Parameters::DBTYPE_AMINO_ACIDS` as `createdb` takes it: a peptide of A, C, G and T is no gene.
 _AMINO_ACIDS = ("--dbtype", "1")
 
-Told = Callable[[float, float, str], Callable[[float, str], None]]
+Told = Callable[[float, float, str], Progress]
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ class ShardSearch:
     def _run(
         self,
         *arguments: object,
-        progress: Callable[[float, str], None] | None = None,
+        progress: Progress | None = None,
         modules: Sequence[str] = (),
     ) -> None:
         run_mmseqs(

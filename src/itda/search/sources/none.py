@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from itda.progress import Progress
 from itda.search.alignments.alignment import Alignment
-from itda.search.sources.source import Progress
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from itda.progress import Progress
 from itda.errors import InputError, OutputError
 from itda.language import Message
 from itda.search.alignments.alignment import Alignment, merge
@@ -28,7 +29,6 @@ from itda.search.sources.server_http import (
     ServerError,
 )
 from itda.search.sources.server_ticket import Exchange, Pace
-from itda.search.sources.source import Progress
 
 CONTACT_VARIABLE = "ITDA_CONTACT"
 DEFAULT_MODE = "env"

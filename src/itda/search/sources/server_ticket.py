@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from itda.progress import Progress
 from itda.language import Message
 from itda.search.protocol import (
     DamagedArchiveError,
@@ -27,7 +28,6 @@ from itda.search.sources.server_http import (
     ServerError,
     WrongRequestError,
 )
-from itda.search.sources.source import Progress
 from itda.storage import write_whole
 
 TICKET_FILE = "ticket.json"

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from itda.progress import Progress
 from itda.errors import ItdaError
 from itda.search.alignments.alignment import Alignment
 
-Progress = Callable[[float, str], None]
-"""Told the fraction done, 0 to 1, and what is being done; raises where the user stops the work."""
 
 
 class Source(Protocol):

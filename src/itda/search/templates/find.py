@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from itda.progress import Progress, ignore_progress, part_of
 from itda.errors import DataError, DependencyError, InputError, ItdaError
 from itda.language import Message
 from itda.search.alignments.alignment import Alignment
 from itda.search.databases.database import Database
 from itda.search.mmseqs import BINARY_VARIABLE, find_mmseqs, mmseqs_version
-from itda.search.sources.source import Progress
 from itda.search.templates.hits import TemplateHit
 from itda.search.templates.hmmer import pyhmmer_version, search_with_hmmer
 from itda.search.templates.mmseqs import (
@@ -23,7 +23,6 @@ from itda.search.templates.mmseqs import (
     align_many,
     search_with_profiles,
 )
-from itda.search.templates.progress import ignore_progress, part_of
 from itda.search.templates.selection import Selection, TemplateLimits, select_hits
 from itda.search.templates.settings import SearchSettings
 from itda.search.templates.template import Template
@@ -188,7 +187,7 @@ class _Search:
                     chains,
                     settings=self.settings,
                     threads=self.threads,
-                    progress=part_of(self.tell, number, len(queries)),
+                    progress=part_of(self.tell, number / len(queries), (number + 1) / len(queries)),
                 )
                 found[number] = self._chosen(query, hits)
             except (DataError, InputError) as error:
@@ -209,7 +208,7 @@ class _Search:
         done = 0
         for numbers in (list(profiles), others):
             if numbers:
-                told = _span(self.tell, done / len(queries), len(numbers) / len(queries))
+                told = part_of(self.tell, done / len(queries), (done + len(numbers)) / len(queries))
                 found |= self._in_halves(numbers, queries, profiles, told)
                 done += len(numbers)
         return found
@@ -261,10 +260,6 @@ class _Search:
         templates = tuple(make_template(hit, chains, name) for hit in selection.hits)
         _log.info("templates in %s: %s", name, selection)
         return TemplateSearch(templates, selection)
-
-
-def _span(progress: Progress, start: float, width: float) -> Progress:
-    return lambda fraction, step: progress(start + width * fraction, step)
 
 
 def template_key(

@@ -15,13 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from itda.progress import Progress, ignore_progress, part_of
 from itda.errors import DataError, DependencyError
 from itda.language import Message
 from itda.search.alignments.alignment import ROW_LETTERS, Alignment
-from itda.search.sources.source import Progress
 from itda.search.templates.hits import TemplateHit
 from itda.search.templates.pairing import pair_identity
-from itda.search.templates.progress import ignore_progress, part_of
 from itda.search.templates.settings import SearchSettings
 from itda.structure.chains.dataset import ChainDataset
 
@@ -90,11 +89,11 @@ def search_with_hmmer(
         else:
             rows = ["".join(ROW_LETTERS[code] for code in row) for row in alignment.rows[1:]]
             hmm = builder.build_msa(_aligned([query, *rows], alphabet), background)[0]
-        found = _search(hmm, targets, settings, threads, part_of(progress, 0, rounds))
+        found = _search(hmm, targets, settings, threads, part_of(progress, 0.0, 1 / rounds))
         for number in range(1, rounds):
             included = _included(found, query, settings.inclusion_e_value)
             hmm = builder.build_msa(_aligned([query, *included], alphabet), background)[0]
-            told = part_of(progress, number, rounds)
+            told = part_of(progress, number / rounds, (number + 1) / rounds)
             again = _search(hmm, targets, settings, threads, told)
             finished = {domain[0] for domain in again} == {domain[0] for domain in found}
             found = again

@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from itda.progress import Progress, ignore_progress, part_of
 from itda.chem.residues import RESTYPES
 from itda.errors import InputError
 from itda.language import Message
@@ -20,9 +21,7 @@ from itda.search.alignments.alignment import ROW_LETTERS, Alignment
 from itda.search.databases.database import Database
 from itda.search.mmseqs import run_mmseqs
 from itda.search.mmseqs_entries import Entries
-from itda.search.sources.source import Progress
 from itda.search.templates.hits import MMSEQS_COLUMNS, TemplateHit, read_mmseqs_hits
-from itda.search.templates.progress import ignore_progress, part_of
 from itda.search.templates.settings import SearchSettings
 
 EXHAUSTIVE_QUERIES = 20
@@ -187,6 +186,7 @@ def _search(
     for _ in range(settings.iterations - 1):
         modules += ["result2profile", first, "subtractdbs", "align", "mergedbs"]
     tables = []
+    count = len(database.shards)
     for number, shard in enumerate(database.shards):
         result, table = folder / f"result_{number}", folder / f"hits_{number}"
         temporary = folder / f"temporary_{number}"
@@ -199,7 +199,7 @@ def _search(
                 *("--max-seqs", str(settings.max_hits)),
                 *("--prefilter-mode", "1" if exhaustive else "0", "--threads", str(threads)),
             ],
-            progress=part_of(progress, number, len(database.shards)),
+            progress=part_of(progress, number / count, (number + 1) / count),
             modules=modules,
         )
         run_mmseqs(
