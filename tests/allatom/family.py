@@ -28,9 +28,10 @@ from itda.job.entities import Ion, Ligand, Molecule
 from itda.job.model import Job
 from itda.job.sizes import smiles_atoms
 from itda.models.demand import Demand
-from itda.models.family import Capabilities, Order, Portion, Progress, Trunk, part_of
+from itda.models.family import Capabilities, Order, Portion, Trunk
 from itda.models.parameters import FamilyParameters
 from itda.models.refusals import refuse_unsupported
+from itda.progress import Progress, part_of
 from itda.structure.prediction import Prediction, Provenance
 
 if TYPE_CHECKING:

@@ -18,7 +18,6 @@ import numpy as np
 from biotite.structure import Atom
 from biotite.structure import array as atom_array
 
-from itda.progress import Progress
 from itda.chem.residues import RESTYPE_1_TO_3
 from itda.confidence.ranking import MEAN_PLDDT
 from itda.errors import CapabilityError, WeightsError
@@ -27,6 +26,7 @@ from itda.models import registry
 from itda.models.demand import Demand, Load
 from itda.models.family import Capabilities, Order, Portion
 from itda.models.refusals import refuse_unsupported
+from itda.progress import Progress
 from itda.search.evidence import Evidence
 from itda.structure.prediction import Prediction, Provenance
 

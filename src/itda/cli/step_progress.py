@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
 
-from itda.progress import Progress
 from itda.cli.output import seconds_shown
+from itda.progress import Progress
 
 _LINE_EVERY_SECONDS = 10.0
 

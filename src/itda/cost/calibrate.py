@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from itda.progress import Progress, ignore_progress
 from itda.cost import calibration
 from itda.cost.constants import Constants
 from itda.cost.devices import Device, describe
@@ -23,6 +22,7 @@ from itda.device import resolve_device
 from itda.errors import ItdaError
 from itda.hub.weights import read_card
 from itda.models.demand import FORMULAS, Load
+from itda.progress import Progress, ignore_progress
 from itda.version import itda_version
 
 if TYPE_CHECKING:

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from itda.engine.searches import FoundTemplates, Searches
     from itda.engine.stages import Codec, Stage, Stages
     from itda.job.model import Job
-    from itda.search.alignments.alignment import Alignment
     from itda.progress import Progress
+    from itda.search.alignments.alignment import Alignment
     from itda.search.sources.source import Source
 
 Value = TypeVar("Value")

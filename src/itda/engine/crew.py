@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from itda.progress import Progress
 from itda.engine.events import Event
+from itda.progress import Progress
 
 Item = TypeVar("Item")
 

@@ -8,7 +8,6 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from itda.progress import Progress
 from itda.engine import codec_evidence
 from itda.engine.codec_evidence import (
     alignment_key,
@@ -23,6 +22,7 @@ from itda.errors import DataError
 from itda.job.entities import Protein
 from itda.job.model import Job
 from itda.language import Message
+from itda.progress import Progress
 from itda.search.alignments.alignment import Alignment
 from itda.search.alignments.formats import read_alignment
 from itda.search.evidence import ChainEvidence, Evidence

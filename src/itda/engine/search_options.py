@@ -17,9 +17,9 @@ from itda.machine import usable_cores
 if TYPE_CHECKING:
     from itda.job.options import RunOptions
     from itda.models.family import Family
+    from itda.progress import Progress
     from itda.search.alignments.alignment import Alignment
     from itda.search.databases.database import Database
-    from itda.progress import Progress
     from itda.search.templates.selection import TemplateLimits
 
 NONE = "none"

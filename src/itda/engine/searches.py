@@ -15,8 +15,8 @@ from itda.models.refusals import or_choose
 
 if TYPE_CHECKING:
     from itda.models.family import Capabilities, Family
-    from itda.search.alignments.alignment import Alignment
     from itda.progress import Progress
+    from itda.search.alignments.alignment import Alignment
     from itda.search.sources.source import Source
     from itda.search.templates.selection import FoundHit
     from itda.search.templates.template import Template

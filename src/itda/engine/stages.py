@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
-from itda.progress import Progress
 from itda.engine.events import Event, JobWarned, StageFinished, StageProgress, StageStarted
 from itda.engine.worker import with_progress
+from itda.progress import Progress
 from itda.storage import OtherFormatError
 from itda.store.store import DamagedEntryError, Store
 from itda.store.workplace import Workplace, workplace

@@ -13,8 +13,8 @@ from itda.engine.gather import search_alignment
 from itda.engine.stages import Stages
 
 if TYPE_CHECKING:
-    from itda.search.alignments.alignment import Alignment
     from itda.progress import Progress
+    from itda.search.alignments.alignment import Alignment
     from itda.search.sources.source import Source
     from itda.store.store import Store
 

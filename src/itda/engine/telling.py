@@ -7,7 +7,6 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from itda.progress import Progress
 from itda.engine.crew import Crew
 from itda.engine.events import (
     Event,
@@ -20,6 +19,7 @@ from itda.engine.events import (
 )
 from itda.engine.loaded import without_frames
 from itda.errors import ItdaError
+from itda.progress import Progress
 
 if TYPE_CHECKING:
     from itda.engine.folds import Fold, Task

@@ -9,8 +9,8 @@ from itda.errors import WeightsError
 from itda.language import Message
 
 if TYPE_CHECKING:
-    from itda.progress import Progress
     from itda.models.family import Family
+    from itda.progress import Progress
 
 
 def choose_weights(weights: str | Path | None, family: Family) -> Path | None:

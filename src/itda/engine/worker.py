@@ -1,12 +1,13 @@
 """One computation in a thread of its own, its progress as an iterator."""
 
 from __future__ import annotations
-from itda.progress import Progress
 
 import queue
 import threading
 from collections.abc import Callable, Generator
 from typing import TypeVar
+
+from itda.progress import Progress
 
 Value = TypeVar("Value")
 

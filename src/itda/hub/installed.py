@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from itda.progress import Progress, ignore_progress
 from itda.errors import WeightsError
 from itda.hub.convert import Converter, write_converted
 from itda.hub.folders import require_room, set_folder, weights_folder, writing
@@ -26,6 +25,7 @@ from itda.hub.source import (
 )
 from itda.hub.weights import SourceRecord, card_path, read_card, verify
 from itda.language import Message
+from itda.progress import Progress, ignore_progress
 from itda.storage import locked
 
 __all__ = ["converted_files", "ensure", "set_lock", "state_of", "weights_folder"]

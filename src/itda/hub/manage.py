@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from itda.progress import Progress, ignore_progress
 from itda.errors import InputError, WeightsError
 from itda.hub import stamps
 from itda.hub.folders import download_folder, set_folder, source_folder, writing
@@ -16,7 +14,7 @@ from itda.hub.registry import BuiltIn, WeightSet
 from itda.hub.source import checked_digests, find_source, has_source
 from itda.hub.weights import card_path, verify
 from itda.language import Message
-
+from itda.progress import Progress, ignore_progress
 
 
 @dataclass(frozen=True)
@@ -32,9 +30,7 @@ class CheckReport:
     problems: tuple[WeightsError, ...]
 
 
-def check_set(
-    weight_set: WeightSet, *, progress: Progress = ignore_progress
-) -> CheckReport:
+def check_set(weight_set: WeightSet, *, progress: Progress = ignore_progress) -> CheckReport:
     """Hash every file of a set anew: those published and those converted.
 
     Args:

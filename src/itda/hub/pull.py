@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from itda.progress import Progress, ignore_progress
 from itda.errors import InputError, WeightsError
 from itda.hub import stamps
 from itda.hub.fetch import DownloadError, OnTransfer, Remote, Transferred, download, partial_path
@@ -28,8 +27,8 @@ from itda.hub.registry import BuiltIn, Package, PublishedFile, WeightSet
 from itda.hub.remote import file_url, is_offline, look_up
 from itda.hub.source import check_file, find_source, origin_of, read_received
 from itda.language import Message
+from itda.progress import Progress, ignore_progress
 from itda.storage import file_digest, pieces_of, sync, waiting_path, write_pieces, write_whole
-
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
-from itda.progress import Progress, part_of
 from itda.job.model import Job
+from itda.progress import Progress, part_of
 
 if TYPE_CHECKING:
     import numpy as np

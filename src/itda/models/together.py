@@ -9,9 +9,9 @@ from typing import TypeVar
 
 import torch
 
-from itda.progress import Progress
 from itda.features import Features
 from itda.machine import usable_cores
+from itda.progress import Progress
 
 Value = TypeVar("Value")
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from itda.progress import Progress
 from itda.errors import OutputError
 from itda.language import Message
+from itda.progress import Progress
 from itda.search.alignments.alignment import Alignment
 from itda.search.alignments.formats import read_alignment
 from itda.search.protocol import digest_of

@@ -10,16 +10,16 @@ import importlib.util
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64
 
-from itda.progress import Progress
 from itda.errors import DataError, DependencyError
 from itda.language import Message
+from itda.progress import Progress
 from itda.search.process import run_program
 
 BINARY_VARIABLE = "ITDA_MMSEQS"

@@ -14,7 +14,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from itda.progress import Progress, ignore_progress
 from itda.chem.literature import literature_placement
 from itda.chem.residues import RESTYPE_INDEX, UNKNOWN_INDEX
 from itda.models.esmfold.config import EsmFoldConfig
@@ -29,6 +28,7 @@ from itda.nn.structure.torsions import AngleResnet
 from itda.nn.transition import ReluTransition
 from itda.nn.triangle.attention import TriangleAttention
 from itda.nn.triangle.multiplication import TriangleMultiplication
+from itda.progress import Progress, ignore_progress
 
 DISTANCE_EDGES_ANGSTROM = (3.375, 21.375)
 DISTANCE_BINS = 15

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from itda.progress import Progress, part_of
 from itda.chem.residues import ATOM37_INDEX
 from itda.hub.weights import verify_for
 from itda.models.atom_array import atom_array, atoms_of_residues, protein_chains, sequence_digests
@@ -21,6 +20,7 @@ from itda.models.esmfold.modeling import PAE_BIN_ANGSTROM
 from itda.models.family import Order, Portion
 from itda.models.provenance import kernels_of, provenance_of
 from itda.nn.heads.aligned_error import aligned_error
+from itda.progress import Progress, part_of
 from itda.structure.prediction import Prediction, Provenance
 
 

@@ -12,7 +12,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from itda.progress import Progress, part_of
 from itda.confidence.scores import expected_plddt
 from itda.hub.weights import WeightsCard
 from itda.models.atom_array import atom_array, protein_chains, sequence_digests
@@ -23,6 +22,7 @@ from itda.models.flashabb.config import FlashAbbConfig
 from itda.models.flashabb.features import AntibodyFeatures
 from itda.models.flashabb.modeling import FlashAbb, FlashAbbOutput
 from itda.models.provenance import provenance_of
+from itda.progress import Progress, part_of
 from itda.structure.prediction import Prediction, Provenance
 
 AT_ONCE = 16

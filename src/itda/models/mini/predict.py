@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from itda.progress import Progress, part_of
 from itda.confidence.scores import expected_plddt
 from itda.errors import CapabilityError, InputError
 from itda.features import Features, ProfileFeatures, TemplateFeatures, TokenFeatures
@@ -34,6 +33,7 @@ from itda.models.provenance import kernels_of, provenance_of
 from itda.models.together import as_alone, together
 from itda.nn.heads.aligned_error import aligned_error
 from itda.nn.structure.rigid import Rigid
+from itda.progress import Progress, part_of
 from itda.search.evidence import ChainEvidence
 from itda.structure.prediction import Prediction, Provenance
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from itda.progress import Progress
 from itda.errors import DependencyError, InputError, OutputError
 from itda.language import Message
+from itda.progress import Progress
 from itda.search.databases.compression import BlockReader
 from itda.search.databases.database import (
     CHAINS,

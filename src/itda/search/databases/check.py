@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from itda.progress import Progress
 from itda.errors import DataError, DependencyError
 from itda.language import Message
+from itda.progress import Progress
 from itda.search.databases.database import (
     FASTA,
     MANIFEST,
@@ -71,9 +70,7 @@ def check_database(folder: Path, *, progress: Progress) -> CheckReport:
     return CheckReport(name, tuple(problems), tuple(notes), database)
 
 
-def _files(
-    folder: Path, manifest: dict[str, Any], progress: Progress
-) -> list[str]:
+def _files(folder: Path, manifest: dict[str, Any], progress: Progress) -> list[str]:
     problems: list[str] = []
     total = sum(facts["bytes"] for facts in manifest["files"].values())
     done = 0

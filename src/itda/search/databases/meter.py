@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from itda.progress import Progress
 from itda.search.databases.compression import BlockReader
-
 
 RECORDS_BETWEEN_REPORTS = 512
 

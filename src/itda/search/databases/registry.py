@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from itda.progress import Progress, ignore_progress
 from itda.errors import DataError, InputError, OutputError
 from itda.language import Message
+from itda.progress import Progress, ignore_progress
 from itda.search.databases.build import BuildSettings, build_sequences, build_structures
 from itda.search.databases.check import CheckReport, check_database
 from itda.search.databases.database import MANIFEST, Database, open_database
@@ -186,9 +186,7 @@ class Databases:
         """
         return open_database(self.path(name))
 
-    def check(
-        self, name: str, *, progress: Progress = ignore_progress
-    ) -> CheckReport:
+    def check(self, name: str, *, progress: Progress = ignore_progress) -> CheckReport:
         """Compare every byte of a database with its manifest.
 
         Raises:

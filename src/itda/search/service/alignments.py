@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from itda.progress import Progress
 from itda.errors import InputError, ItdaError
+from itda.progress import Progress
 from itda.search.alignments.alignment import Alignment
 from itda.search.alignments.formats import read_alignment
 from itda.search.protocol import digest_of

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from importlib import metadata, util
 from pathlib import Path
 
-from itda.progress import Progress
 from itda.errors import DependencyError, InputError
 from itda.language import Message
+from itda.progress import Progress
 from itda.search.alignments.alignment import Alignment
 from itda.search.databases.database import Database
 from itda.search.sources.hmmer_settings import SETTINGS, Program

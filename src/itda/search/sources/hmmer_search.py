@@ -30,9 +30,9 @@ from pyhmmer.plan7 import (
     Trace,
 )
 
-from itda.progress import Progress
 from itda.errors import DataError
 from itda.language import Message
+from itda.progress import Progress
 from itda.search.databases.database import Database
 from itda.search.sources.hmmer_settings import HmmerSettings
 from itda.search.sources.rows import FoundRow

@@ -7,14 +7,14 @@ Reference: Mirdita et al. 2022, Nat. Methods 19, 679; colabfold/mmseqs/search.py
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from itda.progress import Progress
 from itda.errors import DataError, InputError, ItdaError
 from itda.language import Message
+from itda.progress import Progress
 from itda.search.alignments.alignment import Alignment
 from itda.search.databases.database import Database, Shard
 from itda.search.mmseqs import gpu_is_usable, is_padded, mmseqs_version

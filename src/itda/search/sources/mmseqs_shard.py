@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from itda.progress import Progress
 from itda.errors import DataError
 from itda.language import Message
+from itda.progress import Progress
 from itda.search.mmseqs import run_mmseqs
 from itda.search.mmseqs_entries import Entries, write_entries
 from itda.search.sources.rows import FoundRow

@@ -17,9 +17,9 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from itda.progress import Progress
 from itda.errors import InputError, OutputError
 from itda.language import Message
+from itda.progress import Progress
 from itda.search.alignments.alignment import Alignment, merge
 from itda.search.protocol import Kind, Mode, parse_mode, split_blocks
 from itda.search.sources.server_http import (

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from itda.progress import Progress
 from itda.language import Message
+from itda.progress import Progress
 from itda.search.protocol import (
     DamagedArchiveError,
     Kind,

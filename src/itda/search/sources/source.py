@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from itda.progress import Progress
 from itda.errors import ItdaError
+from itda.progress import Progress
 from itda.search.alignments.alignment import Alignment
-
 
 
 class Source(Protocol):

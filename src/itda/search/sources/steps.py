@@ -19,9 +19,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from itda.progress import Progress
 from itda.errors import OutputError
 from itda.language import Message
+from itda.progress import Progress
 
 _FORMAT = b"itda-search-step 1"
 _SCRATCH_PREFIX = "scratch-"

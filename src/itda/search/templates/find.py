@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from itda.progress import Progress, ignore_progress, part_of
 from itda.errors import DataError, DependencyError, InputError, ItdaError
 from itda.language import Message
+from itda.progress import Progress, ignore_progress, part_of
 from itda.search.alignments.alignment import Alignment
 from itda.search.databases.database import Database
 from itda.search.mmseqs import BINARY_VARIABLE, find_mmseqs, mmseqs_version

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from itda.progress import Progress, ignore_progress, part_of
 from itda.errors import DataError, DependencyError
 from itda.language import Message
+from itda.progress import Progress, ignore_progress, part_of
 from itda.search.alignments.alignment import ROW_LETTERS, Alignment
 from itda.search.templates.hits import TemplateHit
 from itda.search.templates.pairing import pair_identity

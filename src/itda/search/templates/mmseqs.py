@@ -13,10 +13,10 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from itda.progress import Progress, ignore_progress, part_of
 from itda.chem.residues import RESTYPES
 from itda.errors import InputError
 from itda.language import Message
+from itda.progress import Progress, ignore_progress, part_of
 from itda.search.alignments.alignment import ROW_LETTERS, Alignment
 from itda.search.databases.database import Database
 from itda.search.mmseqs import run_mmseqs
