@@ -22,13 +22,12 @@ from itda.search.databases.registry import databases_folder
 from itda.server.queue.records import FileRecord, NewJob
 from itda.server.settings import Limits, hours_shown
 from itda.server.understand.costs import Costs
+from itda.server.understand.documents import document_of, files_of
 from itda.server.understand.reading import (
     Reading,
     ReadJob,
     Unread,
     Upload,
-    document_of,
-    files_of,
     reading,
 )
 from itda.server.understand.views import (
