@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ SEVERAL = [
     counted("{count} file", "{count} files", 2),
     Message("{{braces}} {--msa:server:URL} {value!r}", value=[1, "x"]),
     Message("{digest:.4}…", digest="abcdefgh"),
+    Message("on {day:%Y-%m-%d}", day=date(2026, 9, 21)),
 ]
 TEXTS = [
     '"a\'b" has 12,345 of 25.6%',
@@ -35,6 +37,7 @@ TEXTS = [
     "2 files",
     "{braces} --msa server:URL [1, 'x']",
     "abcd…",
+    "on 2026-09-21",
 ]
 
 

@@ -169,16 +169,17 @@ class _Quoted(str):
 
 def _kept(template: str, fields: Mapping[str, object]) -> dict[str, Any]:
     """Return fields as they are kept: text, numbers, options, messages, lists to be joined."""
-    lists = {name for _, name, spec, _ in _PARSE(template) if spec in _JOINTS}
+    specs = {name: spec or "" for _, name, spec, _ in _PARSE(template) if name}
+    lists = {name for name, spec in specs.items() if spec in _JOINTS}
     return {
         name: tuple(map(_plain, value))
         if name in lists and isinstance(value, Iterable) and not isinstance(value, str)
-        else _plain(value)
+        else _plain(value, specs.get(name, ""))
         for name, value in fields.items()
     }
 
 
-def _plain(value: object) -> Any:
+def _plain(value: object, spec: str = "") -> Any:
     if isinstance(value, Message | Option | _Quoted | bool) or value is None:
         return value
     if isinstance(value, str):  # perhaps numpy's, which says so in its `repr`
@@ -189,7 +190,7 @@ def _plain(value: object) -> Any:
         return float(value)
     if isinstance(value, list | tuple | set | frozenset | Mapping | bytes):
         return _Quoted(value)
-    return str(value)
+    return format(value, spec)  # such as a date, which JSON has not
 
 
 def _text(template: str, plural: str, fields: Mapping[str, Any], face: Face, language: str) -> str:

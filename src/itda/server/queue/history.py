@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select
 
+from itda.language import Message
 from itda.server.database.tables import events, job_files, jobs, leases, stages, workers
+from itda.server.errors import ConflictError
 from itda.server.queue.records import (
     EventRecord,
     FileRecord,
@@ -16,7 +18,7 @@ from itda.server.queue.records import (
     StageRecord,
     State,
 )
-from itda.server.queue.rows import COLUMNS, QUEUED, file_record, job_record
+from itda.server.queue.rows import COLUMNS, DRAINING, QUEUED, file_record, job_record
 from itda.server.queue.storable import storable
 
 
@@ -106,3 +108,15 @@ def count_workers(connection: Connection, device_kind: str, alive_since: float) 
         workers.c.device_kind.in_(kinds),
     )
     return int(connection.execute(query).scalar_one())
+
+
+def is_draining(connection: Connection) -> bool:
+    """Whether jobs are taken, but none is begun."""
+    return bool(connection.execute(DRAINING).scalar_one_or_none())
+
+
+def in_state(job: JobRecord, hint: Message) -> ConflictError:
+    """Return why something cannot be done with a job in its state."""
+    return ConflictError(
+        Message("job {job!r} is {state}", job=job.name, state=job.state), hint=hint
+    )

@@ -38,15 +38,7 @@ from itda.server.queue.records import (
     UsageLine,
     WorkerRecord,
 )
-from itda.server.queue.rows import (
-    DRAIN,
-    add_event,
-    change_job,
-    find_job,
-    in_state,
-    insert_new,
-    is_draining,
-)
+from itda.server.queue.rows import DRAIN, add_event, change_job, find_job, insert_new
 from itda.server.queue.shares import Owner
 
 _BEAT = update(workers).where(workers.c.id == bindparam("worker_id"))
@@ -136,7 +128,7 @@ class Queue:
         with self._database.write() as connection:
             job, now = find_job(connection, job_id, lock=True), self._clock()
             if job.state in (State.DONE, State.FAILED):
-                raise in_state(job, Message("it has ended already"))
+                raise history.in_state(job, Message("it has ended already"))
             if job.state is State.QUEUED:
                 change_job(
                     connection,
@@ -164,7 +156,9 @@ class Queue:
         with self._database.write() as connection:
             job, now = find_job(connection, job_id, lock=True), self._clock()
             if job.state not in (State.FAILED, State.CANCELLED):
-                raise in_state(job, Message("only what failed or was cancelled is tried again"))
+                raise history.in_state(
+                    job, Message("only what failed or was cancelled is tried again")
+                )
             owner = Owner.of(job)
             quotas.refuse_used_up(connection, owner, job.device_kind, job.need_seconds, now)
             change_job(
@@ -192,7 +186,7 @@ class Queue:
         with self._database.write() as connection:
             job = find_job(connection, job_id, lock=True)
             if not job.state.ended:
-                raise in_state(job, Message("cancel it first"))
+                raise history.in_state(job, Message("cancel it first"))
             leases.forget(connection, job_id)
             connection.execute(delete(job_files).where(job_files.c.job_id == job_id))
             connection.execute(delete(jobs).where(jobs.c.id == job_id))
@@ -231,7 +225,7 @@ class Queue:
         """Renew a worker's leases, and tell it which it has lost and which jobs to stop."""
         with self._database.write() as connection:
             now = self._clock()
-            draining = is_draining(connection)
+            draining = history.is_draining(connection)
             said = {"heartbeat_at": now, "state": "draining" if draining else "active"}
             connection.execute(_BEAT, {"worker_id": worker_id, **said})
             kept, cancelled = leases.renew(
@@ -444,7 +438,7 @@ class Queue:
     def _starts_in(self, connection: Connection, device_kind: str, seconds: float) -> float | None:
         now = self._clock()
         there = history.count_workers(connection, device_kind, now - self.lease_seconds)
-        if not there or is_draining(connection):
+        if not there or history.is_draining(connection):
             return None
         return (seconds + history.seconds_running(connection, now)) / there
 
@@ -457,7 +451,7 @@ class Queue:
     def draining(self) -> bool:
         """Return whether no more jobs are given out."""
         with self._database.read() as connection:
-            return is_draining(connection)
+            return history.is_draining(connection)
 
     def usage(self, project_ids: Sequence[str] | None, start: float, end: float) -> list[UsageLine]:
         """Return what projects (None for all) used from one time to another, by month."""
@@ -496,8 +490,6 @@ class Queue:
             found = connection.execute(query.where(projects.c.id == project_id))
             organisation_id = found.scalar_one_or_none()
             if organisation_id is None:
-                raise NotFoundError(
-                    Message("project {project_id!r}: there is none", project_id=project_id[:80])
-                )
+                raise NotFoundError(Message("project {id!r}: there is none", id=project_id[:80]))
             owner = Owner(organisation_id, project_id, user_id)
             return quotas.statuses(connection, owner, self._clock())

@@ -28,7 +28,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from itda.language import Message
 from itda.server.database.tables import artefacts, events, job_files, jobs, state
-from itda.server.errors import ConflictError, NotFoundError
+from itda.server.errors import NotFoundError
 from itda.server.queue.records import FileRecord, JobRecord, Priority, State
 from itda.server.queue.storable import storable
 
@@ -160,15 +160,3 @@ def _insert_new(table: Table, dialect: str) -> Insert:
 def file_record(row: Row[Any]) -> FileRecord:
     """Return a row of `job_files` as a record."""
     return FileRecord(kind=row.kind, name=row.name, digest=row.digest, bytes=row.bytes)
-
-
-def is_draining(connection: Connection) -> bool:
-    """Whether jobs are taken, but none is begun."""
-    return bool(connection.execute(DRAINING).scalar_one_or_none())
-
-
-def in_state(job: JobRecord, hint: Message) -> ConflictError:
-    """Return why something cannot be done with a job in its state."""
-    return ConflictError(
-        Message("job {job!r} is {state}", job=job.name, state=job.state), hint=hint
-    )
