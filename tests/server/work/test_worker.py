@@ -13,7 +13,7 @@ from itda.cluster.work import Stopped
 from itda.errors import OutputError
 from itda.job.model import Job
 from itda.server.queue.records import Capacity, FileRecord, State
-from itda.server.work import worker as worker_module
+from itda.server.work import records as records_module
 from tests.patience import PATIENCE_SECONDS
 
 from ...cluster.helpers import sequence_of, wait_until
@@ -241,7 +241,7 @@ def test_a_disk_that_is_full_for_a_while_costs_no_job(site, this_process, monkey
 def test_a_disk_that_stays_full_gives_the_job_back_and_the_worker_waits(
     site, this_process, monkeypatch
 ):
-    monkeypatch.setattr(worker_module, "PUT_FILES_SECONDS", 0.0)
+    monkeypatch.setattr(records_module, "PUT_FILES_SECONDS", 0.0)
     real, full = site.artefacts.put, [True]
 
     def put(content):

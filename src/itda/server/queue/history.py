@@ -1,4 +1,4 @@
-"""What can be read of jobs: one, many, their stages, events and files, and when one begins."""
+"""What can be read of jobs: one, many, their stages, events and files."""
 
 from __future__ import annotations
 
@@ -7,18 +7,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select
 
-from itda.language import Message
-from itda.server.database.tables import events, job_files, jobs, leases, stages, workers
-from itda.server.errors import ConflictError
-from itda.server.queue.records import (
-    EventRecord,
-    FileRecord,
-    JobRecord,
-    Page,
-    StageRecord,
-    State,
-)
-from itda.server.queue.rows import COLUMNS, DRAINING, QUEUED, file_record, job_record
+from itda.server.database.tables import events, job_files, jobs, stages
+from itda.server.queue.records import EventRecord, FileRecord, Page, StageRecord, State
+from itda.server.queue.rows import COLUMNS, file_record, job_record
 from itda.server.queue.storable import storable
 
 
@@ -81,42 +72,3 @@ def files_of(connection: Connection, job_id: str, direction: str) -> list[FileRe
         job_files.c.job_id == job_id, job_files.c.direction == direction
     )
     return [file_record(row) for row in connection.execute(query.order_by(job_files.c.kind))]
-
-
-def work_ahead(connection: Connection, job: JobRecord | None) -> tuple[int, float]:
-    """Return how many jobs wait before one, and their seconds; all of them for None."""
-    query = select(func.count(), func.coalesce(func.sum(jobs.c.need_seconds), 0.0)).where(QUEUED)
-    if job is not None:
-        same = (jobs.c.priority == int(job.priority)) & (jobs.c.id < job.id)
-        query = query.where((jobs.c.priority < int(job.priority)) | same)
-    count, seconds = connection.execute(query).one()
-    return int(count), float(seconds)
-
-
-def seconds_running(connection: Connection, now: float) -> float:
-    """Return the seconds that jobs under way are still predicted to take."""
-    rows = connection.execute(select(leases.c.need_seconds, leases.c.claimed_at)).all()
-    return float(sum(max(0.0, row.need_seconds - (now - row.claimed_at)) for row in rows))
-
-
-def count_workers(connection: Connection, device_kind: str, alive_since: float) -> int:
-    """Return how many workers can take a job of a kind."""
-    kinds = ("gpu",) if device_kind == "gpu" else ("cpu", "gpu")
-    query = select(func.count()).where(
-        workers.c.state == "active",
-        workers.c.heartbeat_at >= alive_since,
-        workers.c.device_kind.in_(kinds),
-    )
-    return int(connection.execute(query).scalar_one())
-
-
-def is_draining(connection: Connection) -> bool:
-    """Whether jobs are taken, but none is begun."""
-    return bool(connection.execute(DRAINING).scalar_one_or_none())
-
-
-def in_state(job: JobRecord, hint: Message) -> ConflictError:
-    """Return why something cannot be done with a job in its state."""
-    return ConflictError(
-        Message("job {job!r} is {state}", job=job.name, state=job.state), hint=hint
-    )

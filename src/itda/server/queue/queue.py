@@ -11,15 +11,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 
 from itda.language import Message
 from itda.server.database.database import Database
-from itda.server.database.tables import job_files, jobs, projects, state, workers
 from itda.server.database.tables import leases as lease_table
+from itda.server.database.tables import projects, state, workers
 from itda.server.errors import NotFoundError, QuotaError
-from itda.server.queue import claims, history, leases, ledger, quotas, staff, submission
+from itda.server.queue import (
+    claims,
+    control,
+    history,
+    leases,
+    ledger,
+    quotas,
+    staff,
+    submission,
+    waiting,
+)
 from itda.server.queue.records import (
     Beat,
     Capacity,
@@ -38,8 +48,9 @@ from itda.server.queue.records import (
     UsageLine,
     WorkerRecord,
 )
-from itda.server.queue.rows import DRAIN, add_event, change_job, find_job, insert_new
+from itda.server.queue.rows import DRAIN, find_job, insert_new
 from itda.server.queue.shares import Owner
+from itda.server.queue.waiting import is_draining
 
 _BEAT = update(workers).where(workers.c.id == bindparam("worker_id"))
 
@@ -126,24 +137,7 @@ class Queue:
             ConflictError: It has ended otherwise.
         """
         with self._database.write() as connection:
-            job, now = find_job(connection, job_id, lock=True), self._clock()
-            if job.state in (State.DONE, State.FAILED):
-                raise history.in_state(job, Message("it has ended already"))
-            if job.state is State.QUEUED:
-                change_job(
-                    connection,
-                    job_id,
-                    state=State.CANCELLED.value,
-                    held_for=None,
-                    cancel_requested_at=now,
-                    finished_at=now,
-                    message="",
-                )
-                add_event(connection, job_id, now, "job_cancelled", {})
-            elif job.state is State.RUNNING and job.cancel_requested_at is None:
-                change_job(connection, job_id, cancel_requested_at=now)
-                add_event(connection, job_id, now, "cancel_requested", {})
-            return find_job(connection, job_id)
+            return control.cancel_job(connection, job_id, self._clock())
 
     def retry(self, job_id: str) -> JobRecord:
         """Queue a job again that failed or was cancelled; finished stages are found again.
@@ -154,27 +148,7 @@ class Queue:
             QuotaError: A quota is used up.
         """
         with self._database.write() as connection:
-            job, now = find_job(connection, job_id, lock=True), self._clock()
-            if job.state not in (State.FAILED, State.CANCELLED):
-                raise history.in_state(
-                    job, Message("only what failed or was cancelled is tried again")
-                )
-            owner = Owner.of(job)
-            quotas.refuse_used_up(connection, owner, job.device_kind, job.need_seconds, now)
-            change_job(
-                connection,
-                job_id,
-                state=State.QUEUED.value,
-                not_before=0.0,
-                finished_at=None,
-                cancel_requested_at=None,
-                crashes=0,
-                error=None,
-                fraction=0.0,
-                message="",
-            )
-            add_event(connection, job_id, now, "job_queued", {"retry": True})
-            return find_job(connection, job_id)
+            return control.retry_job(connection, job_id, self._clock())
 
     def remove(self, job_id: str) -> None:
         """Remove a job that has ended, with its events and files; the ledger keeps its lines.
@@ -184,12 +158,7 @@ class Queue:
             ConflictError: It waits or runs.
         """
         with self._database.write() as connection:
-            job = find_job(connection, job_id, lock=True)
-            if not job.state.ended:
-                raise history.in_state(job, Message("cancel it first"))
-            leases.forget(connection, job_id)
-            connection.execute(delete(job_files).where(job_files.c.job_id == job_id))
-            connection.execute(delete(jobs).where(jobs.c.id == job_id))
+            control.remove_job(connection, job_id)
 
     def register(self, worker: NewWorker) -> str:
         """Write down a worker that begins, and return its key."""
@@ -225,7 +194,7 @@ class Queue:
         """Renew a worker's leases, and tell it which it has lost and which jobs to stop."""
         with self._database.write() as connection:
             now = self._clock()
-            draining = history.is_draining(connection)
+            draining = is_draining(connection)
             said = {"heartbeat_at": now, "state": "draining" if draining else "active"}
             connection.execute(_BEAT, {"worker_id": worker_id, **said})
             kept, cancelled = leases.renew(
@@ -414,33 +383,30 @@ class Queue:
         The seconds are None where no worker is there, or where a quota holds it back (`held_by`).
         Fair shares can put it earlier or later: this counts by class and age.
         """
+        now = self._clock()
         with self._database.read() as connection:
             job = find_job(connection, job_id)
-            ahead, seconds = history.work_ahead(connection, job)
-            held = self._held_by(connection, job)
-            return ahead, None if held else self._starts_in(connection, job.device_kind, seconds)
+            ahead, seconds = waiting.work_ahead(connection, job)
+            if waiting.holding_quota(connection, job, now):
+                return ahead, None
+            return ahead, self._starts_in(connection, job.device_kind, seconds, now)
 
     def held_by(self, job_id: str) -> QuotaStatus | None:
         """Return the quota that holds a waiting job back until it renews; None where none does."""
         with self._database.read() as connection:
-            return self._held_by(connection, find_job(connection, job_id))
-
-    def _held_by(self, connection: Connection, job: JobRecord) -> QuotaStatus | None:
-        owner, now = Owner.of(job), self._clock()
-        return quotas.holding(connection, owner, job.device_kind, job.need_seconds, now)
+            return waiting.holding_quota(connection, find_job(connection, job_id), self._clock())
 
     def start_estimate(self, device_kind: str, seconds: float = 0.0) -> float | None:
         """Return in how many seconds a job that came now would start; None without a worker."""
         with self._database.read() as connection:
-            _, ahead = history.work_ahead(connection, None)
-            return self._starts_in(connection, device_kind, ahead)
+            _, ahead = waiting.work_ahead(connection, None)
+            return self._starts_in(connection, device_kind, ahead, self._clock())
 
-    def _starts_in(self, connection: Connection, device_kind: str, seconds: float) -> float | None:
-        now = self._clock()
-        there = history.count_workers(connection, device_kind, now - self.lease_seconds)
-        if not there or history.is_draining(connection):
-            return None
-        return (seconds + history.seconds_running(connection, now)) / there
+    def _starts_in(
+        self, connection: Connection, device_kind: str, seconds: float, now: float
+    ) -> float | None:
+        alive_since = now - self.lease_seconds
+        return waiting.starts_in(connection, device_kind, seconds, now=now, alive_since=alive_since)
 
     def drain(self, on: bool) -> None:
         """Give out no more jobs, or give them out again; what runs goes on."""
@@ -451,7 +417,7 @@ class Queue:
     def draining(self) -> bool:
         """Return whether no more jobs are given out."""
         with self._database.read() as connection:
-            return history.is_draining(connection)
+            return is_draining(connection)
 
     def usage(self, project_ids: Sequence[str] | None, start: float, end: float) -> list[UsageLine]:
         """Return what projects (None for all) used from one time to another, by month."""
@@ -490,6 +456,8 @@ class Queue:
             found = connection.execute(query.where(projects.c.id == project_id))
             organisation_id = found.scalar_one_or_none()
             if organisation_id is None:
-                raise NotFoundError(Message("project {id!r}: there is none", id=project_id[:80]))
+                raise NotFoundError(
+                    Message("project {project_id!r}: there is none", project_id=project_id[:80])
+                )
             owner = Owner(organisation_id, project_id, user_id)
             return quotas.statuses(connection, owner, self._clock())

@@ -13,7 +13,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +24,19 @@ from itda.server.queue.leases import wait_before
 from itda.server.queue.queue import Queue
 from itda.server.queue.records import Beat, Capacity, FileRecord, NewWorker
 from itda.server.settings import hours_shown
+from itda.server.work.heartbeat import Heartbeat
 from itda.server.work.held import Held, Run
 from itda.server.work.patience import PASSING, Pause, first_line, insist
+from itda.server.work.records import Records
 
 SMALL_SECONDS = 5.0
 """Jobs that are predicted to take no more share a process and the time to start one."""
 
 TURN_SECONDS = 0.2
-LONGEST_BEAT_SECONDS = 5.0
-"""A heartbeat also brings word of what is cancelled, which somebody waits for."""
 
 WRITE_EVENTS_EVERY_SECONDS = 0.5
 WRITE_EACH_EVENT_SECONDS = 0.1
 """With many jobs at once each is written less often: at most ten writes a second in all."""
-
-FILES_AT_ONCE = 4
-PUT_FILES_SECONDS = 60.0
-"""How long files of a result are tried to be kept before the job is given back."""
 
 GIVE_UP_SECONDS = 30.0
 """How long after its end a worker tries to give back what it holds."""
@@ -90,14 +85,12 @@ class Worker:
         self.folder = folder
         self.stages = stages
         self.grace_seconds = grace_seconds
-        self._lease_seconds = lease_seconds
         self._batch = batch
         self._idle_seconds = idle_seconds
         self._worker_id = ""
         self._held: dict[str, Held] = {}
         self._parked: list[Held] = []
         self._runs: list[Run] = []
-        self._beats: list[Beat] = []
         self._draining = False
         self._look_at = 0.0
         self._leave_after_seconds = leave_after_seconds
@@ -105,9 +98,9 @@ class Worker:
         self._pause_seconds = pause_seconds
         self._job_seconds = job_seconds
         self._pause = Pause(pause_seconds)
-        self._hands = ThreadPoolExecutor(FILES_AT_ONCE, thread_name_prefix="files")
+        self._records = Records(queue, artefacts)
         self._wake = threading.Event()
-        self._ended = threading.Event()
+        self._heartbeat = Heartbeat(queue, lease_seconds)
         # Plain values: a signal may come while the main thread holds the lock of an event.
         self._stop_asked_at: float | None = None
         self._grace = grace_seconds
@@ -132,8 +125,7 @@ class Worker:
         try:
             self._worker_id = self._insist(self._register, "registering")
             log.info("worker %s: %s", self._worker_id, self._described())
-            beats = threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True)
-            beats.start()
+            self._heartbeat.start(self._worker_id, lambda: list(self._held))
             while not (self.stopping and not self._held):
                 self._turn()
                 self._wake.wait(TURN_SECONDS)
@@ -142,9 +134,9 @@ class Worker:
             # Told to stop, and the database stays away: leases run out by themselves.
             log.error("leaving without giving back: %s", first_line(error))
         finally:
-            self._ended.set()
+            self._heartbeat.end()
             self.executor.close()
-            self._hands.shutdown()
+            self._records.close()
             self._leave()
 
     def _turn(self) -> None:
@@ -152,8 +144,8 @@ class Worker:
             self._stop_all()
         for run in list(self._runs):
             self._settle_run(run)
-        while self._beats:
-            self._heed(self._beats.pop(0))
+        for beat in self._heartbeat.take_beats():
+            self._heed(beat)
         self._write_events()
         if not self.stopping:
             self._take()
@@ -277,26 +269,8 @@ class Worker:
                     return
 
     def _write_events_of(self, held: Held) -> None:
-        events = held.take_events()
-        if not events or held.lost:
-            return
-        try:
-            if not self.queue.record(held.claim, events):
-                self._lose(held)
-        except PASSING:
-            held.put_back(events)
-            raise
-
-    def _keep_beating(self) -> None:
-        interval = min(self._lease_seconds / 4, LONGEST_BEAT_SECONDS)
-        wait = interval
-        while not self._ended.wait(wait):
-            try:
-                self._beats.append(self.queue.beat(self._worker_id, list(self._held)))
-                wait = interval
-            except Exception as error:
-                log.warning("heartbeat: %s", first_line(error))
-                wait = min(interval, 2.0)
+        if not self._records.write_events(held):
+            self._lose(held)
 
     def _heed(self, beat: Beat) -> None:
         if beat.draining != self._draining:
@@ -397,7 +371,7 @@ class Worker:
             log.error("job %s: %s", held.claim.job.id, outcome.traceback)
         if isinstance(outcome, Done):
             try:
-                files = self._put_files(outcome)
+                files = self._records.keep_files(outcome, give_up=lambda: self.stopping)
             except PASSING as error:
                 self._give_back(held, first_line(error))
                 return
@@ -405,20 +379,6 @@ class Worker:
             self._pause.end()
         else:
             self._end(held, outcome)
-
-    def _put_files(self, done: Done) -> list[FileRecord]:
-        end = time.monotonic() + PUT_FILES_SECONDS
-
-        def put(kind: str, path: Path) -> FileRecord:
-            digest, size = insist(
-                lambda: self.artefacts.put(path),
-                "keeping a result",
-                give_up=lambda: self.stopping or time.monotonic() >= end,
-            )
-            return FileRecord(kind=kind, name=path.name, digest=digest, bytes=size)
-
-        # Each waits for the disk, which takes several at once in hardly more time than one.
-        return list(self._hands.map(put, done.files.keys(), done.files.values()))
 
     def _give_back(self, held: Held, hindrance: str) -> None:
         """Give a job back through no fault of its own, and wait before taking another."""
@@ -437,7 +397,7 @@ class Worker:
             if not held.lost:
                 self._insist(lambda: self._write_events_of(held), "writing events")
             if not held.lost and not self._insist(
-                lambda: self._write_outcome(held, outcome, files), "writing an outcome"
+                lambda: self._records.write_outcome(held, outcome, files), "writing an outcome"
             ):
                 log.warning("job %s: the lease was lost before its end", held.claim.job.id)
         except PASSING:
@@ -446,18 +406,7 @@ class Worker:
             # The lease runs out, and the job is tried again, or set aside after a few times.
             log.exception("job %s: its outcome cannot be written", held.claim.job.id)
         del self._held[held.lease_id]
-        self._hands.submit(held.clear)
-
-    def _write_outcome(self, held: Held, outcome: Outcome, files: Sequence[FileRecord]) -> bool:
-        claim, seconds = held.claim, held.device_seconds
-        if isinstance(outcome, Done):
-            return self.queue.finish(claim, files, outcome.summary, device_seconds=seconds)
-        if isinstance(outcome, Failed):
-            return self.queue.fail(claim, outcome.error, device_seconds=seconds)
-        if isinstance(outcome, Lost):
-            return self.queue.crashed(claim, outcome.log, device_seconds=seconds)
-        reason, wait = outcome.hindrance, held.waits
-        return self.queue.stopped(claim, wait_seconds=wait, reason=reason, device_seconds=seconds)
+        self._records.clear(held)
 
     # The worker itself ----------------------------------------------------------------------------
 
