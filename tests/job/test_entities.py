@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from itda.errors import InputError
-from itda.job.entities import Dna, Ion, Ligand, Modification, Protein
+from itda.job.entities import Dna, Ion, Ligand, Modification, Protein, Rna
+from itda.job.fields import NO_ALIGNMENT
 from itda.job.model import Job
 from itda.job.problems import explain
 
@@ -101,15 +102,76 @@ def test_wrong_numbering_is_refused(numbering: Any, said: str) -> None:
 @pytest.mark.parametrize(
     ("msa", "said"),
     [
-        (">query\nMKT", "where a path belongs"),
-        ("MKT\nMKS", "where a path belongs"),
         ("a\0b", "is not the path of a file"),
-        ("", "is not the path of a file"),
-        (5, "must be the path of a file"),
+        (".", "is not the path of a file"),
+        (" \n ", "nothing but blanks"),
+        (5, "must be the path of a file, or the text of an alignment, not 5"),
+        (True, "or the text of an alignment, not True"),
+        ([">q\nMKT"], "or the text of an alignment"),
+        ({"path": "a.a3m"}, "or the text of an alignment"),
     ],
 )
-def test_what_is_no_path_is_refused(msa: Any, said: str) -> None:
-    assert said in str(_problem(Protein, sequence="MKT", msa=msa))
+@pytest.mark.parametrize(
+    ("model", "field"), [(Protein, "msa"), (Protein, "paired_msa"), (Rna, "msa")]
+)
+def test_what_is_no_alignment_is_refused(model: Any, field: str, msa: Any, said: str) -> None:
+    sequence = "MKT" if model is Protein else "GCU"
+    assert said in str(_problem(model, sequence=sequence, **{field: msa}))
+
+
+@pytest.mark.parametrize("profile", [">query\nMKT", "", "MKT\nMKS", 5])
+def test_what_is_no_path_is_refused(profile: Any) -> None:
+    assert "path" in str(_problem(Protein, sequence="MKT", profile=profile))
+
+
+@pytest.mark.parametrize(
+    ("written", "held"),
+    [
+        (None, None),
+        ("", NO_ALIGNMENT),
+        ("none", NO_ALIGNMENT),
+        ("a.a3m", Path("a.a3m")),
+        ("none.a3m", Path("none.a3m")),
+        ("./none", Path("none")),
+        (Path("none"), Path("none")),
+        (">q\nMKT\n", ">q\nMKT\n"),
+        ("\n> q\nMKT", "\n> q\nMKT"),
+        ("# STOCKHOLM 1.0\nq MKT\n//\n", "# STOCKHOLM 1.0\nq MKT\n//\n"),
+    ],
+)
+@pytest.mark.parametrize("field", ["msa", "paired_msa"])
+def test_an_alignment_is_not_said_or_none_or_given(field: str, written: Any, held: Any) -> None:
+    body = {"sequence": "MKT", field: written}
+    job = Job.from_dict({"version": 1, "name": "x", "entities": [{"protein": body}]})
+    (protein,) = job.entities
+    assert getattr(protein, field) == held and type(getattr(protein, field)) is type(held)
+    assert Job.from_dict(job.to_dict()) == job and job.replace(name="y").entities == job.entities
+    assert list(protein.inputs()) == ([(field, field)] if held else [])
+    assert [path for _, path in protein.files()] == ([held] if isinstance(held, Path) else [])
+
+
+def test_what_is_said_of_alignments_enters_the_digest(tmp_path: Path) -> None:
+    def digest(molecule: str, sequence: str, **fields: Any) -> str:
+        entity = {molecule: {"sequence": sequence, **fields}}
+        return Job.from_dict({"version": 1, "name": "x", "entities": [entity]}).digest()
+
+    text = ">q\nGCA\n>r\nGAA\n"
+    path = tmp_path / "a.a3m"
+    path.write_text(text)
+    for molecule, field in (("protein", "msa"), ("protein", "paired_msa"), ("rna", "msa")):
+        digests = {
+            digest(molecule, "GCA", **{field: given})
+            for given in (None, "none", text, text.replace("GAA", "GGA"))
+        }
+        assert len(digests) == 4
+        # The text of a file is the file.
+        assert digest(molecule, "GCA", **{field: str(path)}) in digests
+
+
+def test_an_input_of_rna_is_told_from_that_of_a_protein() -> None:
+    rna = Rna.model_validate({"sequence": "GCU", "msa": "a.a3m"})
+    assert list(rna.inputs()) == [("msa", "rna_msa")]
+    assert list(Rna.model_validate({"sequence": "GCU", "msa": "none"}).inputs()) == []
 
 
 def test_template_positions_come_in_pairs_inside_the_sequence() -> None:

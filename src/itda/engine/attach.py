@@ -7,6 +7,7 @@ from pathlib import Path
 
 from itda.errors import InputError, ItdaError
 from itda.job.entities import Molecule, Protein
+from itda.job.fields import NO_ALIGNMENT
 from itda.job.model import Job
 from itda.language import Message
 
@@ -84,6 +85,13 @@ def _with_files(job: Job, field: str, path: Path) -> Job:
                 field=field,
                 suffixes=SUFFIXES[field][0],
             ),
+        )
+    if any(getattr(protein, field) == NO_ALIGNMENT for protein in proteins):
+        raise InputError(
+            Message(
+                "job {job!r}: says `{field}: none` and is given one", job=job.name, field=field
+            ),
+            hint=Message("leave one of the two out"),
         )
     if any(getattr(protein, field) is not None for protein in proteins):
         raise InputError(

@@ -16,15 +16,17 @@ from itda.engine.codec_evidence import (
     templates_key,
 )
 from itda.engine.events import Event, JobWarned
+from itda.engine.pairing import PROVENANCE as PAIRED_PROVENANCE
+from itda.engine.pairing import pair_chains
 from itda.engine.searches import FoundTemplates, Searches, TemplateSource
 from itda.engine.stages import Stage, Stages
 from itda.errors import DataError
-from itda.job.entities import Protein
+from itda.job.entities import Protein, Rna
 from itda.job.model import Job
 from itda.language import Message
 from itda.progress import Progress
 from itda.search.alignments.alignment import Alignment
-from itda.search.alignments.formats import read_alignment
+from itda.search.alignments.formats import parse_alignment, read_alignment
 from itda.search.evidence import ChainEvidence, Evidence
 from itda.search.sources.source import Source
 from itda.search.templates.codec import templates_digest
@@ -37,6 +39,7 @@ TEMPLATES = Stage("templates", 2)
 PROVENANCE = (
     "alignment", "alignment_rows", "alignment_search", "alignment_source",
     "template_search", "template_source", "templates", "templates_digest", "templates_refused",
+    *PAIRED_PROVENANCE,
 )  # fmt: skip
 """Names under which the provenance of a result says where its evidence came from."""
 
@@ -59,9 +62,14 @@ class Gathered:
 
 
 def gather(
-    job: Job, searches: Searches, keys: Mapping[str, Mapping[str, object]], stages: Stages
+    job: Job,
+    searches: Searches,
+    keys: Mapping[str, Mapping[str, object]],
+    stages: Stages,
+    *,
+    pairs: bool = False,
 ) -> Generator[Event, None, Gathered]:
-    """Read or search what a job's proteins need, each kind once.
+    """Read or search what a job's proteins and RNA need, each kind once.
 
     A file that the job names is read anew in each run; what is searched is kept and found again.
 
@@ -70,6 +78,7 @@ def gather(
         searches: What is searched.
         keys: What `searches.key()` gave when the run began.
         stages: Runs and keeps the searches.
+        pairs: Whether the family takes rows that are paired across chains.
 
     Raises:
         ItdaError: A file cannot be read, or a search failed.
@@ -79,11 +88,16 @@ def gather(
     cached = True
     known: dict[tuple[object, ...], tuple[ChainEvidence, bool]] = {}
     for entity in job.entities:
-        if not isinstance(entity, Protein):
+        if isinstance(entity, Rna) and entity.msa:
+            asked: tuple[object, ...] = (entity.sequence, entity.msa)
+            if asked not in known:
+                known[asked] = (yield from _of_rna(job.name, entity, stages)), True
+        elif isinstance(entity, Protein):
+            asked = (entity.sequence, entity.msa, entity.templates)
+            if asked not in known:
+                known[asked] = yield from _of_protein(job.name, entity, searches, keys, stages)
+        else:
             continue
-        asked = (entity.sequence, entity.msa, entity.templates)
-        if asked not in known:
-            known[asked] = yield from _of_protein(job.name, entity, searches, keys, stages)
         found, entity_cached = known[asked]
         cached = cached and entity_cached
         for chain_id in entity.ids:
@@ -92,7 +106,32 @@ def gather(
                 "alignment": alignment_key(found.alignment),
                 "templates": templates_key(found.templates),
             }
-    return Gathered(Evidence(chains), key, _inputs(job, chains), cached)
+    inputs = _inputs(job, chains)
+    if not pairs:
+        return Gathered(Evidence(chains), key, inputs, cached)
+    paired = yield from pair_chains(job, chains, stages)
+    if paired.rows is not None:
+        # No chain has this name.
+        key[""] = paired.key
+    return Gathered(
+        Evidence(chains, paired.rows, paired.provenance),
+        key,
+        {**inputs, **paired.provenance},
+        cached and paired.cached,
+    )
+
+
+def _of_rna(job: str, entity: Rna, stages: Stages) -> Generator[Event, None, ChainEvidence]:
+    assert entity.msa
+    alignment = yield from _read_alignment(job, entity.msa, entity, stages)
+    return ChainEvidence(
+        alignment,
+        provenance={
+            "alignment_source": _source_of(entity.msa),
+            "alignment": alignment.digest,
+            "alignment_rows": str(len(alignment)),
+        },
+    )
 
 
 def _of_protein(
@@ -105,10 +144,10 @@ def _of_protein(
     alignment, found = None, FoundTemplates(())
     provenance: dict[str, str] = {}
     cached = templates_cached = True
-    if entity.msa is not None:
-        alignment = yield from _read_alignment(job, entity.msa, entity.sequence, stages)
-        provenance |= {"alignment_source": entity.msa.name}
-    elif searches.alignments is not None:
+    if entity.msa:
+        alignment = yield from _read_alignment(job, entity.msa, entity, stages)
+        provenance |= {"alignment_source": _source_of(entity.msa)}
+    elif entity.msa is None and searches.alignments is not None:
         source, key = searches.alignments, keys["alignments"]
         alignment, cached = yield from search_alignment(job, entity.sequence, source, key, stages)
         provenance |= {"alignment_source": source.title, "alignment_search": _canonical(key)}
@@ -135,16 +174,24 @@ def _of_protein(
     return evidence, cached and templates_cached
 
 
+def _source_of(given: Path | str) -> str:
+    return given.name if isinstance(given, Path) else "the job"
+
+
 def _read_alignment(
-    job: str, path: Path, query: str, stages: Stages
+    job: str, given: Path | str, entity: Protein | Rna, stages: Stages
 ) -> Generator[Event, None, Alignment]:
+    where = given.name if isinstance(given, Path) else f"chain {entity.ids[0]}, msa"
+
     def read(progress: Progress) -> Alignment:
-        progress(0.0, f"reading {path.name}")
-        return read_alignment(path, query=query)
+        progress(0.0, f"reading {where}")
+        if isinstance(given, Path):
+            return read_alignment(given, query=entity.sequence, molecule=entity.molecule)
+        return parse_alignment(given, query=entity.sequence, where=where, molecule=entity.molecule)
 
     alignment = yield from stages.compute(job, ALIGNMENT, read, describe_alignment)
     for note in alignment.notes:
-        yield JobWarned(job=job, message=f"{path.name}: {note}")
+        yield JobWarned(job=job, message=f"{where}: {note}")
     return alignment
 
 
@@ -224,10 +271,10 @@ def refuse_changed(source: Source | TemplateSource, key: Mapping[str, object]) -
 
 def _inputs(job: Job, chains: Mapping[str, ChainEvidence]) -> dict[str, str]:
     """Return the provenance of all evidence; with the chain's id where there are several."""
-    proteins = [entity.ids[0] for entity in job.entities if isinstance(entity, Protein)]
+    known = [entity.ids[0] for entity in job.entities if entity.ids[0] in chains]
     return {
-        name if len(proteins) == 1 else f"{chain_id}.{name}": value
-        for chain_id in proteins
+        name if len(known) == 1 else f"{chain_id}.{name}": value
+        for chain_id in known
         for name, value in sorted(chains[chain_id].provenance.items())
     }
 

@@ -134,7 +134,13 @@ class Run:
     def _gather(self, job: Task) -> list[Fold]:
         settings, model = self.plan.settings, self.loaded.model
         request = job.request
-        gathering = gather(request.job, self._searches, settings.searches_key, self.stages)
+        gathering = gather(
+            request.job,
+            self._searches,
+            settings.searches_key,
+            self.stages,
+            pairs="paired_msa" in settings.family.capabilities.inputs,
+        )
         found: list[Gathered] = []
 
         def events() -> Iterator[Event]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from itda.errors import CapabilityError, InputError, ItdaError
-from itda.job.entities import Protein
+from itda.job.entities import Molecule, Protein, Rna
 from itda.job.model import Job
 from itda.language import Message
 from itda.models.refusals import or_choose
@@ -207,10 +207,17 @@ def refuse_both(job: Job, searches: Searches) -> None:
 
 
 def without_evidence(job: Job) -> Job:
-    """Return the job without the files that become evidence: alignments and templates."""
-    entities = tuple(
-        entity.replace(msa=None, templates=()) if isinstance(entity, Protein) else entity
-        for entity in job.entities
-    )
+    """Return the job without what becomes evidence: alignments and templates."""
+    entities = tuple(_without_evidence(entity) for entity in job.entities)
     stripped: Job = job.replace(entities=entities)
     return stripped
+
+
+def _without_evidence(entity: Molecule) -> Molecule:
+    match entity:
+        case Protein():
+            return entity.replace(msa=None, paired_msa=None, templates=())
+        case Rna():
+            return entity.replace(msa=None)
+        case _:
+            return entity

@@ -21,6 +21,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from itda.errors import InputError
 from itda.job.fields import (
+    AlignmentInput,
     CcdCode,
     CcdCodes,
     ChainId,
@@ -62,6 +63,13 @@ class _Entity(Strict):
 
     def files(self) -> Iterator[tuple[str, Path]]:
         """Each file that this entity names, with the field that names it."""
+        return iter(())
+
+    def inputs(self) -> Iterator[tuple[str, str]]:
+        """Each input that this entity brings beside its molecule: the field, and its kind.
+
+        Kinds are those of `Capabilities.inputs`.
+        """
         return iter(())
 
     def ccd_codes(self) -> Iterator[tuple[str, str]]:
@@ -232,11 +240,11 @@ class Protein(_Polymer):
     """A protein chain."""
 
     molecule: SkipJsonSchema[Literal["protein"]] = "protein"
-    msa: FilePath | None = None
-    """Alignment (A3M, Stockholm or aligned FASTA) of this chain alone, relative to the job file."""
+    msa: AlignmentInput | None = None
+    """Alignment of this chain alone: a file, its text, or `none`; searched where left out."""
 
-    paired_msa: FilePath | None = None
-    """Alignment (A3M) whose rows pair with those of the other chains, row by row."""
+    paired_msa: AlignmentInput | None = None
+    """Rows that pair with those of the other chains by position; made by species where left out."""
 
     profile: FilePath | None = None
     """Amino acid frequencies for each residue, relative to the job file."""
@@ -264,9 +272,16 @@ class Protein(_Polymer):
     def files(self) -> Iterator[tuple[str, Path]]:
         """Each file that this entity names, with the field that names it."""
         named = {"msa": self.msa, "paired_msa": self.paired_msa, "profile": self.profile}
-        yield from ((field, path) for field, path in named.items() if path is not None)
+        yield from ((field, path) for field, path in named.items() if isinstance(path, Path))
         for number, template in enumerate(self.templates, 1):
             yield f"template {number}, path", template.path
+
+    def inputs(self) -> Iterator[tuple[str, str]]:
+        """Each input that this entity brings beside its molecule: the field, and its kind."""
+        named = {"msa": self.msa, "paired_msa": self.paired_msa, "profile": self.profile}
+        yield from ((field, field) for field, given in named.items() if given)
+        if self.templates:
+            yield "template 1, path", "template"
 
 
 class Dna(_Polymer):
@@ -279,13 +294,18 @@ class Rna(_Polymer):
     """A chain of RNA."""
 
     molecule: SkipJsonSchema[Literal["rna"]] = "rna"
-    msa: FilePath | None = None
-    """Alignment (A3M) of this chain, relative to the job file."""
+    msa: AlignmentInput | None = None
+    """Alignment of this chain in letters of RNA: a file, its text, or `none`."""
 
     def files(self) -> Iterator[tuple[str, Path]]:
         """Each file that this entity names, with the field that names it."""
-        if self.msa is not None:
+        if isinstance(self.msa, Path):
             yield "msa", self.msa
+
+    def inputs(self) -> Iterator[tuple[str, str]]:
+        """Each input that this entity brings beside its molecule: the field, and its kind."""
+        if self.msa:
+            yield "msa", "rna_msa"
 
 
 class Ligand(_Entity):

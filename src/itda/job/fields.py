@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -11,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     PlainSerializer,
+    PlainValidator,
     SerializationInfo,
     StrictInt,
     StrictStr,
@@ -92,6 +94,45 @@ def _check_path(path: Path, info: ValidationInfo) -> Path:
     return path if folder is None else folder / path
 
 
+NO_ALIGNMENT = ""
+"""In the place of an alignment: none is wanted, so none is searched or made."""
+
+_NO_ALIGNMENT_WORD = "none"
+
+
+def _alignment_form(value: Any, info: ValidationInfo) -> Path | str:
+    if isinstance(value, Path):
+        return _check_path(value, info)
+    if not isinstance(value, str):
+        raise field_problem(
+            Message(
+                "must be the path of a file, or the text of an alignment, not {value}",
+                value=shown(value),
+            ),
+            Message("put a path in quotes; 'none' is for none"),
+        )
+    if value in (NO_ALIGNMENT, _NO_ALIGNMENT_WORD):
+        return NO_ALIGNMENT
+    if not value.strip():
+        raise field_problem(
+            Message("holds nothing but blanks"),
+            Message("write 'none' where no alignment is wanted"),
+        )
+    start = value.lstrip("\ufeff \t\r\n")
+    return value if start.startswith(">") or "\n" in start else _check_path(Path(value), info)
+
+
+def _alignment_out(value: Path | str, info: SerializationInfo) -> str:
+    if isinstance(value, Path):
+        written = _path_or_digest(value, info)
+        return f"./{written}" if written == _NO_ALIGNMENT_WORD else written
+    # The same text in a file is the same to a digest.
+    is_digest = value != NO_ALIGNMENT and isinstance(info.context, dict)
+    return (
+        hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest() if is_digest else value
+    )
+
+
 def _path_or_digest(path: Path, info: SerializationInfo) -> str:
     context = info.context
     return context[path] if isinstance(context, dict) else str(path)
@@ -110,6 +151,16 @@ FilePath = Annotated[
     Path, AfterValidator(_check_path), PlainSerializer(_path_or_digest, return_type=str)
 ]
 """A file. In a job file it is relative to the folder of the job file."""
+
+AlignmentInput = Annotated[
+    Path | str,
+    PlainValidator(_alignment_form, json_schema_input_type=str),
+    PlainSerializer(_alignment_out, return_type=str),
+]
+"""An alignment: the path of a file, its text, or `NO_ALIGNMENT`, as `none` is read.
+
+A text begins with `>` or has several lines.
+"""
 
 ChainIds = Annotated[
     tuple[ChainId, ...],

@@ -197,6 +197,14 @@ class Job(Strict):
         if self.components is not None:
             yield "components", self.components
 
+    def inputs(self) -> Iterator[tuple[str, str]]:
+        """Each input beside the molecules that the job brings: the field, and its kind."""
+        for number, entity in enumerate(self.entities, 1):
+            for field, kind in entity.inputs():
+                yield f"entity {number} ({entity.molecule}), {field}", kind
+        if self.components is not None:
+            yield "components", "components"
+
     def __hash__(self) -> int:
         """Metadata is left out, for it need not be hashable."""
         return hash((self.name, self.entities, self.bonds, self.constraints, self.seeds))

@@ -32,6 +32,11 @@ _SINGULAR = {
 
 _KEYED = ("entity ", "constraint ")
 
+_PAIRED = Message(
+    "rows of `paired_msa: FILE.a3m` pair by position; leave it out to have those of `msa` paired "
+    "by species, as AlphaFold 3 pairs these"
+)
+
 _FOREIGN_KEYS = {
     "sequences": Message(
         "`entities` lists the molecules; AlphaFold 3 and Boltz call it `sequences`"
@@ -42,10 +47,12 @@ _FOREIGN_KEYS = {
     "userCCD": Message("write the definitions to a file and name it in `components`"),
     "count": Message("give one id for each copy: `id: [A, B]`"),
     "copies": Message("give one id for each copy: `id: [A, B]`"),
-    "unpairedMsa": Message("write the alignment to an A3M file and name it in `msa`"),
+    "unpairedMsa": Message(
+        "write it in `msa`, as text or as the path of a file; none is `msa: none`"
+    ),
     "unpairedMsaPath": Message("write `msa: FILE.a3m`"),
-    "pairedMsa": Message("write the alignment to an A3M file and name it in `paired_msa`"),
-    "pairedMsaPath": Message("write `paired_msa: FILE.a3m`"),
+    "pairedMsa": _PAIRED,
+    "pairedMsaPath": _PAIRED,
     "ptmType": Message("write `ccd: SEP`"),
     "ptmPosition": Message("write `position_1based: 5`"),
     "modificationType": Message("write `ccd: 5MC`"),

@@ -23,6 +23,8 @@ _WRITTEN = {
     "protein": Message("proteins"),
 }
 _AS_IT_IS = mark("fold it as it is with {able:or}")
+_FIELDS = {"rna_msa": "msa"}
+"""Of inputs that a job calls by another name."""
 
 
 @dataclass(frozen=True)
@@ -369,8 +371,7 @@ def _length_refusals(job: Job, can: Capabilities, family: str) -> Iterator[Refus
 
 def _input_refusals(job: Job, can: Capabilities, family: str) -> Iterator[Refusal]:
     given: dict[str, str] = {}
-    for field, _ in job.files():
-        kind = "template" if ", template" in field else field.rpartition(", ")[2]
+    for field, kind in job.inputs():
         if kind not in can.inputs:
             given.setdefault(kind, field)
     for kind, field in given.items():
@@ -380,7 +381,9 @@ def _input_refusals(job: Job, can: Capabilities, family: str) -> Iterator[Refusa
             else Message("it takes sequences only")
         )
         rule = Message("{family} takes no {kind}; {able}", family=family, kind=kind, able=able)
-        yield Refusal("input", kind, field, rule, Message("remove `{kind}`", kind=kind))
+        yield Refusal(
+            "input", kind, field, rule, Message("remove `{kind}`", kind=_FIELDS.get(kind, kind))
+        )
 
 
 def _listed(words: frozenset[str]) -> str:

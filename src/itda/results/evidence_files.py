@@ -3,8 +3,10 @@
 - `NAME.a3m`: the alignment of the protein, as `--msa` reads it.
 - `NAME.templates.json`: the templates, and every hit that is none.
 
-Of a job with several proteins, `NAME_A.a3m` and `NAME_A.templates.json` with the first chain of
-each protein.
+- `NAME_A.paired.a3m`: the rows of a chain that are paired with those of the other chains.
+
+Of a job with several proteins or RNA, `NAME_A.a3m` and `NAME_A.templates.json` with the first chain
+of each.
 """
 
 from __future__ import annotations
@@ -15,11 +17,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from itda.job.entities import Protein
+from itda.job.entities import Protein, Rna
 from itda.job.model import Job
 from itda.search.evidence import ChainEvidence, Evidence
 
-ALIGNMENT, TEMPLATES = "alignment", "templates"
+ALIGNMENT, TEMPLATES, PAIRED = "alignment", "templates", "paired"
 TEMPLATES_FORMAT = "itda-templates"
 TEMPLATES_VERSION = 1
 
@@ -31,11 +33,15 @@ def evidence_names(job: Job) -> dict[str, str]:
         >>> evidence_names(Job.from_sequence("ubq", "MQIFVK"))
         {'alignment': 'ubq.a3m', 'templates': 'ubq.templates.json'}
     """
-    return {
+    parts = _parts(job)
+    names = {
         kind + part: f"{job.file_stem}{part}{suffix}"
-        for part in _parts(job)
+        for part in parts
         for kind, suffix in ((ALIGNMENT, ".a3m"), (TEMPLATES, ".templates.json"))
     }
+    if len(parts) > 1:
+        names |= {PAIRED + part: f"{job.file_stem}{part}.paired.a3m" for part in parts}
+    return names
 
 
 def alignment_names(job: Job) -> list[str]:
@@ -56,8 +62,11 @@ def evidence_contents(job: Job, evidence: Evidence, folder: Path) -> dict[str, b
     """
     names = evidence_names(job)
     contents: dict[str, bytes] = {}
+    paired = {} if evidence.paired is None else evidence.paired.paired
     for part, protein in _parts(job).items():
         found = evidence.chain(protein.ids[0])
+        if protein.ids[0] in paired:
+            contents[PAIRED + part] = paired[protein.ids[0]].to_a3m().encode()
         kind = ALIGNMENT + part
         if found.alignment is not None and not is_input(job, folder / names[kind]):
             contents[kind] = found.alignment.to_a3m().encode()
@@ -67,14 +76,14 @@ def evidence_contents(job: Job, evidence: Evidence, folder: Path) -> dict[str, b
     return contents
 
 
-def _parts(job: Job) -> dict[str, Protein]:
-    proteins = [entity for entity in job.entities if isinstance(entity, Protein)]
-    if len(proteins) == 1:
-        return {"": proteins[0]}
-    return {f"_{protein.ids[0]}": protein for protein in proteins}
+def _parts(job: Job) -> dict[str, Protein | Rna]:
+    chains = [entity for entity in job.entities if isinstance(entity, Protein | Rna)]
+    if len(chains) == 1:
+        return {"": chains[0]}
+    return {f"_{chain.ids[0]}": chain for chain in chains}
 
 
-def _templates(job: Job, protein: Protein, found: ChainEvidence) -> dict[str, Any]:
+def _templates(job: Job, protein: Protein | Rna, found: ChainEvidence) -> dict[str, Any]:
     search = found.provenance.get("template_search")
     hits = [asdict(hit) for hit in found.hits]
     for hit in hits:
@@ -95,8 +104,7 @@ def _templates(job: Job, protein: Protein, found: ChainEvidence) -> dict[str, An
 
 def is_input(job: Job, path: Path) -> bool:
     """Whether a file is an alignment that the job brings."""
-    brought = (entity.msa for entity in job.entities if isinstance(entity, Protein))
-    return any(msa is not None and _is_same(msa, path) for msa in brought)
+    return any(_is_same(brought, path) for field, brought in job.files() if field.endswith("msa"))
 
 
 def _is_same(one: Path, other: Path) -> bool:

@@ -285,7 +285,7 @@ class OutputFolder:
                     )
 
     def _writes_alignments(self, job: Job) -> bool:
-        brings = any(getattr(entity, "msa", None) is not None for entity in job.entities)
+        brings = any(kind.endswith("msa") for _, kind in job.inputs())
         return brings or self._header["settings"].get("alignments") is not None
 
     def _present(self, names: Iterable[str]) -> list[str]:

@@ -3,6 +3,7 @@ import gzip
 import pytest
 
 from itda.errors import InputError
+from itda.search.alignments.alignment import merge
 from itda.search.alignments.formats import parse_alignment, read_alignment
 
 QUERY = "MKTAYW"
@@ -274,3 +275,49 @@ def test_biotite_reads_the_same_rows(tmp_path):
             for place in pair.trace[of_query >= 0, 1]
         )
         assert letters == "".join(one for one in ours.texts[number] if not one.islower())
+
+
+RNA = "AGCUN"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ">q\nAGCUN\n>r\nAacGC-R\n",
+        ">q\nAGCTN\n>r\nAacGC-R\n",
+        ">q\nagctn\n>r\nagc-r\n",
+        ">q\nAGC--UN\n>r\nAGCGG-R\n",
+        "# STOCKHOLM 1.0\nq AGC..UN\nr AGCGG.R\n//\n",
+    ],
+)
+def test_rows_of_rna_have_numbers_of_their_own(text) -> None:
+    """AlphaFold 3's: A, G, C, U are 22 to 25, a gap 21, other letters 30."""
+    alignment = parse_alignment(text, query=RNA, where="here", molecule="rna")
+    assert alignment.rows.tolist() == [[22, 23, 24, 25, 30], [22, 23, 24, 21, 30]]
+    assert alignment.texts[0] == RNA and alignment.molecule == "rna"
+    assert ("T was read as U" in alignment.notes) == ("T" in text.upper()[:12])
+    assert alignment.select([0]).molecule == merge([alignment, alignment]).molecule == "rna"
+    assert alignment.with_source("rfam") != alignment and alignment.with_source("") == alignment
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (">q\nAGCUN\n>r\nAGCEN\n", "row 2 (r) has 'E' in column 4"),
+        (">q\nAGCUN\n>r\nAGCU\n", "row 2 (r) has 4 columns, the query 5"),
+        (">q\nAGCUA\n", "row 1 (q) is not the query"),
+        (">q\nMKTAY\n", "row 1 (q) is not the query"),
+    ],
+)
+def test_wrong_rows_of_rna_are_refused(text, said) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_alignment(text, query=RNA, where="here", molecule="rna")
+    assert said in str(caught.value)
+
+
+def test_the_same_letters_are_another_alignment_of_another_molecule() -> None:
+    protein, rna = (
+        parse_alignment(">q\nAGC\n", query="AGC", where="here", molecule=molecule)
+        for molecule in ("protein", "rna")
+    )
+    assert protein != rna and protein.rows.tolist() != rna.rows.tolist()

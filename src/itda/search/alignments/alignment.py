@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int32, UInt8
@@ -16,8 +17,14 @@ from itda.language import Message
 from itda.search.alignments.taxonomy import species_of
 
 GAP_INDEX = 21
-ROW_LETTERS = RESTYPES + "X-"
-"""Letter of each row value."""
+ROW_LETTERS = RESTYPES + "X-AGCUACGTN"
+"""Letter of each row value: amino acids, unknown, gap; bases of RNA and of DNA, unknown."""
+
+Molecule = Literal["protein", "rna"]
+RNA_BASES = "AGCU"
+FIRST_RNA_INDEX = 22
+UNKNOWN_BASE_INDEX = 30
+"""Rows of RNA go on behind the gap, in the numbers of AlphaFold 3: 26 to 29 are those of DNA."""
 
 LOWER_CASE = "abcdefghijklmnopqrstuvwxyz"
 _NO_INSERTIONS = str.maketrans("", "", LOWER_CASE)
@@ -26,6 +33,14 @@ _CODES = np.full(256, _NO_RESIDUE, np.uint8)
 for _letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ*":
     _CODES[ord(_letter)] = RESTYPE_INDEX.get(_letter, UNKNOWN_INDEX)
 _CODES[ord("-")] = GAP_INDEX
+_RNA_CODES = np.full(256, _NO_RESIDUE, np.uint8)
+for _letter in "RYSWKMBDHVNX*":
+    _RNA_CODES[ord(_letter)] = UNKNOWN_BASE_INDEX
+for _index, _letter in enumerate(RNA_BASES):
+    _RNA_CODES[ord(_letter)] = FIRST_RNA_INDEX + _index
+_RNA_CODES[ord("T")] = _RNA_CODES[ord("U")]
+_RNA_CODES[ord("-")] = GAP_INDEX
+_CODES_OF: Mapping[Molecule, UInt8[np.ndarray, "256"]] = {"protein": _CODES, "rna": _RNA_CODES}
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +53,7 @@ class Alignment:
     Attributes:
         names: Header of each row, without `>`; names may repeat.
         rows: Residue types 0..19, 20 for unknown or ambiguous letters (B J O U X Z *), 21 for a
-            gap.
+            gap; of RNA A, G, C, U as 22..25 and 30 for other letters.
         texts: Each row as A3M writes it: upper case and `-` fill columns, lower case stands for
             residues inserted before the next column. Keeps the letters that `rows` cannot tell
             apart.
@@ -46,6 +61,7 @@ class Alignment:
         species: Taxonomy id or UniProt mnemonic of each row, see the module `taxonomy`; empty where
             unknown.
         notes: What was changed or left out when it was read, for people.
+        molecule: What is aligned.
     """
 
     names: tuple[str, ...]
@@ -54,6 +70,7 @@ class Alignment:
     source: tuple[str, ...] = ()
     species: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    molecule: Molecule = "protein"
 
     def __post_init__(self) -> None:
         count = len(self.names)
@@ -112,7 +129,11 @@ class Alignment:
         return len(self.names)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Alignment) and self._content() == other._content()
+        return (
+            isinstance(other, Alignment)
+            and self.molecule == other.molecule
+            and self._content() == other._content()
+        )
 
     def __hash__(self) -> int:
         return hash(self._content())
@@ -164,19 +185,19 @@ class Alignment:
         names, texts, source, species = (
             tuple(field[row] for row in kept) for field in self._content()
         )
-        return Alignment(names, self.rows[kept], texts, source, species)
+        return Alignment(names, self.rows[kept], texts, source, species, molecule=self.molecule)
 
     def with_source(self, source: str) -> Alignment:
         """Return the alignment with all rows but the query said to come from `source`."""
         sources = ("", *(source,) * (len(self) - 1))
-        return Alignment(self.names, self.rows, self.texts, sources, self.species)
+        return replace(self, source=sources, notes=())
 
     def profile(self) -> Float[np.ndarray, "column 20"]:
         """Give residue frequencies with position-based weights (Henikoff and Henikoff 1994).
 
         A row's weight is the mean over its columns of 1 / (kinds of residue there x rows that
         share its residue). Gaps and unknown residues do not count; columns without any residue
-        are 0.
+        are 0. Of proteins; bases are no residues to it.
         """
         length = self.length
         counts = np.stack([(self.rows == kind).sum(0) for kind in range(20)], axis=1)
@@ -230,12 +251,22 @@ def merge(alignments: Sequence[Alignment], *, deduplicate: bool = True) -> Align
         for into, field in zip((names, texts, source, species), alignment._content(), strict=True):
             into.extend(field[row] for row in kept)
     return Alignment(
-        tuple(names), np.concatenate(rows), tuple(texts), tuple(source), tuple(species)
+        tuple(names),
+        np.concatenate(rows),
+        tuple(texts),
+        tuple(source),
+        tuple(species),
+        molecule=first.molecule,
     )
 
 
 def encode_rows(
-    texts: Sequence[str], names: Sequence[str], *, length: int, where: str
+    texts: Sequence[str],
+    names: Sequence[str],
+    *,
+    length: int,
+    where: str,
+    molecule: Molecule = "protein",
 ) -> UInt8[np.ndarray, "row column"]:
     """Turn rows of A3M into residue types.
 
@@ -244,6 +275,7 @@ def encode_rows(
         names: Their headers, for the errors.
         length: Columns that each must have.
         where: File or other source, for the errors.
+        molecule: Whose letters they are.
 
     Raises:
         InputError: A row has another number of columns, or a character that is no residue.
@@ -266,7 +298,7 @@ def encode_rows(
                     "FASTA file must be upper case with rows of one length"
                 ),
             )
-        codes = _CODES[np.frombuffer(columns.encode("latin-1", "replace"), np.uint8)]
+        codes = _CODES_OF[molecule][np.frombuffer(columns.encode("latin-1", "replace"), np.uint8)]
         if (codes == _NO_RESIDUE).any():
             column = int(np.flatnonzero(codes == _NO_RESIDUE)[0])
             raise InputError(
@@ -276,7 +308,11 @@ def encode_rows(
                     columns=columns[column],
                     column=column + 1,
                 ),
-                hint=Message("residues are letters, gaps are -"),
+                hint=Message("residues are letters, gaps are -")
+                if molecule == "protein"
+                else Message(
+                    "letters of RNA are A, C, G, U (or T), and those of several bases; gaps are -"
+                ),
             )
         rows[number - 1] = codes
     return rows

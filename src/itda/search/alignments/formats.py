@@ -13,12 +13,18 @@ from pathlib import Path
 from itda.errors import InputError
 from itda.job.fasta import PIR_HEADER
 from itda.language import Message
-from itda.search.alignments.alignment import Alignment, encode_rows, first_difference
+from itda.search.alignments.alignment import (
+    Alignment,
+    Molecule,
+    encode_rows,
+    first_difference,
+)
 from itda.search.alignments.clustal import is_clustal, read_clustal
 from itda.search.alignments.rows import (
     NO_INSERTIONS,
     agree,
     as_query,
+    as_rna,
     by_first_row,
     from_a3m,
     letters_of,
@@ -55,7 +61,7 @@ _OTHER_FORMS = {
 }
 
 
-def read_alignment(path: Path, *, query: str | None) -> Alignment:
+def read_alignment(path: Path, *, query: str | None, molecule: Molecule = "protein") -> Alignment:
     """Read an alignment file.
 
     Its content tells the format: Stockholm begins with `# STOCKHOLM`, CLUSTAL with the name of a
@@ -67,11 +73,12 @@ def read_alignment(path: Path, *, query: str | None) -> Alignment:
 
     Letters are cleaned as those of the sequence that is folded: a stop at the end goes, lower case
     throughout is upper case, and row 1 may have a rare letter (U, O, B, Z, J, X) where the query
-    has what it stands for.
+    has what it stands for. In an alignment of RNA T is read as U.
 
     Args:
         path: The file, plain or gzip.
         query: The sequence that row 1 must be; None takes row 1 as it is.
+        molecule: What is aligned.
 
     Returns:
         The alignment with one row a sequence, in the order of the file; `species` is read from the
@@ -99,7 +106,7 @@ def read_alignment(path: Path, *, query: str | None) -> Alignment:
             Message("{path}: cannot be read as an alignment: {error}", path=path, error=error),
             hint=_FORMATS,
         ) from error
-    alignment = parse_alignment(text, query=query, where=str(path))
+    alignment = parse_alignment(text, query=query, where=str(path), molecule=molecule)
     return dataclasses.replace(alignment, notes=(*notes, *alignment.notes)) if notes else alignment
 
 
@@ -128,13 +135,16 @@ def is_alignment_text(head: str) -> bool:
     return bool(lines) and _COLABFOLD.match(lines[0]) is not None
 
 
-def parse_alignment(text: str, *, query: str | None, where: str) -> Alignment:
+def parse_alignment(
+    text: str, *, query: str | None, where: str, molecule: Molecule = "protein"
+) -> Alignment:
     """Read an alignment from text; see `read_alignment`.
 
     Args:
         text: What such a file holds, not its path.
         query: The sequence that row 1 must be; None takes row 1 as it is.
         where: What to call the text in an error.
+        molecule: What is aligned.
 
     Raises:
         InputError: See `read_alignment`.
@@ -163,9 +173,11 @@ def parse_alignment(text: str, *, query: str | None, where: str) -> Alignment:
     rows = to_upper(rows, notes)
     texts = by_first_row(names, rows, where) if blocks else from_a3m(names, rows, where, notes)
     texts = without_stops(texts, notes)
+    if molecule == "rna":
+        texts = as_rna(texts, notes)
     columns = texts[0].translate(NO_INSERTIONS)
     if query is not None and columns != query:
-        if not agree(columns, query):
+        if not agree(columns, query, molecule):
             raise _not_the_query(names, texts, query, where)
         texts[0] = as_query(texts[0], query, notes)
     if not columns:
@@ -173,8 +185,8 @@ def parse_alignment(text: str, *, query: str | None, where: str) -> Alignment:
             Message("{where}: row 1 ({names}) has no residues", where=where, names=names[0][:40]),
             hint=_FORMATS,
         )
-    encoded = encode_rows(texts, names, length=len(columns), where=where)
-    return Alignment(tuple(names), encoded, tuple(texts), notes=tuple(notes))
+    encoded = encode_rows(texts, names, length=len(columns), where=where, molecule=molecule)
+    return Alignment(tuple(names), encoded, tuple(texts), notes=tuple(notes), molecule=molecule)
 
 
 def _without_nulls(text: str, where: str, notes: list[str]) -> str:

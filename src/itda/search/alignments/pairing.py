@@ -53,6 +53,24 @@ class PairedAlignment:
         """Return the number of paired rows, the queries not counted."""
         return len(self.species) - 1
 
+    @property
+    def chains(self) -> tuple[str, ...]:
+        """Id of the chain of each column of `rows`."""
+        return tuple(self.paired)
+
+    def with_copies(self, copies: Mapping[str, Sequence[str]]) -> PairedAlignment:
+        """Give every copy of a chain the rows of the first.
+
+        Args:
+            copies: Ids of all copies by the id that is in `chains`.
+        """
+        columns = [column for column, chain in enumerate(self.chains) for _ in copies[chain]]
+        paired, unpaired = (
+            {copy: found[chain] for chain in self.chains for copy in copies[chain]}
+            for found in (self.paired, self.unpaired)
+        )
+        return PairedAlignment(self.rows[:, columns], self.species, paired, unpaired)
+
     def count_by_chains(self) -> dict[int, int]:
         """Return how many paired rows have 2, 3, … chains, most chains first."""
         counts = Counter(int(chains) for chains in (self.rows[1:] != ABSENT).sum(1))
@@ -113,6 +131,53 @@ def pair(
     found = _matched(list(groups.values()), rows_of_species)
     rows = np.array([[0] * len(alignments), *(row for _, row in found[:limit])], np.int32)
     species = ("", *(name for name, _ in found[:limit]))
+    return assemble(alignments, rows, species, total=total)
+
+
+def pair_by_position(
+    alignments: Mapping[str, Alignment | None], queries: Mapping[str, str]
+) -> PairedAlignment:
+    """Pair rows that somebody else has paired: those of one number belong together.
+
+    Args:
+        alignments: Paired rows of each chain, below its query; None for a chain that has gaps.
+        queries: Sequence of each chain.
+
+    Raises:
+        InputError: Chains have different numbers of rows; two of them are named.
+    """
+    counts = {chain: len(one) for chain, one in alignments.items() if one is not None}
+    first, *others = counts
+    for other in others:
+        if counts[other] != counts[first]:
+            raise InputError(
+                Message(
+                    "paired_msa: chain {first} has {rows} rows, and chain {other} {others}",
+                    first=first,
+                    rows=counts[first],
+                    other=other,
+                    others=counts[other],
+                ),
+                hint=Message("rows pair by position: give each chain as many, with rows of gaps"),
+            )
+    whole = {
+        chain: Alignment.from_aligned(queries[chain], (), ()) if one is None else one
+        for chain, one in alignments.items()
+    }
+    number = np.arange(counts[first], dtype=np.int32)
+    empty = np.where(number == 0, 0, ABSENT).astype(np.int32)
+    rows = np.stack([empty if one is None else number for one in alignments.values()], axis=1)
+    return assemble(whole, rows, ("",) * len(rows), total=len(rows))
+
+
+def assemble(
+    alignments: Mapping[str, Alignment],
+    rows: Int32[np.ndarray, "pair chain"],
+    species: tuple[str, ...],
+    *,
+    total: int = MAX_ROWS,
+) -> PairedAlignment:
+    """Put paired rows together from the alignments that they were found in; see `pair`."""
     paired, unpaired = {}, {}
     for column, (chain, alignment) in enumerate(alignments.items()):
         paired[chain] = _take(alignment, rows[:, column])

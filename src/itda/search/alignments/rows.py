@@ -14,7 +14,7 @@ from itda.errors import InputError
 from itda.job.layout import plain
 from itda.job.letters import stands_for
 from itda.language import Message
-from itda.search.alignments.alignment import LOWER_CASE
+from itda.search.alignments.alignment import LOWER_CASE, Molecule
 
 GAPS = "-._~"
 STOP = "*"
@@ -24,6 +24,7 @@ _TO_GAP = str.maketrans(dict.fromkeys(GAPS, "-"))
 _TO_NOTHING = str.maketrans(dict.fromkeys(GAPS + STOP, ""))
 _DIGIT = re.compile(r"\d")
 _NUMBERS = re.compile(r"^\s*\d+\s+|\s+\d+\s*$")
+_TO_RNA = str.maketrans("Tt", "Uu")
 _SHOWN_PLACES = 5
 
 
@@ -125,9 +126,23 @@ def without_stops(texts: Sequence[str], notes: list[str]) -> list[str]:
     return changed
 
 
-def agree(columns: str, query: str) -> bool:
+def as_rna(texts: Sequence[str], notes: list[str]) -> list[str]:
+    """Read rows in the letters of DNA as those of RNA."""
+    changed = [text.translate(_TO_RNA) for text in texts]
+    if changed != list(texts):
+        notes.append("T was read as U")
+    return changed
+
+
+def agree(columns: str, query: str, molecule: Molecule = "protein") -> bool:
     """Whether the first row of an alignment is a sequence, up to rare and unknown letters."""
-    return len(columns) == len(query) and all(map(stands_for, columns, query))
+    same = stands_for if molecule == "protein" else _is_base
+    return len(columns) == len(query) and all(map(same, columns, query))
+
+
+def _is_base(letter: str, other: str) -> bool:
+    """Whether two letters of RNA may be one base; N is what `--ambiguous x` makes of others."""
+    return letter == other or (other == "N" and letter not in "ACGU-")
 
 
 def as_query(text: str, query: str, notes: list[str]) -> str:

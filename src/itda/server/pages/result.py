@@ -180,6 +180,7 @@ _DOWNLOADS = {
     "pae": mark("Expected errors (NumPy)"),
     "report": mark("Report (one HTML file, works offline)"),
     "alignment": mark("Alignment (A3M)"),
+    "paired": mark("Rows paired across chains (A3M)"),
     "templates": mark("Templates and what else was found (JSON)"),
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,13 @@ def document_of(job: Job, folder: Path) -> dict[str, Any]:
         InputError: It is too large for the database, or holds what a database cannot keep.
     """
     document = job.to_dict()
+    names = {str(path): str(path.relative_to(folder)) for _, path in job.files()}
     for entity in document["entities"]:
         for body in entity.values():
-            _name_files(body, ("msa", "paired_msa", "profile"), folder)
+            _name_files(body, ("msa", "paired_msa", "profile"), names)
             for template in body.get("templates", ()):
-                _name_files(template, ("path",), folder)
-    _name_files(document, ("components",), folder)
+                _name_files(template, ("path",), names)
+    _name_files(document, ("components",), names)
     try:
         _refuse_unkeepable(document)
         size = len(json.dumps(document, ensure_ascii=False, allow_nan=False).encode())
@@ -50,7 +51,7 @@ def document_of(job: Job, folder: Path) -> dict[str, Any]:
                 size=size,
                 document_bytes=DOCUMENT_BYTES,
             ),
-            hint=Message("leave out `metadata`, or fold it in parts"),
+            hint=Message("leave out `metadata`, send alignments as files, or fold it in parts"),
         )
     return document
 
@@ -60,10 +61,10 @@ def files_of(job: Job) -> list[str]:
     return list(dict.fromkeys(path.name for _, path in job.files()))
 
 
-def _name_files(body: dict[str, Any], keys: Sequence[str], folder: Path) -> None:
+def _name_files(body: dict[str, Any], keys: Sequence[str], names: Mapping[str, str]) -> None:
     for key in keys:
-        if isinstance(body.get(key), str):
-            body[key] = str(Path(body[key]).relative_to(folder))
+        if body.get(key) in names:
+            body[key] = names[body[key]]
 
 
 def _refuse_unkeepable(value: Any) -> None:
