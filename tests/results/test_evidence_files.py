@@ -9,6 +9,7 @@ from itda.job.model import Job
 from itda.results.evidence_files import evidence_contents, evidence_names, is_input
 from itda.search.alignments.alignment import Alignment
 from itda.search.alignments.formats import parse_alignment
+from itda.search.alignments.pairing import pair_by_position
 from itda.search.evidence import ChainEvidence, Evidence
 from itda.search.templates.selection import FoundHit
 
@@ -43,6 +44,8 @@ def test_each_protein_has_files_named_by_its_first_chain(pair) -> None:
         "templates_A": "pair_A.templates.json",
         "alignment_C": "pair_C.a3m",
         "templates_C": "pair_C.templates.json",
+        "paired_A": "pair_A.paired.a3m",
+        "paired_C": "pair_C.paired.a3m",
     }
 
 
@@ -56,6 +59,10 @@ def test_each_protein_has_what_it_was_folded_with(pair, tmp_path) -> None:
         assert read.texts == alignment(query).texts and read.species == ("", "HUMAN")
     # The alignment of C is read from the very file.
     assert evidence_contents(pair, evidence, tmp_path).keys() == {"alignment_A"}
+    rows = pair_by_position({"A": alignment(HEAVY), "C": None}, {"A": HEAVY, "C": LIGHT})
+    together = evidence_contents(pair, Evidence({}, rows), tmp_path)
+    assert together.keys() == {"paired_A", "paired_C"}
+    assert [text.count(b">") for text in together.values()] == [2, 2]
     assert is_input(pair, tmp_path / "pair_C.a3m")
     assert not is_input(pair, tmp_path / "pair_A.a3m")
 

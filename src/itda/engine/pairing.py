@@ -14,12 +14,12 @@ from jaxtyping import Int32
 from itda.engine.codec_evidence import alignment_key
 from itda.engine.events import Event, JobWarned
 from itda.engine.stages import Codec, Stage, Stages
-from itda.engine.worker import Progress
 from itda.errors import DataError
 from itda.job.entities import Protein
 from itda.job.fields import NO_ALIGNMENT
 from itda.job.model import Job
 from itda.language import Message, counted
+from itda.progress import Progress
 from itda.search.alignments.alignment import Alignment
 from itda.search.alignments.formats import parse_alignment, read_alignment
 from itda.search.alignments.pairing import PairedAlignment, assemble, pair, pair_by_position
