@@ -160,12 +160,13 @@ def load_together(folds: Sequence[Fold]) -> Load:
     """What the folds of a batch ask of the machine."""
     tokens = tuple(fold.load.longest for fold in folds)
     atoms = tuple(fold.load.most_atoms for fold in folds)
-    return dataclasses.replace(folds[0].load, tokens=tokens, atoms=atoms)
+    rows = max(fold.load.alignment_rows for fold in folds)
+    return dataclasses.replace(folds[0].load, tokens=tokens, atoms=atoms, alignment_rows=rows)
 
 
 def kind_of(load: Load) -> Hashable:
-    """Equal for folds that may share a batch: all but their tokens and atoms is alike."""
-    return dataclasses.replace(load, tokens=(), atoms=(), chains=1)
+    """Equal for folds that may share a batch: all but their sizes is alike."""
+    return dataclasses.replace(load, tokens=(), atoms=(), alignment_rows=0, chains=1)
 
 
 def kernels_told() -> dict[str, object]:

@@ -154,10 +154,10 @@ class Run:
             self._expect_more(True)
         (gathered,) = found
         job.computed = not gathered.cached
-        load = settings.load_of(
-            request.job,
-            templates=max((len(e.templates) for e in gathered.evidence.chains.values()), default=0),
-            frugal=request.frugal,
+        evidence = gathered.evidence
+        load = dataclasses.replace(
+            settings.load_of(request.job, templates=evidence.most_templates, frugal=request.frugal),
+            alignment_rows=evidence.most_rows,
         )
         inputs = {
             "job": request.input_digest,

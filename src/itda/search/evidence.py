@@ -47,6 +47,17 @@ class Evidence:
     paired: PairedAlignment | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def most_templates(self) -> int:
+        """Most templates of a chain."""
+        return max((len(one.templates) for one in self.chains.values()), default=0)
+
+    @property
+    def most_rows(self) -> int:
+        """Most rows of the alignment of a chain, and those that are paired; 0 where none is."""
+        alignments = [one.alignment for one in self.chains.values() if one.alignment is not None]
+        return max(map(len, alignments), default=0) + (len(self.paired) if self.paired else 0)
+
     def chain(self, chain_id: str) -> ChainEvidence:
         """What is known of one chain; nothing where it is none of `chains`."""
         return self.chains.get(chain_id, ChainEvidence())
