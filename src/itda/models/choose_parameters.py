@@ -57,10 +57,13 @@ def parameter_schemas(family: Family) -> dict[str, dict[str, Any]]:
 
 def _unknown(name: str, family: Family) -> CapabilityError:
     own = list(parameter_schemas(family))
-    has = (
-        Message("has no such parameter; it has {own:,}", own=own)
+    given = {"name": shown(name), "family": family.name}
+    problem = (
+        Message(
+            "{--parameter:{name}}: {family} has no such parameter; it has {own:,}", own=own, **given
+        )
         if own
-        else Message("has none of its own")
+        else Message("{--parameter:{name}}: {family} has none of its own", **given)
     )
     remedies = []
     close = nearest(name, own)
@@ -73,8 +76,6 @@ def _unknown(name: str, family: Family) -> CapabilityError:
     if able:
         remedies.append(Message("choose {able:or}, which has it", able=able))
     return CapabilityError(
-        Message(
-            "{--parameter:{name}}: {family} {has}", name=shown(name), family=family.name, has=has
-        ),
+        problem,
         hint=remedies or Message("leave it out; `itda models` says what each family has"),
     )
