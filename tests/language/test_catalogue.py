@@ -20,7 +20,7 @@ PACKAGE = Path(itda.__file__).parent
 OTHERS = [code for code in LANGUAGES if code != SOURCE]
 KEYWORDS = {"Message": None, "counted": (1, 2)}
 
-NOT_YET = frozenset(("cli", "hub", "search", "structure", "train"))
+NOT_YET = frozenset(("cli", "search"))
 """Rooms whose messages nobody has translated yet; what is said of them is English."""
 
 
