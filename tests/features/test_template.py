@@ -2,7 +2,6 @@ import numpy as np
 import torch
 
 from itda.features import TemplateFeatures
-from itda.features.template import TemplateArrays
 from itda.search.templates.template import Template
 from tests.chains import make_chain
 
@@ -42,8 +41,8 @@ def test_a_partner_without_a_whole_backbone_is_none():
 
 
 def test_chains_with_different_numbers_of_templates_share_a_batch():
-    two = TemplateArrays.from_templates([template(), template(shift=0)], tokens=15)
-    none = TemplateArrays.absent(22)
+    two = TemplateFeatures.from_templates([template(), template(shift=0)], tokens=15)
+    none = TemplateFeatures.absent(1, 22)
     batch = TemplateFeatures.stack([two, none])
     assert batch.mask.shape == (2, 2, 22)
     assert batch.mask.sum((1, 2)).tolist() == [24, 0]
@@ -51,8 +50,8 @@ def test_chains_with_different_numbers_of_templates_share_a_batch():
 
 
 def test_a_crop_lets_go_of_templates_that_hardly_touch_it():
-    arrays = TemplateArrays.from_templates([template(), template(pairs=15)], tokens=15)
+    arrays = TemplateFeatures.from_templates([template(), template(pairs=15)], tokens=15)
     cut = arrays.crop(3, 15, fewest=10)
-    assert cut.mask.shape == (1, 12)
+    assert cut.mask.shape == (1, 1, 12)
     assert cut.mask.sum() == 12
-    np.testing.assert_array_equal(cut.backbone[0, 0], arrays.backbone[1, 3])
+    np.testing.assert_array_equal(cut.backbone[0, 0, 0], arrays.backbone[0, 1, 3])

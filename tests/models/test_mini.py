@@ -10,7 +10,6 @@ from itda.chem.residues import RESTYPES
 from itda.confidence.validity import check_validity
 from itda.errors import CapabilityError, InputError, WeightsError
 from itda.features import Features, ProfileFeatures, TemplateFeatures, TokenFeatures
-from itda.features.batch import stack
 from itda.hub import weights as hub_weights
 from itda.job.model import Job
 from itda.models.family import Order, predict, predict_all
@@ -192,7 +191,10 @@ def test_one_chain_in_a_padded_batch_is_the_chain_alone(model):
     network = model.network
     long, short = features("ACDEFGHIKLMNPQRSTVWY"), features("MKTAYIAKQR")
     with torch.no_grad():
-        together, alone = network(stack([long, short]), recycles=1), network(short, recycles=1)
+        together, alone = (
+            network(Features.stack([long, short]), recycles=1),
+            network(short, recycles=1),
+        )
     torch.testing.assert_close(together.atoms[1, :10], alone.atoms[0], atol=2e-3, rtol=1e-3)
     torch.testing.assert_close(
         together.pae_logits[1, :10, :10], alone.pae_logits[0], atol=1e-3, rtol=1e-3

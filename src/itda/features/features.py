@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
+from itda.features.group import Group
 from itda.features.profile import ProfileFeatures
 from itda.features.template import TemplateFeatures
 from itda.features.token import TokenFeatures
 
 
 @dataclass(frozen=True)
-class Features:
+class Features(Group):
     """Typed groups of arrays; a further group of inputs is one more field and one more file.
+
+    `Features.stack` makes one batch of several jobs: `tokens.mask` says which tokens exist.
 
     Attributes:
         tokens: Sequence and numbering.
@@ -24,7 +25,3 @@ class Features:
     tokens: TokenFeatures
     profile: ProfileFeatures
     templates: TemplateFeatures
-
-    def to(self, device: torch.device | str) -> Features:
-        """Move all groups."""
-        return Features(self.tokens.to(device), self.profile.to(device), self.templates.to(device))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,13 @@ from torch import Tensor
 
 from itda.chem.residues import RESTYPES
 from itda.errors import InputError
+from itda.features.group import Group, padding
 from itda.job.letters import stands_for
 from itda.language import Message
 
 
 @dataclass(frozen=True)
-class ProfileFeatures:
+class ProfileFeatures(Group):
     """A sequence profile, or the statement that there is none.
 
     Attributes:
@@ -25,8 +26,8 @@ class ProfileFeatures:
         present: Whether the chain comes with a profile at all.
     """
 
-    frequency: Float[Tensor, "batch token 20"]
-    present: Bool[Tensor, "batch"]
+    frequency: Float[Tensor, "batch token 20"] = field(metadata=padding(0.0))
+    present: Bool[Tensor, "batch"] = field(metadata=padding(False))
 
     @staticmethod
     def absent(batch: int, tokens: int) -> ProfileFeatures:
@@ -37,10 +38,6 @@ class ProfileFeatures:
     def from_array(frequency: Float[np.ndarray, "token 20"]) -> ProfileFeatures:
         """Make a batch of one."""
         return ProfileFeatures(torch.from_numpy(frequency).float()[None], torch.ones(1).bool())
-
-    def to(self, device: torch.device | str) -> ProfileFeatures:
-        """Move all arrays."""
-        return ProfileFeatures(self.frequency.to(device), self.present.to(device))
 
 
 def _is(written: str, letter: str) -> bool:

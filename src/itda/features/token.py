@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from itda.chem.residues import sequence_to_indices
+from itda.chem.residues import UNKNOWN_INDEX, sequence_to_indices
+from itda.features.group import Group, padding
 
 
 @dataclass(frozen=True)
-class TokenFeatures:
+class TokenFeatures(Group):
     """One token a residue.
 
     Attributes:
@@ -21,9 +22,9 @@ class TokenFeatures:
         mask: False where a batch was padded.
     """
 
-    restype: Int[Tensor, "batch token"]
-    residue_index: Int[Tensor, "batch token"]
-    mask: Bool[Tensor, "batch token"]
+    restype: Int[Tensor, "batch token"] = field(metadata=padding(UNKNOWN_INDEX))
+    residue_index: Int[Tensor, "batch token"] = field(metadata=padding(0))
+    mask: Bool[Tensor, "batch token"] = field(metadata=padding(False))
 
     @staticmethod
     def from_sequence(sequence: str) -> TokenFeatures:
@@ -31,9 +32,3 @@ class TokenFeatures:
         restype = torch.tensor([sequence_to_indices(sequence)])
         index = torch.arange(len(sequence))[None]
         return TokenFeatures(restype, index, torch.ones_like(restype, dtype=torch.bool))
-
-    def to(self, device: torch.device | str) -> TokenFeatures:
-        """Move all arrays."""
-        return TokenFeatures(
-            self.restype.to(device), self.residue_index.to(device), self.mask.to(device)
-        )

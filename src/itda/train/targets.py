@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor
 
 from itda.chem.geometry import ideal_positions, rigid_group_tables
 from itda.chem.residues import DSSP_LETTERS, sequence_to_indices
+from itda.features.group import Group
 from itda.nn.structure.rigid import Rigid
 from itda.structure.chains.chain import C_INDEX, CA_INDEX, N_INDEX
 from itda.train.batch import Crop, stack_padded, token_mask
@@ -20,7 +20,7 @@ _DSSP_INDEX = {letter: index for index, letter in enumerate(DSSP_LETTERS)} | {"P
 
 
 @dataclass(frozen=True)
-class ChainTargets:
+class ChainTargets(Group):
     """What the experiment shows of a batch.
 
     Attributes:
@@ -55,10 +55,6 @@ class ChainTargets:
         return Rigid.from_three_points(
             self.atoms[:, :, 1], self.atoms[:, :, 2], self.atoms[:, :, 0]
         )
-
-    def to(self, device: torch.device | str) -> ChainTargets:
-        """Move all arrays."""
-        return ChainTargets(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
     @staticmethod
     def of_crops(crops: Sequence[Crop]) -> ChainTargets:

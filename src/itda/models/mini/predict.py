@@ -16,7 +16,6 @@ from torch import Tensor
 from itda.confidence.scores import expected_plddt
 from itda.errors import CapabilityError, InputError
 from itda.features import Features, ProfileFeatures, TemplateFeatures, TokenFeatures
-from itda.features.batch import stack
 from itda.features.profile import read_profile
 from itda.hub.weights import WeightsCard
 from itda.job.entities import Protein
@@ -234,7 +233,7 @@ class MiniModel:
         passes = self.network.config.recycles if recycles is None else recycles
         seeds, samples = seeds or [0] * len(features), samples or [(0,)] * len(features)
         lengths = [one.tokens.mask.shape[1] for one in features]
-        batch = (features[0] if len(features) == 1 else stack(features)).to(self.device)
+        batch = (features[0] if len(features) == 1 else Features.stack(features)).to(self.device)
         wanted = sorted(set().union(*samples))
         of: Representation | None = None
         answer: Rigid | None = None

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from itda.chem.residues import sequence_to_indices
 from itda.features import Features, ProfileFeatures, TemplateFeatures, TokenFeatures
-from itda.features.template import TemplateArrays
 from itda.models.family import Family
 from itda.models.mini.config import MiniConfig
 from itda.models.mini.family import FAMILY
@@ -99,6 +98,6 @@ def _sequence(crop: Crop) -> dict[str, np.ndarray]:
     }
 
 
-def _templates(crop: Crop) -> TemplateArrays:
-    whole = TemplateArrays.from_templates(crop.templates, tokens=len(crop.chain))
+def _templates(crop: Crop) -> TemplateFeatures:
+    whole = TemplateFeatures.from_templates(crop.templates, tokens=len(crop.chain))
     return whole.crop(crop.start, crop.stop, fewest=FEWEST_TEMPLATE_RESIDUES)
