@@ -2,8 +2,8 @@
 
     python scripts/import_graph.py                   # circles, upward imports, lines by folder
     python scripts/import_graph.py --trace           # folds the example twice as well
-    python scripts/import_graph.py --tree PATH ...   # of another working tree, with its src first in
-                                                     # PYTHONPATH where it is to be traced
+    python scripts/import_graph.py --tree PATH ...   # of another working tree; to trace it, with its
+                                                     # src first in PYTHONPATH
 
 Imports within functions and those for types alone count: a circle is one whenever it is closed.
 Ends with status 1 where there is a circle or an upward import.

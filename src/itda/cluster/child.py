@@ -20,7 +20,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from itda.cluster.stop import Stop
+from itda.engine.stop import Stop
 from itda.errors import ItdaError
 
 DATA_BESIDE_MEMORY = 2**30

@@ -19,13 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from itda.atomic import DiskFullError, remove_leftovers
-from itda.cluster.kept_model import KeptModel
-from itda.cluster.stop import Stop
 from itda.cluster.work import Done, Event, Failed, Lost, Outcome, Stopped, Task, Work
 from itda.engine.engine import Engine
 from itda.engine.events import JobFailed, JobFinished, JobWarned, StageFinished
 from itda.engine.lost import lost
 from itda.engine.run_settings import settings_of
+from itda.engine.stop import Stop
 from itda.errors import ItdaError, OutputError, describe_error
 from itda.job.model import Job
 from itda.job.names import collision_key
@@ -33,6 +32,7 @@ from itda.job.options import RunOptions
 from itda.language import Message
 from itda.machine import use_cores
 from itda.models import registry
+from itda.models.kept_model import KeptModel
 from itda.results.files import file_names, write_result
 from itda.store.store import Store
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from itda.cluster.stop import Stop
 from itda.cluster.work import Done, Event, Outcome, Work
+from itda.engine.stop import Stop
 
 SEND_EVERY_SECONDS = 0.3
 

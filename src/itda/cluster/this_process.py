@@ -13,8 +13,8 @@ import traceback
 from itda.cluster.machine import device_kind_of, memory_of
 from itda.cluster.outcomes import Outcomes
 from itda.cluster.perform import Performer
-from itda.cluster.stop import Stop
 from itda.cluster.work import Lost, Outcome, Report, Work
+from itda.engine.stop import Stop
 
 log = logging.getLogger("itda.cluster")
 

@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from itda.cluster.perform import Performer
-from itda.cluster.stop import Stop
 from itda.cluster.work import Done, Task, Work
+from itda.engine.stop import Stop
 from itda.server.accounts.records import Actor, Project, User
 from itda.server.app import create_app
 from itda.server.queue.records import Capacity, FileRecord, JobRecord

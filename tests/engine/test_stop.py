@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itda.cluster.stop import Stop
+from itda.engine.stop import Stop
 
 
 def test_it_stops_at_the_end_of_a_stage_or_after_its_grace():
