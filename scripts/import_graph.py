@@ -2,8 +2,8 @@
 
     python scripts/import_graph.py                   # circles, upward imports, lines by folder
     python scripts/import_graph.py --trace           # folds the example twice as well
-    python scripts/import_graph.py --tree PATH ...   # of another working tree; to trace it, with its
-                                                     # src first in PYTHONPATH
+    python scripts/import_graph.py --tree PATH ...   # of another working tree; to trace it, with
+                                                     # its src first in PYTHONPATH
 
 Imports within functions and those for types alone count: a circle is one whenever it is closed.
 Ends with status 1 where there is a circle or an upward import.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib
+import importlib.util
 import json
 import os
 import subprocess
@@ -218,7 +219,9 @@ def perform_example(folder: Path, package: Path) -> None:
         work.Task(key=str(number), family="mini", document=job.to_dict(), output=folder / "out")
         for number, job in enumerate(jobs)
     )
-    stop = importlib.import_module("itda.cluster.stop").Stop()
+    # Before it stood in the engine.
+    place = "itda.engine.stop" if importlib.util.find_spec("itda.engine.stop") else "itda.cluster.stop"
+    stop = importlib.import_module(place).Stop()
     performer.perform(
         work.Work(tasks=tasks, stages=folder / "stages"),
         lambda _key, _events: None,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cache
 from typing import Any, Self, TypeVar, get_type_hints
 
 import torch
@@ -114,9 +113,17 @@ def _joined(groups: Sequence[GroupType]) -> GroupType:
     return kind(**values)
 
 
-@cache
-def _declarations(kind: type[Group]) -> Mapping[str, Array | None]:
-    """Return how each field is declared; None for a group."""
+_DECLARED: dict[type[Any], Mapping[str, Array | None]] = {}
+
+
+def _declarations(kind: type[Any]) -> Mapping[str, Array | None]:
+    """Return how each field is declared, read once; None for a group."""
+    if kind not in _DECLARED:
+        _DECLARED[kind] = _read_declarations(kind)
+    return _DECLARED[kind]
+
+
+def _read_declarations(kind: type[Any]) -> Mapping[str, Array | None]:
     hints = get_type_hints(kind)
     declarations: dict[str, Array | None] = {}
     for one in fields(kind):
