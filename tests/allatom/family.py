@@ -12,7 +12,7 @@ import functools
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -115,7 +115,7 @@ class AllAtomModel:
 
     def begin(
         self, orders: Sequence[Order], *, recycles: int | None, progress: Progress | None
-    ) -> Iterator[Portion]:
+    ) -> Generator[Portion, None, None]:
         wanted = [(place, sample) for place, one in enumerate(orders) for sample in one.samples]
         for count, (place, sample) in enumerate(wanted):
             order = orders[place]

@@ -9,7 +9,7 @@ import dataclasses
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -114,7 +114,7 @@ class FakeModel:
 
     def begin(
         self, orders: Sequence[Order], *, recycles: int | None, progress: Progress | None
-    ) -> Iterator[Portion]:
+    ) -> Generator[Portion, None, None]:
         self.batches.append([order.job.name for order in orders])
         for order in orders:
             self._run(order.job, progress)

@@ -2,11 +2,13 @@
 
 import dataclasses
 import functools
+import threading
 import weakref
 
 import numpy as np
 import pytest
 from fake_family import FakeFamily, FakeModel, helix, install
+from tests.patience import PATIENCE_SECONDS
 
 from itda.confidence.ranking import RankingRule
 from itda.engine import run
@@ -253,3 +255,25 @@ def test_the_family_ranks(fold):
 def test_chains_have_the_molecules_of_the_job(fold):
     _, events = fold(1)
     assert dataclasses.asdict(result_of(events).best.chain_confidence()[0])["molecule"] == "protein"
+
+
+def test_a_run_ends_where_a_job_fails_while_the_network_goes_on(fold):
+    """One seed cannot be finished while the network is with the other: nobody waits for it."""
+    second = threading.Event()
+
+    class Seeds(Stream):
+        def begin(self, orders, **named):
+            for portion in super().begin(orders, **named):
+                if orders[0].seed == 1:
+                    second.set()
+                yield portion
+
+        def end(self, order, sample, progress):
+            if order.seed == 0 and sample == 8:
+                assert second.wait(PATIENCE_SECONDS)
+                raise ZeroDivisionError("the first seed")
+            return super().end(order, sample, progress)
+
+    _, events = fold(9, Family(Seeds), seeds=(0, 1))
+    (failure,) = [event for event in events if isinstance(event, JobFailed)]
+    assert "the first seed" in failure.traceback

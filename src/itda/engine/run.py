@@ -276,10 +276,15 @@ class Run:
                 lacking[place].given.add(sample)
             self._hand_on(Unfinished(lacking, portion))
             # What the model gave takes memory until it is finished.
-            self._wait(lambda: self._portions_waiting() < UNFINISHED_MOST)
+            self._wait(self._may_go_on)
+            if self._ledger.over:
+                # Their jobs have failed by another seed, and nobody finishes them.
+                portions.close()
+                return
 
-    def _portions_waiting(self) -> int:
-        return sum(unfinished.portion is not None for unfinished in self._unfinished)
+    def _may_go_on(self) -> bool:
+        waiting = sum(unfinished.portion is not None for unfinished in self._unfinished)
+        return waiting < UNFINISHED_MOST or self._ledger.over
 
     def _recover(self, folds: Sequence[Fold], error: Exception) -> None:
         """Try a batch that failed in parts, and one fold that ran out of memory with less of it."""

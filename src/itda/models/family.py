@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
@@ -135,7 +135,7 @@ class Model(Protocol):
 
     def begin(
         self, orders: Sequence[Order], *, recycles: int | None, progress: Progress | None
-    ) -> Iterator[Portion]:
+    ) -> Generator[Portion, None, None]:
         """Run the network for several orders at once.
 
         What becomes of an order does not depend on the others. A portion is given as soon as the

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,7 +66,7 @@ class EsmFoldModel:
         *,
         recycles: int | None = None,
         progress: Progress | None = None,
-    ) -> Iterator[Portion]:
+    ) -> Generator[Portion, None, None]:
         """Run the network on jobs, one after the other: each fills a machine.
 
         The network is deterministic: the seed changes nothing, and the family's check lets jobs of

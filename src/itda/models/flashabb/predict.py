@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -76,7 +76,7 @@ class FlashAbbModel:
         *,
         recycles: int | None = None,
         progress: Progress | None = None,
-    ) -> Iterator[Portion]:
+    ) -> Generator[Portion, None, None]:
         """Run the network on heavy and light chains, in either order.
 
         The network is deterministic: the seed changes nothing, and the family's check lets jobs of

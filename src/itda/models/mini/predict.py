@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -90,7 +90,7 @@ class MiniModel:
         *,
         recycles: int | None = None,
         progress: Progress | None = None,
-    ) -> Iterator[Portion]:
+    ) -> Generator[Portion, None, None]:
         """Run the network on chains; see `itda.models.family.Model`.
 
         Sample 0 is the network's answer and does not depend on the seed. Each further sample drops
@@ -125,7 +125,7 @@ class MiniModel:
         inputs: Sequence[_Inputs],
         passes: int,
         report: Progress,
-    ) -> Iterator[Portion]:
+    ) -> Generator[Portion, None, None]:
         """Run some orders: a large one sample by sample, others together."""
         features = [one.features for one in inputs]
         if len(orders) == 1 and len(orders[0].samples) * _cells(inputs[0]) > CELLS_AT_ONCE:
