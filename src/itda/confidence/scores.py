@@ -24,57 +24,6 @@ def expected_plddt(
     return np.asarray(probabilities @ ((np.arange(bins) + 0.5) / bins * 100.0))
 
 
-def expected_aligned_error(
-    probabilities: Float[np.ndarray, "residue residue bin"], *, bin_angstrom: float
-) -> Float[np.ndarray, "residue residue"]:
-    """Mean of the binned error (AlphaFold 2 SI, 1.9.7).
-
-    Args:
-        probabilities: Of equal bins from 0 upwards; row: residue aligned on.
-        bin_angstrom: Width of a bin.
-
-    Returns:
-        PAE in angstrom.
-    """
-    centres = (np.arange(probabilities.shape[-1]) + 0.5) * bin_angstrom
-    return np.asarray(probabilities @ centres)
-
-
-def predicted_tm_score(
-    probabilities: Float[np.ndarray, "residue residue bin"], *, bin_angstrom: float
-) -> float:
-    """TM-score that the binned error leads one to expect (AlphaFold 2 SI, 1.9.7, equation 40).
-
-    Args:
-        probabilities: Of equal bins from 0 upwards; row: residue aligned on.
-        bin_angstrom: Width of a bin.
-
-    Returns:
-        pTM, 0 to 1.
-    """
-    rows = tm_expected_by_row(
-        probabilities, residues=probabilities.shape[0], bin_angstrom=bin_angstrom
-    )
-    return float(rows.max())
-
-
-def tm_expected_by_row(
-    probabilities: Float[np.ndarray, "row residue bin"], *, residues: int, bin_angstrom: float
-) -> Float[np.ndarray, "row"]:
-    """TM-score that is to be expected when the frames of each row are superposed.
-
-    Args:
-        probabilities: Of equal bins from 0 upwards, of some rows; row: residue aligned on.
-        residues: Of the whole structure, which the scale of the score depends on.
-        bin_angstrom: Width of a bin.
-
-    Returns:
-        0 to 1; pTM is the largest over all rows.
-    """
-    _, gain = tm_of_bins(probabilities.shape[-1], residues=residues, bin_angstrom=bin_angstrom)
-    return np.asarray((probabilities @ gain).mean(axis=1))
-
-
 def tm_of_bins(bins: int, *, residues: int, bin_angstrom: float) -> Float[np.ndarray, "2 bin"]:
     """Return the error at the centre of each bin, angstrom, and what it adds to a TM-score, 0 to 1.
 

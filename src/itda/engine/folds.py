@@ -169,11 +169,11 @@ def kind_of(load: Load) -> Hashable:
     return dataclasses.replace(load, tokens=(), atoms=(), alignment_rows=0, chains=1)
 
 
-def kernels_told() -> dict[str, object]:
+def kernels_key() -> dict[str, object]:
     """Return what is said of the backends of operations, for the key of a result, if anything."""
-    from itda.ops.routing import told
+    from itda.ops.routing import named_backends
 
-    kernels = dict(told())
+    kernels = dict(named_backends())
     return {"kernels": kernels} if kernels else {}
 
 

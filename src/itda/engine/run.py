@@ -27,7 +27,7 @@ from itda.engine.folds import (
     Task,
     Unfinished,
     in_terms_of,
-    kernels_told,
+    kernels_key,
     kind_of,
     load_together,
 )
@@ -169,7 +169,7 @@ class Run:
             "itda": itda_version(),
             **({"deterministic": True} if settings.deterministic else {}),
             **settings.parameters_key,
-            **kernels_told(),
+            **kernels_key(),
         }
         return [
             Fold(job, gathered, seed, {**inputs, "seed": seed}, load) for seed in request.job.seeds

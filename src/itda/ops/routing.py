@@ -227,7 +227,7 @@ def missing(op: str, backend: str, package: str, *, install: str = "") -> Depend
     )
 
 
-def told() -> Mapping[str, str]:
+def named_backends() -> Mapping[str, str]:
     """Give the backend of each op that `override` or the environment names: what `auto` obeys now.
 
     Raises:
@@ -235,7 +235,7 @@ def told() -> Mapping[str, str]:
 
     Examples:
         >>> with override(layer_norm="torch"):
-        ...     dict(told())
+        ...     dict(named_backends())
         {'layer_norm': 'torch'}
     """
     text = os.environ.get(VARIABLE)

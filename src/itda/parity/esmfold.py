@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,15 @@ from itda.models.esmfold.features import encode_chains
 from itda.models.esmfold.language_model import EsmLayer
 from itda.models.esmfold.modeling import PAE_BIN_ANGSTROM, EsmFold
 from itda.nn.rows import map_rows
+from itda.parity.esmfold_mistakes import (
+    chains_without_gap,
+    edges_exchanged,
+    frequencies_by_formula,
+    mask_inverted,
+    padding_unmasked,
+    residue_types_swapped,
+    updates_exchanged,
+)
 from itda.parity.harness import (
     Audit,
     Check,
@@ -29,7 +37,6 @@ from itda.parity.harness import (
     Suite,
     compare,
     perturbed,
-    prehooked,
     random_tensor,
     taps,
 )
@@ -354,13 +361,17 @@ def suite() -> Suite[Case]:
         weight("lddt_head.1.weight", network),
         weight("pae_head.weight", network),
         weight("distogram_head.weight", network),
-        Sabotage("incoming and outgoing exchanged", lambda: _exchanged(network), first),
-        Sabotage("left and right edges exchanged", lambda: _edges_exchanged(network), first),
-        Sabotage("two rows of the residue types swapped", lambda: _swapped(network.restype), first),
-        Sabotage("rotary frequencies by formula", lambda: _formula(network), first),
-        Sabotage("no gap between chains", lambda: _no_gap(network), chains),
-        Sabotage("mask inverted in triangle attention", lambda: _inverted(network), batch),
-        Sabotage("padding not masked", lambda: _unmasked(network), batch),
+        Sabotage("incoming and outgoing exchanged", lambda: updates_exchanged(network), first),
+        Sabotage("left and right edges exchanged", lambda: edges_exchanged(network), first),
+        Sabotage(
+            "two rows of the residue types swapped",
+            lambda: residue_types_swapped(network.restype),
+            first,
+        ),
+        Sabotage("rotary frequencies by formula", lambda: frequencies_by_formula(network), first),
+        Sabotage("no gap between chains", lambda: chains_without_gap(network), chains),
+        Sabotage("mask inverted in triangle attention", lambda: mask_inverted(network), batch),
+        Sabotage("padding not masked", lambda: padding_unmasked(network), batch),
     )
     return Suite(
         family="esmfold",
@@ -415,82 +426,3 @@ def _audit(model: nn.Module, state: Mapping[str, Tensor], document: Mapping[str,
             rows = compare(CHECKS, "", reference_values(model, case), before)
             change[reason] = max(row.difference / row.tolerance for row in rows)
     return Audit(len(tensors), len(tensors) - len(converted.unused), converted.unused, change)
-
-
-@contextlib.contextmanager
-def _exchanged(network: EsmFold) -> Iterator[None]:
-    block: Any = network.get_submodule("blocks.1")
-    block.outgoing, block.incoming = block.incoming, block.outgoing
-    try:
-        yield
-    finally:
-        block.outgoing, block.incoming = block.incoming, block.outgoing
-
-
-@contextlib.contextmanager
-def _edges_exchanged(network: EsmFold) -> Iterator[None]:
-    """Exchange the projections a and b of a triangle multiplication, which have the same shape."""
-    layers = [network.get_submodule(f"blocks.1.outgoing.{name}") for name in ("project", "gate")]
-    tensors = [tensor for layer in layers for tensor in layer.parameters()]
-    with torch.no_grad():
-        for tensor in tensors:
-            tensor.copy_(tensor.roll(len(tensor) // 2, 0))
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for tensor in tensors:
-                tensor.copy_(tensor.roll(len(tensor) // 2, 0))
-
-
-@contextlib.contextmanager
-def _swapped(embedding: nn.Embedding) -> Iterator[None]:
-    order = torch.arange(embedding.num_embeddings)
-    first, second = (RESTYPE_INDEX[letter] for letter in "QI")
-    order[[first, second]] = order[[second, first]]
-    kept = embedding.weight.detach().clone()
-    with torch.no_grad():
-        embedding.weight.copy_(kept[order])
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            embedding.weight.copy_(kept)
-
-
-@contextlib.contextmanager
-def _formula(network: EsmFold) -> Iterator[None]:
-    buffer = network.language_model.inverse_frequency
-    kept = buffer.clone()
-    buffer.copy_(10000.0 ** -(torch.arange(len(kept)) / len(kept)))
-    try:
-        yield
-    finally:
-        buffer.copy_(kept)
-
-
-def _no_gap(network: EsmFold) -> AbstractContextManager[None]:
-    def contiguous(arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        restype, index, *others = arguments
-        return (restype, torch.arange(index.shape[1]).expand_as(index), *others)
-
-    return prehooked(network, contiguous)
-
-
-def _unmasked(network: EsmFold) -> AbstractContextManager[None]:
-    def open_all(arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        single, pair, mask = arguments
-        return single, pair, torch.ones_like(mask)
-
-    return prehooked(network.blocks[0], open_all)
-
-
-@contextlib.contextmanager
-def _inverted(network: EsmFold) -> Iterator[None]:
-    starting: Any = network.get_submodule("blocks.0.starting")
-    add_to = starting.add_to
-    starting.add_to = lambda pair, mask: add_to(pair, ~mask)
-    try:
-        yield
-    finally:
-        del starting.add_to

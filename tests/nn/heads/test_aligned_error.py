@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from itda.confidence.scores import expected_aligned_error, predicted_tm_score, tm_scale
+from itda.confidence.scores import tm_scale
 from itda.nn.heads.aligned_error import aligned_error, beside
 
 BINS, BIN_ANGSTROM, RESIDUES = 64, 0.5, 24
@@ -20,13 +20,14 @@ def read(pair, moved=None):
 
 
 def test_the_answer_is_as_the_paper_has_it(pair):
+    """AlphaFold 2's supplement, 1.9.7: the mean over bins, and equation 40."""
     pae, ptm = read(pair)
     probabilities = torch.softmax(pair[0].double(), -1).numpy()
-    expected = expected_aligned_error(probabilities, bin_angstrom=BIN_ANGSTROM)
-    np.testing.assert_allclose(pae, expected, atol=1e-4)
-    assert ptm == pytest.approx(
-        predicted_tm_score(probabilities, bin_angstrom=BIN_ANGSTROM), abs=1e-5
-    )
+    centres = (np.arange(BINS) + 0.5) * BIN_ANGSTROM
+    np.testing.assert_allclose(pae, probabilities @ centres, atol=1e-4)
+    scale = 1.24 * (RESIDUES - 15) ** (1 / 3) - 1.8
+    expected = (probabilities @ (1 / (1 + (centres / scale) ** 2))).mean(axis=1)
+    assert ptm == pytest.approx(expected.max(), abs=1e-5)
 
 
 def test_a_sample_that_lies_where_the_answer_does_has_its_error(pair):
