@@ -85,17 +85,21 @@ def expand(named: Sequence[str], kind: Kind) -> Inputs:
     return Inputs(tuple(found.sources), tuple(found.notes), _common_name(named, found, kind))
 
 
-def stem(path: str | Path, kind: Kind) -> str:
-    """Return the name of a file without the endings of its kind.
+def stem(path: str | Path, kind: Kind | None = None) -> str:
+    """Return the name of a file without `.gz` and without its ending.
 
-    >>> stem("data/x.y.Fasta.gz", Kind("FASTA", (".fasta",)))
-    'x.y'
+    Args:
+        path: Of the file.
+        kind: Only an ending of this kind is taken away; any unless told.
+
+    >>> stem("data/kinase.v2.A3M.gz"), stem("data/kinase.v2", Kind("FASTA", (".fasta",)))
+    ('kinase.v2', 'kinase.v2')
     """
     name = Path(path).name
-    for suffix in (".gz", *kind.suffixes):
-        if name.lower().endswith(suffix) and len(name) > len(suffix):
-            name = name[: -len(suffix)]
-    return name
+    if name.lower().endswith(".gz") and len(name) > len(".gz"):
+        name = name[: -len(".gz")]
+    named = Path(name)
+    return named.stem if kind is None or named.suffix.lower() in kind.suffixes else name
 
 
 def looks_like_sequence(text: str) -> bool:

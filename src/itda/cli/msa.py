@@ -278,7 +278,7 @@ def _write_each(
     overwrite: bool,
 ) -> None:
     """Write what is made of each alignment: to OUT, or of several to NAME in the folder OUT."""
-    from itda.job.inputs import stem_of
+    from itda.inputs import stem
 
     sources = _expanded(files)
     several = len(sources) > 1 or out.is_dir() or any(Path(file).is_dir() for file in files)
@@ -286,7 +286,7 @@ def _write_each(
     for source in sources:
         try:
             path = _path_of(source)
-            target = out / f"{stem_of(path)}{suffix}" if several else out
+            target = out / f"{stem(path)}{suffix}" if several else out
             if target in written:
                 raise OutputError(
                     Message(

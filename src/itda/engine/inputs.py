@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from itda.engine.attach import attach
 from itda.engine.search_options import NONE
 from itda.errors import InputError, ItdaError
-from itda.inputs import STANDARD_INPUT
+from itda.inputs import STANDARD_INPUT, stem
 from itda.job.entities import Protein
 from itda.job.fasta import FastaRecord, job_from_record
-from itda.job.inputs import ALIGNMENTS, stem_of
+from itda.job.inputs import ALIGNMENTS
 from itda.job.letters import Ambiguous
 from itda.job.model import Job
 from itda.job.read import JobBatch, RecordWarning, RejectedRecord, read_jobs
@@ -113,7 +113,7 @@ def read_alignment_job(
 ) -> JobBatch:
     """Make the job of an alignment's first sequence, called after the file; see `read_input`."""
     alignment = read_alignment(path, query=None)
-    name = stem_of(path)
+    name = stem(path)
     row = alignment.names[0].strip()
     record = FastaRecord(1, 1, f"{name} {row}", [(1, alignment.query)])
     try:
@@ -141,7 +141,7 @@ def _with_neighbours(
     batch: JobBatch, source: Path, msa: str | Path | None, family: Family | None
 ) -> JobBatch:
     count = batch.total
-    own = _alignments(source.parent, [stem_of(source)])
+    own = _alignments(source.parent, [stem(source)])
     jobs: list[Job] = []
     warnings, rejected = list(batch.warnings), list(batch.rejected)
     used: set[Path] = set()

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from itda.engine.inputs import read_input
 from itda.errors import InputError, ItdaError
-from itda.inputs import STANDARD_INPUT, Refused
-from itda.job.inputs import stem_of
+from itda.inputs import STANDARD_INPUT, Refused, stem
 from itda.job.letters import Ambiguous
 from itda.job.model import Job
 from itda.job.names import collision_key
@@ -62,7 +61,7 @@ def read_inputs(
                 molecule=molecule,
                 msa=msa,
                 family=family,
-                name_prefix=stem_of(Path(source)) if several and source != STANDARD_INPUT else None,
+                name_prefix=stem(source) if several and source != STANDARD_INPUT else None,
             )
         except ItdaError as error:
             if not several:

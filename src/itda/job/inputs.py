@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from itda.errors import ItdaError
-from itda.inputs import Kind
+from itda.inputs import Kind, stem
 from itda.job.source import guess_format, open_source
 
 ALIGNMENTS = (".a3m", ".a2m", ".sto", ".stk", ".stockholm", ".afa", ".aln", ".clustal")
@@ -38,21 +38,12 @@ def without_companions(paths: Iterable[Path]) -> list[Path]:
         [PosixPath('a.fasta'), PosixPath('b.a3m')]
     """
     every = list(paths)
-    others = {(path.parent, stem_of(path)) for path in every if not _has_alignment_name(path)}
+    others = {(path.parent, stem(path)) for path in every if not _has_alignment_name(path)}
     return [
         path
         for path in every
-        if not (_has_alignment_name(path) and (path.parent, stem_of(path)) in others)
+        if not (_has_alignment_name(path) and (path.parent, stem(path)) in others)
     ]
-
-
-def stem_of(path: Path) -> str:
-    """The name of a file without its endings.
-
-    >>> stem_of(Path("data/kinase.v2.a3m.gz"))
-    'kinase.v2'
-    """
-    return Path(_without_gz(path.name)).stem
 
 
 def _has_alignment_name(path: Path) -> bool:

@@ -16,7 +16,7 @@ from itda.engine.attach import SUFFIXES, attach
 from itda.engine.inputs import ALIGNMENT_SUFFIXES, read_alignment_job
 from itda.engine.trim import trim_job
 from itda.errors import InputError, ItdaError
-from itda.job.inputs import stem_of
+from itda.inputs import stem
 from itda.job.model import Job
 from itda.job.names import check_file_name, collision_key
 from itda.job.problems import shown
@@ -230,7 +230,7 @@ class _Reader:
                 ambiguous=self.options.ambiguous,
                 molecule=self.options.molecule,
                 name_prefix="sequence" if form == "plain" and not name else None,
-                stem=stem_of(Path(name)) if name else None,
+                stem=stem(name) if name else None,
                 files=self.uploads,
             )
         except ItdaError as error:
@@ -377,7 +377,7 @@ class _Reader:
         alone = Counter(record.file for record in records)
         for record in records:
             if isinstance(record, ReadJob):
-                own = stem_of(Path(record.file)) if alone[record.file] == 1 else ""
+                own = stem(record.file) if alone[record.file] == 1 else ""
                 record = self._with_its_files(record, own, free, used)
             found.append(record)
         return found, used
