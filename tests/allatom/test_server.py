@@ -1,5 +1,6 @@
 """The same complex through REST and the page of a real server with a worker of its own."""
 
+import json
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 import itda
 from itda.errors import CapabilityError
 from tests.patience import PATIENCE_SECONDS
-from tests.web.serving import CHROMIUM, NEEDED, Looker, chromium
+from tests.web.serving import CHROMIUM, NEEDED, Looker, chromium, soon
 
 from .conftest import COMPLEX, PROTEIN, written
 
@@ -108,3 +109,30 @@ def test_page(server, client, tmp_path) -> None:
             assert any(",ATP,PG," in line for line in lines)
             assert looker.complaints == []
             looker.close()
+
+
+@pytest.mark.skipif(CHROMIUM is None and not NEEDED, reason="needs Chromium")
+def test_the_form_asks_for_parameters_of_the_family(server, client) -> None:
+    """What is typed in it is what the job is folded with; a wrong value is refused by name."""
+    with chromium() as browser:
+        looker = Looker(browser, server, locale="en-GB")
+        page = looker.page
+        page.goto(server)
+        page.fill("#text", json.dumps({**COMPLEX, "samples": 1}))
+        # No other family can fold it.
+        page.wait_for_selector("#family-allatom:checked")
+        field = page.locator("#parameter-steps")
+        assert field.get_attribute("placeholder") == "20"
+        field.fill("0")
+        field.press("Tab")
+        soon(page, lambda: "equal to 1" in page.locator("#preview").inner_text())
+        assert page.locator("#preview button.main").is_disabled()
+        # The field is there to be mended.
+        field.fill("6")
+        field.press("Tab")
+        page.click("#preview button.main:enabled")
+        page.wait_for_selector(".head .state.done")
+        page.wait_for_selector("itda-result")
+        identity = page.url.rsplit("/", 1)[-1]
+        looker.close()
+    assert client.confidence(identity)["provenance"]["parameters"] == {"steps": 6}

@@ -83,7 +83,14 @@ def _whole(
 
 
 def _context(form: Form, answer: Answer | None) -> dict[str, Any]:
-    return {"form": form, "answer": answer, "shown": SHOWN_RECORDS}
+    family = submission.family_of_parameters(form, answer)
+    return {
+        "form": form,
+        "answer": answer,
+        "shown": SHOWN_RECORDS,
+        "parameters_of": family,
+        "parameter_fields": submission.parameter_fields(form, family) if family else [],
+    }
 
 
 def _with_pasted_file(form: Form) -> Form:

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,8 @@ from sqlalchemy import Connection
 
 from itda.errors import InputError, ItdaError
 from itda.language import Message
+from itda.models.choose_parameters import parameter_schemas
+from itda.models.registry import FAMILIES, get_family
 from itda.search.databases.registry import Databases
 from itda.server.errors import ForbiddenError
 from itda.server.queue.records import JobRecord, Priority
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from itda.server.understand import Upload
 
 NUMBERS = ("samples", "seed", "recycles")
+PARAMETER = "parameter_"
+"""Begins the name of a field that holds a parameter of a family's own."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Form:
         numbers: `samples`, `seed` and `recycles` as they were typed.
         alignment: `PROGRAM:DATABASE` to search, or empty.
         templates: Database of structures, or empty.
+        parameters: Parameters of a family's own as they were typed, by name; none where left empty.
+        parameters_of: That family; what was typed for another one is not of the chosen one.
         project_id: Whose the jobs will be; empty for the only one.
         priority: Of `Priority`, as a number.
         key: Of this form, so that it is not sent twice.
@@ -53,6 +59,8 @@ class Form:
     numbers: tuple[str, ...] = ("", "", "")
     alignment: str = ""
     templates: str = ""
+    parameters: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    parameters_of: str = ""
     project_id: str = ""
     priority: int = int(Priority.NORMAL)
     key: str = dataclasses.field(default_factory=lambda: secrets.token_hex(16))
@@ -81,6 +89,10 @@ class Form:
             values |= {"msa": program, "databases": (database,)}
         if self.templates:
             values["templates"] = self.templates
+        if self.parameters and family == self.parameters_of:
+            values["parameters"] = {
+                name: _typed(name, text) for name, text in self.parameters.items()
+            }
         try:
             return Options.model_validate(values)
         except ValidationError as error:
@@ -88,6 +100,19 @@ class Form:
             raise InputError(
                 Message("{first}: {first_2}", first=first["loc"][0], first_2=first["msg"])
             ) from error
+
+
+def _typed(name: str, text: str) -> object:
+    """Read what was typed: a list as JSON, and text as it is, which stands for a number too."""
+    if not text.startswith("["):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InputError(
+            Message("{--parameter:{name}}: the value is no JSON", name=name),
+            hint=Message('write lists as ["a", "b"]'),
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -123,6 +148,12 @@ def form_of(sent: Sent) -> Form:
         numbers=tuple(sent.text(name)[:20] for name in NUMBERS),
         alignment=sent.text("alignment")[:100],
         templates=sent.text("templates")[:100],
+        parameters={
+            name.removeprefix(PARAMETER): sent.text(name)[:1000]
+            for name in sent.fields
+            if name.startswith(PARAMETER) and sent.text(name)
+        },
+        parameters_of=sent.text("parameters_of")[:64],
         project_id=sent.text("project")[:64],
         priority=int(priority),
         **({"key": key} if key else {}),
@@ -180,6 +211,15 @@ def submit(visitor: Visitor, form: Form) -> list[JobRecord]:
             Message("there is no record"), hint=Message("paste a sequence, or choose a file")
         )
     family = form.family or answer.understood.family
+    if form.parameters and form.parameters_of != family:
+        raise InputError(
+            Message(
+                "parameters of {given} are filled in, and {family} is chosen",
+                given=form.parameters_of,
+                family=family,
+            ),
+            hint=Message("read the input again; then the fields are those of the chosen one"),
+        )
     prepared = services.understanding.prepare(
         form.text, form.files, form.options(family), artefacts=services.artefacts
     )
@@ -205,10 +245,61 @@ def _key(form: Form, family: str) -> str:
     """Return a key by which the same form, sent twice, gives the same jobs."""
     digest = hashlib.sha256()
     asked = [form.text, family, *form.numbers, form.alignment, form.templates, form.priority]
+    asked.append(dict(form.parameters))
     digest.update(json.dumps([form.key, *asked]).encode("utf-8", "surrogatepass"))
     for file in form.files:
         digest.update(hashlib.sha256(file.content).digest() + file.name.encode())
     return f"page-{digest.hexdigest()[:40]}"
+
+
+@dataclass(frozen=True)
+class ParameterField:
+    """A parameter of a family's own, as the form asks for it.
+
+    Attributes:
+        name: As every face calls it.
+        description: What it does, in English.
+        default: What holds where it is left empty.
+        choices: All values that there are, where these are few; else none.
+        typed: What was typed.
+    """
+
+    name: str
+    description: str
+    default: str
+    choices: tuple[str, ...]
+    typed: str
+
+
+def family_of_parameters(form: Form, answer: Answer | None) -> str:
+    """Return whose parameters the form asks for: of the chosen family.
+
+    Where a wrong one left no family to choose, it is asked for again.
+    """
+    if answer is None:
+        return ""
+    if answer.family is not None:
+        return answer.family.name
+    return form.parameters_of if form.parameters_of in FAMILIES else ""
+
+
+def parameter_fields(form: Form, family: str) -> list[ParameterField]:
+    """Return what the form asks for beside its options, of a family that has parameters."""
+    typed = form.parameters if family == form.parameters_of else {}
+    return [
+        ParameterField(
+            name,
+            str(schema.get("description", "")),
+            _written(schema.get("default")),
+            tuple(map(_written, schema.get("enum", ()))),
+            typed.get(name, ""),
+        )
+        for name, schema in parameter_schemas(get_family(family)).items()
+    ]
+
+
+def _written(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def sequence_searches() -> list[tuple[str, str]]:
