@@ -98,6 +98,9 @@ NO_ALIGNMENT = ""
 """In the place of an alignment: none is wanted, so none is searched or made."""
 
 _NO_ALIGNMENT_WORD = "none"
+_ALIGNMENT_TEXT = re.compile(
+    r">|(#|CLUSTAL|MUSCLE|PROBCONS|T-COFFEE|KALIGN|MSAPROBS|MAFFT)[^\n]*\n", re.IGNORECASE
+)
 
 
 def _alignment_form(value: Any, info: ValidationInfo) -> Path | str:
@@ -119,7 +122,7 @@ def _alignment_form(value: Any, info: ValidationInfo) -> Path | str:
             Message("write 'none' where no alignment is wanted"),
         )
     start = value.lstrip("\ufeff \t\r\n")
-    return value if start.startswith(">") or "\n" in start else _check_path(Path(value), info)
+    return value if _ALIGNMENT_TEXT.match(start) else _check_path(Path(value), info)
 
 
 def _alignment_out(value: Path | str, info: SerializationInfo) -> str:
@@ -159,7 +162,7 @@ AlignmentInput = Annotated[
 ]
 """An alignment: the path of a file, its text, or `NO_ALIGNMENT`, as `none` is read.
 
-A text begins with `>` or has several lines.
+A text begins with `>`, or with the first line of another form of alignments.
 """
 
 ChainIds = Annotated[
