@@ -78,7 +78,7 @@ def judge(path: Path, name: str) -> Verdict:
         return Verdict(
             name, "refused", problems=[reason, f"gemmi: {told}"], kinds=[kind_of(reason)]
         )
-    ours = our_residues(Residues.of(opened.atoms))
+    ours = our_residues(Residues.from_atoms(opened.atoms))
     found = Verdict(name, "as gemmi" if ours or theirs.residues else "no protein", len(ours))
     if theirs.error:
         found.verdict = "read by Itda alone"

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib
-import importlib.util
 import json
 import os
 import subprocess
@@ -25,6 +24,7 @@ import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -219,9 +219,9 @@ def perform_example(folder: Path, package: Path) -> None:
         work.Task(key=str(number), family="mini", document=job.to_dict(), output=folder / "out")
         for number, job in enumerate(jobs)
     )
-    # Before it stood in the engine.
-    place = "itda.engine.stop" if importlib.util.find_spec("itda.engine.stop") else "itda.cluster.stop"
-    stop = importlib.import_module(place).Stop()
+    # It did not always stand in the engine.
+    places = [place for place in ("itda.engine.stop", "itda.cluster.stop") if find_spec(place)]
+    stop = importlib.import_module(places[0]).Stop()
     performer.perform(
         work.Work(tasks=tasks, stages=folder / "stages"),
         lambda _key, _events: None,

@@ -113,7 +113,7 @@ def fold(
     """
     with spoken_in(PYTHON, chosen_language()):
         family = registry.get_family(model) if isinstance(model, str) else model
-        options = RunOptions.of(
+        options = RunOptions.checked(
             family=family.name,
             weights=weights,
             seed=seed,

@@ -19,7 +19,7 @@ def atoms_at(rows: list[tuple[int, str, str, tuple[float, float, float]]]) -> Re
     atoms.atom_name = np.array([row[2] for row in rows])
     atoms.element = np.array([row[2][0] for row in rows])
     atoms.coord = np.array([row[3] for row in rows], dtype=np.float32)
-    return Residues.of(atoms)
+    return Residues.from_atoms(atoms)
 
 
 def pair(first: str, second: str, distance: float, name: str = "GLY") -> Residues:
@@ -50,11 +50,11 @@ def test_a_disulfide_bond_is_no_clash_and_a_collision_is() -> None:
 
 
 def test_bonded_neighbours_are_left_out(ubiquitin: AtomArray) -> None:
-    whole = named(Residues.of(ubiquitin))
+    whole = named(Residues.from_atoms(ubiquitin))
     torn = ubiquitin.copy()
     torn.chain_id[torn.res_id > 40] = "B"
     assert len(whole) <= 2
-    first = named(Residues.of(torn))[0]
+    first = named(Residues.from_atoms(torn))[0]
     assert (first.first, first.second) == ("A:40 GLN C", "B:41 GLN N")
 
 
@@ -75,14 +75,14 @@ def test_the_worst_come_first_and_only_some_are_named(ubiquitin: AtomArray) -> N
     atoms = ubiquitin.copy()
     noise = np.random.default_rng(0).normal(size=atoms.coord.shape)
     atoms.coord += noise.astype(np.float32)
-    found = find_clashes(Residues.of(atoms), most_named=10_000)
+    found = find_clashes(Residues.from_atoms(atoms), most_named=10_000)
     overlaps = [one.overlap_angstrom for one in found.worst]
     assert found.count == len(overlaps) > 100
     assert overlaps == sorted(overlaps, reverse=True)
-    few = find_clashes(Residues.of(atoms), most_named=7)
+    few = find_clashes(Residues.from_atoms(atoms), most_named=7)
     assert few.count == found.count
     assert few.worst == found.worst[:7]
 
 
 def test_no_atom_gives_no_clash(ubiquitin: AtomArray) -> None:
-    assert named(Residues.of(ubiquitin[:0])) == ()
+    assert named(Residues.from_atoms(ubiquitin[:0])) == ()

@@ -43,7 +43,7 @@ def test_what_was_measured_here_goes_before_the_shipped_table():
     store(DEVICE, families={"mini": entry()})
     found = find("mini", DEVICE)
     assert found.constants == CONSTANTS
-    assert found.origin == "measured here" and "2026-11-25" in found.told
+    assert found.origin == "measured here" and "2026-11-25" in found.shown
     # Other families and other devices keep the table.
     assert find("esmfold", DEVICE).origin != "measured here"
     assert find("mini", dataclasses.replace(DEVICE, threads=1)).origin != "measured here"
@@ -91,7 +91,7 @@ def test_another_version_has_constants_of_its_own(monkeypatch):
 def test_the_shipped_table_has_something_for_every_device(family, device):
     found = shipped(family, device)
     assert found.origin in ("measured elsewhere", "derived")
-    assert "itda bench calibrate" in found.told
+    assert "itda bench calibrate" in found.shown
     demand = get_family(family).demand(on_device(Load(tokens=(230,)), device))
     assert 1e-3 < found.constants.seconds_of(demand) < 3600
     assert 1e8 < found.constants.bytes_of(demand) < 3e10
@@ -109,8 +109,8 @@ def test_a_faster_card_is_predicted_to_be_faster():
 
 
 def test_what_an_allocation_that_failed_taught_is_told():
-    assert calibration.Calibration(CONSTANTS, "derived", "a table").told == "a table"
-    raised = calibration.Calibration(CONSTANTS, "derived", "a table", 1.5).told
+    assert calibration.Calibration(CONSTANTS, "derived", "a table").shown == "a table"
+    raised = calibration.Calibration(CONSTANTS, "derived", "a table", 1.5).shown
     assert "a table" in raised and "1.50 times" in raised and "calibrate" in raised
 
 
@@ -170,7 +170,7 @@ def test_calibration_finds_the_constants_and_keeps_them(monkeypatch, home):
     demand = get_family("mini").demand(Load(tokens=(777,)))
     assert found.constants.bytes_of(demand) == pytest.approx(CONSTANTS.bytes_of(demand), rel=1e-3)
     assert [fraction for fraction, _ in said] == sorted(fraction for fraction, _ in said)
-    assert said[-1][1] == fitted.told
+    assert said[-1][1] == fitted.shown
     # Nothing is left over.
     assert [path.suffix for path in (home / "calibration").iterdir()] == [".json"]
 

@@ -38,7 +38,7 @@ def nearly(found: Room, expected: float) -> bool:
 def test_what_the_process_holds_is_part_of_the_room(machine):
     found = room("cpu", root=machine[0])
     assert nearly(found, 16 * GB)
-    assert found.told == "this machine has free 16.0 GB"
+    assert found.shown == "this machine has free 16.0 GB"
 
 
 def test_what_there_is_where_nothing_else_runs_is_the_tightest_whole(machine):
@@ -76,7 +76,7 @@ def test_a_control_group_above_the_process_limits_it(machine, line, folder, most
     # 6 less the 2 that cannot be dropped, and the 1 that is the process's own.
     found = room("cpu", root=root)
     assert nearly(found, 5 * GB)
-    assert "control group" in found.told
+    assert "control group" in found.shown
 
 
 @pytest.mark.parametrize("said", ["max\n", f"{2**63 - 4096}\n"])

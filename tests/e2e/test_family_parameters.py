@@ -188,7 +188,7 @@ def test_a_worker_is_given_what_was_sent(stepped, tmp_path) -> None:
     }
     settings = Performer()._settings(task)
     assert settings.parameters == Steps(steps=9, potentials=("clash",))
-    assert RunOptions.of(**options_of(task)).parameters["steps"] == 9
+    assert RunOptions.checked(**options_of(task)).parameters["steps"] == 9
     assert Options().settings() == {}
 
 

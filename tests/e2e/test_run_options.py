@@ -135,7 +135,7 @@ def test_what_a_worker_is_given(tmp_path, monkeypatch) -> None:
         output=tmp_path,
     )
     rest = {name: value for name, value in SENT.items() if name not in OF_READING - {"family"}}
-    assert RunOptions.of(**options_of(task)) == RunOptions(**rest)
+    assert RunOptions.checked(**options_of(task)) == RunOptions(**rest)
     monkeypatch.setattr("itda.cluster.perform.settings_of", catch)
     performer = Performer()
     performer.threads = 2
@@ -194,5 +194,5 @@ def test_settings_are_made_of_them(tmp_path) -> None:
 )
 def test_a_wrong_value_is_refused_with_its_field(given, said) -> None:
     with pytest.raises(InputError) as caught:
-        RunOptions.of(**given)
+        RunOptions.checked(**given)
     assert said in caught.value.problem

@@ -51,7 +51,7 @@ def chosen(monkeypatch):
 
 
 def searches(family, **options):
-    return choose_searches(RunOptions.of(**options), family)
+    return choose_searches(RunOptions.checked(**options), family)
 
 
 @pytest.mark.parametrize(

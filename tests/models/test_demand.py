@@ -130,8 +130,10 @@ def test_rows_go_in_stretches() -> None:
     assert Pairs(1, 64, 2048).stretches == 2
     assert Pairs(1, 3000, 2048).rows == 1
     assert Pairs(2, 10, 2048).stretches == 1
-    assert Pairs.of(Load(tokens=(500,), device="cuda"), tokens=500).stretches == 1
-    assert Pairs.of(Load(tokens=(500,), device="cuda", frugal=True), tokens=500).stretches > 100
+    assert Pairs.from_load(Load(tokens=(500,), device="cuda"), tokens=500).stretches == 1
+    assert (
+        Pairs.from_load(Load(tokens=(500,), device="cuda", frugal=True), tokens=500).stretches > 100
+    )
 
 
 def test_work_is_added_up_by_kind() -> None:

@@ -80,7 +80,7 @@ def bare(ubiquitin: AtomArray) -> AtomArray:
 
 def is_right(reference: AtomArray, model: AtomArray) -> bool:
     """Whether each residue that both have, told by its coordinates, is paired with itself alone."""
-    first, second = Residues.of(reference), Residues.of(model)
+    first, second = Residues.from_atoms(reference), Residues.from_atoms(model)
     (match,) = match_chains(first, second)
     true, predicted = first.positions("CA"), second.positions("CA")
     shared = {tuple(point) for point in true} & {tuple(point) for point in predicted}
@@ -146,7 +146,7 @@ def test_neighbours_that_each_lacks_are_not_paired(bare: AtomArray) -> None:
 def test_poor_geometry_breaks_no_chain(bare: AtomArray) -> None:
     shaken = bare.copy()
     shaken.coord += np.random.default_rng(2).normal(size=bare.coord.shape).astype(np.float32) * 1.5
-    first, second = Residues.of(bare), Residues.of(without(shaken, (30, 31)))
+    first, second = Residues.from_atoms(bare), Residues.from_atoms(without(shaken, (30, 31)))
     (match,) = match_chains(first, second)
     numbers = [first.numbers[row] for row in match.reference_rows]
     assert numbers == [second.numbers[row] for row in match.model_rows]

@@ -20,8 +20,8 @@ def numbers(residues: Residues, rows: np.ndarray) -> list[int]:
 
 
 def test_a_missing_loop_is_stepped_over(ubiquitin: AtomArray) -> None:
-    whole = Residues.of(ubiquitin)
-    gapped = Residues.of(ubiquitin[(ubiquitin.res_id < 20) | (ubiquitin.res_id > 27)])
+    whole = Residues.from_atoms(ubiquitin)
+    gapped = Residues.from_atoms(ubiquitin[(ubiquitin.res_id < 20) | (ubiquitin.res_id > 27)])
     (match,) = match_chains(whole, gapped)
     assert numbers(whole, match.reference_rows) == numbers(gapped, match.model_rows)
     assert len(match.reference_rows) == 68
@@ -31,8 +31,8 @@ def test_a_missing_loop_is_stepped_over(ubiquitin: AtomArray) -> None:
 def test_other_numbers_do_not_matter(ubiquitin: AtomArray) -> None:
     moved = part(ubiquitin, "X", 11, 60)
     moved.res_id += 500
-    (match,) = match_chains(Residues.of(ubiquitin), Residues.of(moved))
-    assert numbers(match_residues := Residues.of(ubiquitin), match.reference_rows) == list(
+    (match,) = match_chains(Residues.from_atoms(ubiquitin), Residues.from_atoms(moved))
+    assert numbers(match_residues := Residues.from_atoms(ubiquitin), match.reference_rows) == list(
         range(11, 61)
     )
     assert len(match_residues) == 76
@@ -42,24 +42,26 @@ def test_mutations_are_matched(ubiquitin: AtomArray) -> None:
     mutant = ubiquitin.copy()
     mutant.res_name[mutant.res_id == 40] = "ALA"
     mutant.res_name[mutant.res_id == 48] = "TRP"
-    (match,) = match_chains(Residues.of(ubiquitin), Residues.of(mutant))
+    (match,) = match_chains(Residues.from_atoms(ubiquitin), Residues.from_atoms(mutant))
     assert len(match.reference_rows) == 76
     assert match.identity == pytest.approx(74 / 76)
 
 
 def test_matching_by_number_ignores_types(ubiquitin: AtomArray) -> None:
-    chain = protein_chains(Residues.of(ubiquitin))["A"]
+    chain = protein_chains(Residues.from_atoms(ubiquitin))["A"]
     renamed = ubiquitin.copy()
     renamed.res_name[:] = "GLY"
     renamed.res_id += 10
-    other = Residues.of(renamed)
+    other = Residues.from_atoms(renamed)
     match = match_chain(chain, protein_chains(other)["A"], by_number=True)
     assert numbers(other, match.model_rows) == list(range(11, 77))
 
 
 def test_chains_are_paired_by_sequence(ubiquitin: AtomArray) -> None:
-    reference = Residues.of(part(ubiquitin, "A", 1, 35) + part(ubiquitin, "B", 36, 76, 30.0))
-    model = Residues.of(part(ubiquitin, "H", 36, 76, 30.0) + part(ubiquitin, "L", 1, 35))
+    reference = Residues.from_atoms(
+        part(ubiquitin, "A", 1, 35) + part(ubiquitin, "B", 36, 76, 30.0)
+    )
+    model = Residues.from_atoms(part(ubiquitin, "H", 36, 76, 30.0) + part(ubiquitin, "L", 1, 35))
     matches = match_chains(reference, model)
     assert {match.reference.id: match.model.id for match in matches} == {"A": "L", "B": "H"}
 
@@ -83,7 +85,7 @@ def test_copies_are_paired_by_position(copies: int, ubiquitin: AtomArray) -> Non
     turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
     turn *= np.sign(np.linalg.det(turn))
     model.coord = (model.coord @ turn + 12.0).astype(np.float32)
-    matches = match_chains(Residues.of(reference), Residues.of(model))
+    matches = match_chains(Residues.from_atoms(reference), Residues.from_atoms(model))
     assert {match.reference.id: match.model.id for match in matches} == {
         f"C{source}": f"M{index}" for index, source in enumerate(order)
     }
@@ -93,12 +95,12 @@ def test_unlike_chains_share_nothing(ubiquitin: AtomArray) -> None:
     other = ubiquitin.copy()
     other.res_name[:] = "GLY"
     with pytest.raises(InputError, match="no residue in common") as caught:
-        match_chains(Residues.of(ubiquitin), Residues.of(other))
+        match_chains(Residues.from_atoms(ubiquitin), Residues.from_atoms(other))
     assert "--chain" in caught.value.hint
 
 
 def test_named_chains_are_checked(ubiquitin: AtomArray) -> None:
-    residues = Residues.of(ubiquitin + part(ubiquitin, "B", 1, 76))
+    residues = Residues.from_atoms(ubiquitin + part(ubiquitin, "B", 1, 76))
     (match,) = match_chains(residues, residues, chains={"A": "B"})
     assert (match.reference.id, match.model.id) == ("A", "B")
     with pytest.raises(InputError, match="reference has no protein chain 'Z'"):
@@ -110,8 +112,8 @@ def test_named_chains_are_checked(ubiquitin: AtomArray) -> None:
 
 
 def test_a_structure_without_protein_is_refused(with_water: AtomArray) -> None:
-    water = Residues.of(with_water[with_water.hetero])
-    protein = Residues.of(with_water)
+    water = Residues.from_atoms(with_water[with_water.hetero])
+    protein = Residues.from_atoms(with_water)
     with pytest.raises(InputError, match="the reference has no protein"):
         match_chains(water, protein)
     with pytest.raises(InputError, match="the model has no protein"):
@@ -119,4 +121,4 @@ def test_a_structure_without_protein_is_refused(with_water: AtomArray) -> None:
 
 
 def test_modified_residues_have_the_letter_of_their_parent(mixed: AtomArray) -> None:
-    assert protein_chains(Residues.of(mixed))["A"].sequence == "GM"
+    assert protein_chains(Residues.from_atoms(mixed))["A"].sequence == "GM"

@@ -198,7 +198,7 @@ def moved(text: str, shift: float, chain: str = "") -> list[str]:
 
 
 def chains_of(found: StructureFile) -> dict[str, int]:
-    residues = Residues.of(found.atoms)
+    residues = Residues.from_atoms(found.atoms)
     names = np.array(residues.chain_ids)[residues.peptide_mask]
     return dict(zip(*(one.tolist() for one in np.unique(names, return_counts=True)), strict=True))
 

@@ -15,7 +15,7 @@ def test_residues_are_told_apart_by_insertion_code(ubiquitin: AtomArray) -> None
     atoms = ubiquitin.copy()
     atoms.ins_code = np.where(atoms.res_id == 2, "A", "")
     atoms.res_id[atoms.res_id == 2] = 1
-    residues = Residues.of(atoms)
+    residues = Residues.from_atoms(atoms)
     assert len(residues) == 76
     assert residues.label(0) == "A:1 MET"
     assert residues.label(1) == "A:1A GLN"
@@ -23,7 +23,7 @@ def test_residues_are_told_apart_by_insertion_code(ubiquitin: AtomArray) -> None
 
 
 def test_rows_and_positions_of_a_name(ubiquitin: AtomArray) -> None:
-    residues = Residues.of(ubiquitin)
+    residues = Residues.from_atoms(ubiquitin)
     carbons = residues.rows("CA")
     assert (ubiquitin.atom_name[carbons] == "CA").all()
     assert (residues.of_atom[carbons] == np.arange(76)).all()
@@ -35,14 +35,14 @@ def test_rows_and_positions_of_a_name(ubiquitin: AtomArray) -> None:
 
 
 def test_neighbours_are_linked_within_a_chain_only(ubiquitin: AtomArray) -> None:
-    assert Residues.of(ubiquitin).linked_to_next.tolist() == [True] * 75 + [False]
+    assert Residues.from_atoms(ubiquitin).linked_to_next.tolist() == [True] * 75 + [False]
     atoms = ubiquitin.copy()
     atoms.chain_id[atoms.res_id > 40] = "B"
-    assert not Residues.of(atoms).linked_to_next[39]
+    assert not Residues.from_atoms(atoms).linked_to_next[39]
 
 
 def test_water_and_ligands_are_no_polymer(mixed: AtomArray) -> None:
-    residues = Residues.of(mixed)
+    residues = Residues.from_atoms(mixed)
     assert residues.polymer_mask.tolist() == [True, True, False, False, False, False]
     assert residues.peptide_mask.tolist() == [True, True, False, False, False, False]
 
@@ -80,7 +80,7 @@ def test_names_of_simulation_programs_are_understood(
     last = atoms.res_id == 76
     atoms.atom_name[last & (atoms.atom_name == "O")] = "OT1"
     atoms.atom_name[last & (atoms.atom_name == "OXT")] = "OT2"
-    read, plain = Residues.of(atoms), Residues.of(ubiquitin)
+    read, plain = Residues.from_atoms(atoms), Residues.from_atoms(ubiquitin)
     assert protein_chains(read)["A"].sequence == protein_chains(plain)["A"].sequence
     assert read.standard_names == plain.standard_names == plain.names
     assert read.atom_names.tolist() == ubiquitin.atom_name.tolist()
@@ -101,7 +101,7 @@ def test_names_of_simulation_programs_are_written_as_they_came(
     assert comps["HIE"].strip("'") == "L-PEPTIDE LINKING"
     (sequence,) = block.find_values("_entity_poly.pdbx_seq_one_letter_code_can")
     assert "STLHLVLR" in sequence.replace("\n", "")
-    assert Residues.of(read_structure(tmp_path / "out.cif")).names[67] == "HIE"
+    assert Residues.from_atoms(read_structure(tmp_path / "out.cif")).names[67] == "HIE"
 
 
 def test_the_code_of_a_ligand_is_not_trusted_in_a_chain(ubiquitin: AtomArray) -> None:
@@ -109,7 +109,7 @@ def test_the_code_of_a_ligand_is_not_trusted_in_a_chain(ubiquitin: AtomArray) ->
     ubiquitin.res_name[ubiquitin.res_id == 30] = "CTY"
     ubiquitin.atom_name[(ubiquitin.res_id == 30) & (ubiquitin.atom_name == "CG2")] = "XX"
     ubiquitin.hetero[ubiquitin.res_id == 30] = True
-    sequence = protein_chains(Residues.of(ubiquitin))["A"].sequence
+    sequence = protein_chains(Residues.from_atoms(ubiquitin))["A"].sequence
     assert (len(sequence), sequence[29]) == (76, "X")
 
 
@@ -118,6 +118,6 @@ def test_a_ligand_that_shares_a_name_stays_one(ubiquitin: AtomArray) -> None:
     ligand.res_name[:], ligand.res_id[:], ligand.hetero[:] = "HIE", 300, True
     ligand.atom_name = np.array(["C1", "C2", "N1"])
     ligand.coord = ligand.coord + np.float32(50)
-    read = Residues.of(ubiquitin + ligand)
+    read = Residues.from_atoms(ubiquitin + ligand)
     assert read.components[-1].kind == "other"
     assert len(protein_chains(read)["A"]) == 76

@@ -286,7 +286,7 @@ class RunArguments(SharedArguments):
         """
         from itda.job.options import RunOptions
 
-        return RunOptions.of(**self.given)
+        return RunOptions.checked(**self.given)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -128,10 +128,10 @@ def document(lines: list[Line], predictor: Predictor) -> dict[str, Any]:
         "model": predictor.family.name,
         "device": predictor.device,
         "device_name": predictor.described.shown,
-        "memory": {"bytes": predictor.room.bytes, "told": predictor.room.told},
+        "memory": {"bytes": predictor.room.bytes, "told": predictor.room.shown},
         "constants": {
             "origin": predictor.calibration.origin,
-            "told": predictor.calibration.told,
+            "told": predictor.calibration.shown,
         },
         "jobs": [asdict(line) for line in lines],
         "total": {
@@ -173,5 +173,5 @@ def _print(lines: list[Line], predictor: Predictor) -> None:
             f", at most {bytes_shown(total['bytes'])}, one after the other in about "
             f"{seconds_shown(total['seconds'])}"
         )
-    typer.echo(f"{said}; {predictor.family.name} on {predictor.device}: {predictor.room.told}")
-    typer.echo(f"constants: {predictor.calibration.told}")
+    typer.echo(f"{said}; {predictor.family.name} on {predictor.device}: {predictor.room.shown}")
+    typer.echo(f"constants: {predictor.calibration.shown}")

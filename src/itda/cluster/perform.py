@@ -170,8 +170,8 @@ class Performer:
     def _settings(self, task: Task) -> Settings:
         options = options_of(task)
         return settings_of(
-            RunOptions.of(**options, threads=self.threads),
-            self._kept.of(registry.get_family(task.family)),
+            RunOptions.checked(**options, threads=self.threads),
+            self._kept.keeping(registry.get_family(task.family)),
         )
 
     def _write(

@@ -167,8 +167,8 @@ def check_validity(atoms: AtomArray) -> ValidityReport:
     Returns:
         The report. A structure without protein gives an empty one that names what was skipped.
     """
-    everything = Residues.of(atoms[~np.isin(atoms.element, ("H", "D"))])
-    residues = Residues.of(everything.atoms[everything.peptide_mask[everything.of_atom]])
+    everything = Residues.from_atoms(atoms[~np.isin(atoms.element, ("H", "D"))])
+    residues = Residues.from_atoms(everything.atoms[everything.peptide_mask[everything.of_atom]])
     standard = np.isin(residues.standard_names, list(STANDARD_RESIDUES))
     lost = ~np.isfinite(residues.atoms.coord).all(axis=-1)
     not_finite = np.unique(residues.of_atom[lost])

@@ -62,7 +62,7 @@ class Fitted:
     path: Path
 
     @property
-    def told(self) -> str:
+    def shown(self) -> str:
         """The same for people."""
         memory, seconds, alone = self.bytes_error, self.seconds_error, self.seconds_left_out
         return (
@@ -119,7 +119,7 @@ def calibrate(
 
         fitted = _calibrate_one(family, described, wanted, own, tell)
         if fitted is not None:
-            report(done + share, fitted.told)
+            report(done + share, fitted.shown)
             found.append(fitted)
     return found
 

@@ -44,7 +44,7 @@ class Calibration:
     learned: float = 1.0
 
     @property
-    def told(self) -> str:
+    def shown(self) -> str:
         """Where the constants come from, as a sentence for people."""
         if self.learned == 1.0:
             return self.source

@@ -41,7 +41,7 @@ class Room:
         return self.bytes if self.alone_bytes is None else self.alone_bytes
 
     @property
-    def told(self) -> str:
+    def shown(self) -> str:
         """The amount and its source for people."""
         return f"{self.source} {bytes_shown(self.bytes)}"
 

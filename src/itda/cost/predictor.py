@@ -185,7 +185,7 @@ class Predictor:
                 unit=self._unit,
                 needed=bytes_shown(needed),
                 family=self.family.name,
-                told=there.told,
+                told=there.shown,
                 fitting=fitting,
             ),
             hint=joined(self._remedies(frugal, needed, largest), ";"),

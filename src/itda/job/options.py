@@ -87,7 +87,7 @@ class RunOptions(SharedOptions):
     """Processor cores for searches; all that this process may use unless told."""
 
     @classmethod
-    def of(cls, **options: Any) -> Self:
+    def checked(cls, **options: Any) -> Self:
         """Check what a user gave.
 
         Raises:

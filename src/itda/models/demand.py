@@ -160,7 +160,7 @@ class Pairs:
     stretch: int
 
     @classmethod
-    def of(cls, load: Load, *, tokens: int, batch: int = 1) -> Pairs:
+    def from_load(cls, load: Load, *, tokens: int, batch: int = 1) -> Pairs:
         """Give the sizes on the device of a load, for jobs that are padded to so many tokens."""
         few = load.device == "cpu" or load.frugal
         return cls(batch, tokens, PAIRS_AT_ONCE if few else GPU_STRETCH * PAIRS_AT_ONCE)

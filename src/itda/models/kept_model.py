@@ -19,7 +19,7 @@ class KeptModel:
         self._key: tuple[object, ...] | None = None
         self._model: Model | None = None
 
-    def of(self, family: Family) -> Family:
+    def keeping(self, family: Family) -> Family:
         """Return a family that is the same but for its models, which are loaded once."""
         return cast("Family", _Keeping(family, self))
 

@@ -59,7 +59,9 @@ class Numbering:
     trusted: bool = False
 
     @classmethod
-    def of(cls, numbers: Int[np.ndarray, " residue"], codes: Sequence[str] = ()) -> Numbering:
+    def from_numbers(
+        cls, numbers: Int[np.ndarray, " residue"], codes: Sequence[str] = ()
+    ) -> Numbering:
         """Take residue numbers with their insertion codes, if they have any."""
         keys = numbers.astype(np.int64) * _CODES
         if codes:

@@ -173,7 +173,7 @@ def compare(
     Raises:
         InputError: If a structure has no protein, a named chain does not exist, or nothing matches.
     """
-    true, predicted = Residues.of(_heavy(reference)), Residues.of(_heavy(model))
+    true, predicted = Residues.from_atoms(_heavy(reference)), Residues.from_atoms(_heavy(model))
     matches = match_chains(true, predicted, chains=chains, by_number=by_number)
     rows = np.concatenate([match.reference.rows for match in matches])
     partner = _partners(matches, rows)

@@ -164,7 +164,7 @@ def _pdb_content(path: Path, atoms: AtomArray) -> bytes:
 
 def _polymer_ends(atoms: AtomArray) -> set[int]:
     """Give the last row of each chain's polymer, after which PDB wants a TER record."""
-    residues = Residues.of(atoms)
+    residues = Residues.from_atoms(atoms)
     last = {
         chain: index
         for index, chain in enumerate(residues.chain_ids)

@@ -111,7 +111,7 @@ def structure_tables(layout: Layout) -> Tables:
 
 def lay_out_atoms(atoms: AtomArray) -> Layout:
     """Find residues and label ids of a structure."""
-    return lay_out(Residues.of(atoms))
+    return lay_out(Residues.from_atoms(atoms))
 
 
 def encode(tables: Tables, block_name: str, *, binary: bool = False) -> bytes:

@@ -141,14 +141,14 @@ def strand_of(
 
 def _numberings(residues: Residues, rows: Int[np.ndarray, " residue"]) -> tuple[Numbering, ...]:
     """Give the author's numbers, and those of the polymer where the file has them."""
-    author = Numbering.of(
+    author = Numbering.from_numbers(
         np.array([residues.numbers[row] for row in rows]),
         [residues.insertion_codes[row] for row in rows],
     )
     places = residues.polymer_numbers(rows)
     if places is None:
         return (author,)
-    polymer = Numbering.of(places)
+    polymer = Numbering.from_numbers(places)
     return (author,) if np.ptp(author.keys - polymer.keys) == 0 else (author, polymer)
 
 

@@ -33,7 +33,7 @@ class Residues:
     of_atom: Int[np.ndarray, " atom"]
 
     @classmethod
-    def of(cls, atoms: AtomArray) -> Residues:
+    def from_atoms(cls, atoms: AtomArray) -> Residues:
         """Find the residues of a structure."""
         starts = np.asarray(get_residue_starts(atoms), dtype=np.int64)
         first = np.zeros(atoms.array_length(), dtype=np.int64)

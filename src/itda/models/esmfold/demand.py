@@ -44,7 +44,7 @@ def demand(load: Load, sizes: Mapping[str, Any] | None = None) -> Demand:
 
 
 def _of_one(load: Load, config: EsmFoldConfig, residues: int, tokens: int) -> Demand:
-    pairs = Pairs.of(dataclasses.replace(load, tokens=(tokens,)), tokens=tokens)
+    pairs = Pairs.from_load(dataclasses.replace(load, tokens=(tokens,)), tokens=tokens)
     streamed = load.device == "cpu" or load.frugal
     layers = STREAMED_LAYERS if streamed else config.language_layers
     layer = layer_parameters(config)

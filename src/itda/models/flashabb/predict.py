@@ -38,7 +38,7 @@ class _Antibody:
     light_first: bool
 
     @staticmethod
-    def of(order: Order) -> _Antibody:
+    def from_order(order: Order) -> _Antibody:
         sequences = [(name, entity.sequence) for name, entity in protein_chains(order.job)]
         first, second = sort_chains(sequences, job=order.job.name)
         return _Antibody(sequences[first][1], sequences[second][1], first > second)
@@ -89,7 +89,7 @@ class FlashAbbModel:
             progress: Called with the fraction done and what is being done.
         """
         report = part_of(progress, 0.0, 1.0)
-        antibodies = [_Antibody.of(order) for order in orders]
+        antibodies = [_Antibody.from_order(order) for order in orders]
         for first in range(0, len(antibodies), AT_ONCE):
             report(first / len(antibodies), "network")
             part = antibodies[first : first + AT_ONCE]

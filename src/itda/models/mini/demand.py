@@ -118,7 +118,7 @@ def parameters(config: MiniConfig) -> int:
 def _parts(load: Load) -> list[Pairs]:
     """Give the batches that go through the network, as `itda.models.together` makes them."""
     if load.device == "cpu":
-        return [Pairs.of(load, tokens=tokens) for tokens in load.tokens]
+        return [Pairs.from_load(load, tokens=tokens) for tokens in load.tokens]
     parts: list[list[int]] = []
     for tokens in sorted(load.tokens, reverse=True):
         if parts:
@@ -128,7 +128,7 @@ def _parts(load: Load) -> list[Pairs]:
                 parts[-1].append(tokens)
                 continue
         parts.append([tokens])
-    return [Pairs.of(load, tokens=part[0], batch=len(part)) for part in parts]
+    return [Pairs.from_load(load, tokens=part[0], batch=len(part)) for part in parts]
 
 
 def _is_small(part: Pairs) -> bool:

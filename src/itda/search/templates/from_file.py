@@ -160,7 +160,7 @@ def _given_pairs(
 def _positions(path: Path, name: str, length: int) -> Int32[np.ndarray, " residue"]:
     """Give the 1-based place of each residue of a chain in its polymer."""
     atoms = open_structure(path, hydrogens=False).atoms
-    residues = Residues.of(atoms[atoms.chain_id == name])
+    residues = Residues.from_atoms(atoms[atoms.chain_id == name])
     rows = np.flatnonzero(residues.peptide_mask)
     places = residues.polymer_numbers(rows)
     if places is not None and len(rows) == length:

@@ -133,5 +133,5 @@ def pair_identity(
 def _strand(sequence: str, residue_index: Int32[np.ndarray, " residue"] | None = None) -> Strand:
     strand = Strand.of_sequence(sequence)
     numbers = np.arange(len(sequence)) if residue_index is None else residue_index
-    numbering = Numbering.of(numbers)
+    numbering = Numbering.from_numbers(numbers)
     return Strand(sequence, numbering.jumps, strand.jumps, (numbering,))

@@ -83,7 +83,7 @@ def claim_jobs(
             rooms = Rooms(connection, now, are_any=turn.are_quotas)
             held = held_job(connection, worker_id, capacity.device_kind) if turn.are_held else None
             if held is not None:
-                if held.need_seconds > rooms.left(Owner.of(held), held.device_kind):
+                if held.need_seconds > rooms.left(Owner.from_job(held), held.device_kind):
                     free(connection, held.id)  # its quota is used up: others go on
                 elif not _fits(held, capacity):
                     return []

@@ -51,7 +51,7 @@ def retry_job(connection: Connection, job_id: str, now: float) -> JobRecord:
     job = find_job(connection, job_id, lock=True)
     if job.state not in (State.FAILED, State.CANCELLED):
         raise _conflict(job, Message("only what failed or was cancelled is tried again"))
-    quotas.refuse_used_up(connection, Owner.of(job), job.device_kind, job.need_seconds, now)
+    quotas.refuse_used_up(connection, Owner.from_job(job), job.device_kind, job.need_seconds, now)
     change_job(
         connection,
         job_id,

@@ -67,7 +67,7 @@ def write_line(
             "outcome": outcome,
         },
     )
-    owner = Owner.of(job)
+    owner = Owner.from_job(job)
     charge(connection, owner, seconds, now)
     spend(connection, owner, kind, seconds, now)
 

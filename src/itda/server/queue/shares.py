@@ -113,7 +113,7 @@ class Owner:
     user_id: str
 
     @classmethod
-    def of(cls, job: JobRecord) -> Owner:
+    def from_job(cls, job: JobRecord) -> Owner:
         """Return whose a job is."""
         return cls(job.organisation_id, job.project_id, job.user_id)
 

@@ -58,7 +58,7 @@ def starts_in(
 
 def holding_quota(connection: Connection, job: JobRecord, now: float) -> QuotaStatus | None:
     """Return the quota that holds a waiting job back until it renews; None where none does."""
-    return quotas.holding(connection, Owner.of(job), job.device_kind, job.need_seconds, now)
+    return quotas.holding(connection, Owner.from_job(job), job.device_kind, job.need_seconds, now)
 
 
 def is_draining(connection: Connection) -> bool:

@@ -250,7 +250,7 @@ class Understanding:
             bytes=max((one.bytes for one in accepted), default=0),
             device_kind=where.kind,
             device=where.name or predictor.described.shown,
-            reckoned=predictor.calibration.told,
+            reckoned=predictor.calibration.shown,
             starts_in_seconds=starts,
             problems=tuple(fault_of(error) for error in read.problems),
         )

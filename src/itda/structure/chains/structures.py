@@ -137,7 +137,7 @@ def _chain(
     resolution: float,
     method: str,
 ) -> Chain | Rejection:
-    residues = Residues.of(atoms)
+    residues = Residues.from_atoms(atoms)
     protein = residues.peptide_mask
     keep = np.flatnonzero(protein)
     if len(keep) == 0:

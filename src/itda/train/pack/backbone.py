@@ -140,7 +140,9 @@ def _frames(
     before: Float[np.ndarray, "chain 4 3"],
     own: Float[np.ndarray, "chain 4 3"],
 ) -> Frames:
-    return Frames.of(*(before[:, atom] if back else own[:, atom] for back, atom in references))
+    return Frames.from_atoms(
+        *(before[:, atom] if back else own[:, atom] for back, atom in references)
+    )
 
 
 def _class_means(

@@ -25,7 +25,7 @@ class Frames:
     z: Float[np.ndarray, "frame 3"]
 
     @classmethod
-    def of(
+    def from_atoms(
         cls,
         first: Float[np.ndarray, "frame 3"],
         middle: Float[np.ndarray, "frame 3"],

@@ -73,7 +73,7 @@ def encode_side_chains(
         for atom in _side_chain_atoms(seen):
             own = seen[:, atom]
             references = _references(coordinates[rows], seen, placed, atom)
-            frames = Frames.of(*(decoded[:, reference] for reference in references))
+            frames = Frames.from_atoms(*(decoded[:, reference] for reference in references))
             local = frames.to_local(coordinates[rows, atom])
             mean = np.round(local[own].mean(axis=0), 3)
             residuals = np.rint((local - mean) / STEP_ANGSTROM).astype(np.int64)
@@ -119,7 +119,7 @@ def decode_side_chains(
             residuals = np.zeros((len(rows), 3))
             residuals[own] = steps[position : position + count].reshape(3, -1).T
             position += count
-            frames = Frames.of(*(placed[reference] for reference in rule.references))
+            frames = Frames.from_atoms(*(placed[reference] for reference in rule.references))
             local = np.array(rule.mean_angstrom) + residuals * STEP_ANGSTROM
             placed[rule.atom] = frames.to_global(local)
             coordinates[rows[own], rule.atom] = placed[rule.atom][own]
