@@ -3,6 +3,7 @@ import json
 import shutil
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import huggingface_hub
@@ -340,6 +341,11 @@ def test_stopped_by_its_user_and_gone_on_with(published, content) -> None:
         pull(weight_set, on_transfer=stop)
     have = partial_path(download_folder("lab"), MODEL).stat().st_size
     assert have > 0
+    # The server notes what it sent when it has sent it, which may be after its client has gone.
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not server.sent:
+        assert time.monotonic() < end
+        time.sleep(0.01)
     server.sent.clear()
     pull(weight_set)
     assert sum(server.sent) == sum(len(data) for data in content.values()) - have
