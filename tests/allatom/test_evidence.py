@@ -117,6 +117,32 @@ def test_one_alignment_serves_the_complex_and_then_the_chain(
 
 
 @needs_mmseqs
+def test_a_protein_that_stands_twice_is_searched_once(searched, itda_command, tmp_path) -> None:
+    twice = [{"protein": {"id": chain, "sequence": LONG}} for chain in "AB"]
+    written(tmp_path, "twice.json", name="twice", entities=[*twice, PAIR[2]], samples=1)
+    done = itda_command("fold", "twice.json", *SEARCH, "--json")
+    assert stages_of(done)["alignment"] == [False] and searched() == 1
+    # Rows of one protein pair with none: its copies have the same.
+    assert "pairing" not in stages_of(done)
+
+
+@needs_mmseqs
+def test_chains_in_another_order_are_searched_once_and_paired_rightly(
+    searched, itda_command, tmp_path
+) -> None:
+    written(tmp_path, "pair.json", name="pair", entities=PAIR, samples=1)
+    written(tmp_path, "turned.json", name="turned", entities=[PAIR[1], PAIR[0]], samples=1)
+    itda_command("fold", "pair.json", *SEARCH)
+    assert searched() == 1
+    done = itda_command("fold", "turned.json", *SEARCH, "--json")
+    assert stages_of(done)["alignment"] == [True, True] and searched() == 0
+    for chain in "AB":
+        one = (tmp_path / "pair_itda" / f"pair_{chain}.paired.a3m").read_text()
+        other = (tmp_path / "turned_itda" / f"turned_{chain}.paired.a3m").read_text()
+        assert one == other
+
+
+@needs_mmseqs
 def test_no_alignment_wanted_is_not_none_given(searched, itda_command, tmp_path) -> None:
     wanted = [{"protein": {"id": "A", "sequence": LONG, "msa": "none"}}, PAIR[1]]
     written(tmp_path, "some.json", name="some", entities=wanted, samples=1)

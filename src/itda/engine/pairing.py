@@ -14,7 +14,6 @@ from jaxtyping import Int32
 from itda.engine.codec_evidence import alignment_key
 from itda.engine.events import Event, JobWarned
 from itda.engine.stages import Codec, Stage, Stages
-from itda.errors import DataError
 from itda.job.entities import Protein
 from itda.job.fields import NO_ALIGNMENT
 from itda.job.model import Job
@@ -22,7 +21,13 @@ from itda.language import Message, counted
 from itda.progress import Progress
 from itda.search.alignments.alignment import Alignment
 from itda.search.alignments.formats import parse_alignment, read_alignment
-from itda.search.alignments.pairing import PairedAlignment, assemble, pair, pair_by_position
+from itda.search.alignments.pairing import (
+    PairedAlignment,
+    assemble,
+    matchable,
+    pair,
+    pair_by_position,
+)
 from itda.search.evidence import ChainEvidence
 from itda.store.store import digest_of
 
@@ -55,8 +60,9 @@ def pair_chains(
     """Read the paired rows that a job brings, else pair those of its alignments by species.
 
     A job that brings some for any chain has none made; a chain without them has gaps. None are made
-    for a chain that says `paired_msa: none`, nor where fewer than two different chains have
-    relatives, nor where these do not say their species, of which a warning is given.
+    for a chain that says `paired_msa: none`, nor for one whose relatives do not say their species
+    as those of the others do, of which a warning is given; nor where fewer than two different
+    chains are left.
 
     Args:
         job: What is to be folded.
@@ -75,15 +81,20 @@ def pair_chains(
 def _given(job: Job, proteins: Iterable[Protein], stages: Stages) -> Generator[Event, None, Paired]:
     given = {protein.ids[0]: protein.paired_msa or None for protein in proteins}
     queries = {protein.ids[0]: protein.sequence for protein in proteins}
+    notes: list[str] = []
 
     def read(_progress: Progress) -> PairedAlignment:
-        found = {
-            chain: None if text is None else _read(text, queries[chain], chain)
-            for chain, text in given.items()
-        }
+        found: dict[str, Alignment | None] = dict.fromkeys(given)
+        for chain, text in given.items():
+            if text is not None:
+                found[chain] = alignment = _read(text, queries[chain], chain)
+                where = text.name if isinstance(text, Path) else _where(chain)
+                notes.extend(f"{where}: {note}" for note in alignment.notes)
         return pair_by_position(found, queries)
 
     rows = yield from stages.compute(job.name, PAIRING, read, describe_paired)
+    for note in notes:
+        yield JobWarned(job=job.name, message=note)
     names = [text.name if isinstance(text, Path) else "the job" for text in given.values() if text]
     return Paired(
         rows.with_copies({protein.ids[0]: protein.ids for protein in proteins}),
@@ -95,7 +106,11 @@ def _given(job: Job, proteins: Iterable[Protein], stages: Stages) -> Generator[E
 def _read(given: Path | str, query: str, chain: str) -> Alignment:
     if isinstance(given, Path):
         return read_alignment(given, query=query)
-    return parse_alignment(given, query=query, where=f"chain {chain}, paired_msa")
+    return parse_alignment(given, query=query, where=_where(chain))
+
+
+def _where(chain: str) -> str:
+    return f"chain {chain}, paired_msa"
 
 
 def _made(
@@ -116,21 +131,23 @@ def _made(
         copies.setdefault(chain, []).extend(protein.ids)
     if len(alignments) < 2:
         return Paired()
-    keys = {chain: alignment_key(alignment) for chain, alignment in alignments.items()}
+    alignments, left_out = matchable(alignments)
+    for problem in left_out.values():
+        message = Message("rows are not paired across chains: {problem}", problem=problem)
+        yield JobWarned(job=job.name, message=message)
+    if len(alignments) < 2:
+        return Paired()
+    # In their order, which is that of the columns; whatever the chains are called.
+    keys = [alignment_key(alignment) for alignment in alignments.values()]
 
     def decode(files: Mapping[str, bytes]) -> PairedAlignment:
         rows, species = _unpacked(files)
         return assemble(alignments, rows, species)
 
     codec = Codec(_packed, decode, describe_paired)
-    try:
-        rows, cached = yield from stages.find_or_compute(
-            job.name, PAIRING, {"alignments": keys}, lambda _progress: pair(alignments), codec
-        )
-    except DataError as error:
-        message = Message("rows are not paired across chains: {problem}", problem=error.problem)
-        yield JobWarned(job=job.name, message=message)
-        return Paired()
+    rows, cached = yield from stages.find_or_compute(
+        job.name, PAIRING, {"alignments": keys}, lambda _progress: pair(alignments), codec
+    )
     if len(rows) == 0:
         return Paired(cached=cached)
     return Paired(

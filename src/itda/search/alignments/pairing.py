@@ -197,17 +197,59 @@ def _by_species(alignment: Alignment, order: Order, collective: bool) -> dict[st
     return dict(groups)
 
 
+def matchable(
+    alignments: Mapping[str, Alignment],
+) -> tuple[dict[str, Alignment], dict[str, str]]:
+    """Leave out the chains that cannot be matched with the others, which `pair` would refuse.
+
+    Those stay that say their species in the way that most do: by taxonomy ids, by mnemonics, or by
+    names; where as many chains say it in two ways, in the first of these.
+
+    Returns:
+        The chains that `pair` takes, and of each other one why it does not. Fewer than two may be
+        left.
+    """
+    kinds = {
+        chain: {kind_of(species) for species in alignment.species[1:] if species}
+        for chain, alignment in alignments.items()
+    }
+    counts = Counter(kind for found in kinds.values() for kind in found)
+    common = min(counts, key=lambda kind: (-counts[kind], _RANK(kind)), default="")
+    kept = {chain: one for chain, one in alignments.items() if common in kinds[chain]}
+    left_out: dict[str, str] = {}
+    for chain, alignment in alignments.items():
+        if not kinds[chain]:
+            left_out[chain] = _says_no_species(chain, alignment)
+        elif chain not in kept:
+            left_out[chain] = _says_otherwise(next(iter(kept)), common, chain, kinds[chain])
+    return kept, left_out
+
+
+def _says_no_species(chain: str, alignment: Alignment) -> str:
+    return Message(
+        "chain {chain}: none of the {count} rows beside the query says its species",
+        chain=chain,
+        count=len(alignment) - 1,
+    )
+
+
+def _says_otherwise(first: str, kind: str, second: str, kinds: set[str]) -> str:
+    return Message(
+        "chain {first} has {kinds} and chain {second} {min}; they cannot be matched",
+        first=first,
+        kinds=kind,
+        second=second,
+        min=min(kinds, key=_RANK),
+    )
+
+
 def _check_taxonomy(
     alignments: Mapping[str, Alignment], groups: Mapping[str, Mapping[str, list[int]]]
 ) -> None:
     for chain, alignment in alignments.items():
         if not groups[chain]:
             raise DataError(
-                Message(
-                    "chain {chain}: none of the {count} rows beside the query says its species",
-                    chain=chain,
-                    count=len(alignment) - 1,
-                ),
+                _says_no_species(chain, alignment),
                 hint=Message(
                     "pair what was searched in UniProt or UniRef with full headers (OX=, "
                     "TaxID=, P53_HUMAN), or fold without pairing"
@@ -218,13 +260,7 @@ def _check_taxonomy(
         if kinds[one].isdisjoint(kinds[other]):
             first, second = sorted((one, other), key=lambda chain: min(map(_RANK, kinds[chain])))
             raise DataError(
-                Message(
-                    "chain {first} has {kinds} and chain {second} {min}; they cannot be matched",
-                    first=first,
-                    kinds=min(kinds[first], key=_RANK),
-                    second=second,
-                    min=min(kinds[second], key=_RANK),
-                ),
+                _says_otherwise(first, min(kinds[first], key=_RANK), second, kinds[second]),
                 hint=Message("search both chains in the same database"),
             )
 
