@@ -93,7 +93,7 @@ def test_one_alignment_serves_the_chain_alone_and_in_a_complex(
     told = json.loads((tmp_path / "pair_itda" / "pair.confidence.json").read_bytes())
     assert told["provenance"]["inputs"]["paired_rows"] == "4"
     assert told["provenance"]["inputs"]["paired_source"] == "species"
-    paired = [(tmp_path / "pair_itda" / f"pair_{chain}.paired.a3m").read_text() for chain in "AB"]
+    paired = [(tmp_path / "pair_itda" / f"pair.paired_{chain}.a3m").read_text() for chain in "AB"]
     species = [
         [line.split("_")[-1].split()[0] for line in text.splitlines() if "|" in line]
         for text in paired
@@ -137,8 +137,8 @@ def test_chains_in_another_order_are_searched_once_and_paired_rightly(
     done = itda_command("fold", "turned.json", *SEARCH, "--json")
     assert stages_of(done)["alignment"] == [True, True] and searched() == 0
     for chain in "AB":
-        one = (tmp_path / "pair_itda" / f"pair_{chain}.paired.a3m").read_text()
-        other = (tmp_path / "turned_itda" / f"turned_{chain}.paired.a3m").read_text()
+        one = (tmp_path / "pair_itda" / f"pair.paired_{chain}.a3m").read_text()
+        other = (tmp_path / "turned_itda" / f"turned.paired_{chain}.a3m").read_text()
         assert one == other
 
 

@@ -6,7 +6,13 @@ import pytest
 from tests.engine.fake_search import template
 
 from itda.job.model import Job
-from itda.results.evidence_files import evidence_contents, evidence_names, is_input
+from itda.results.evidence_files import (
+    alignment_names,
+    evidence_contents,
+    evidence_names,
+    is_input,
+)
+from itda.results.files import file_names
 from itda.search.alignments.alignment import Alignment
 from itda.search.alignments.formats import parse_alignment
 from itda.search.alignments.pairing import pair_by_position
@@ -44,8 +50,8 @@ def test_each_protein_has_files_named_by_its_first_chain(pair) -> None:
         "templates_A": "pair_A.templates.json",
         "alignment_C": "pair_C.a3m",
         "templates_C": "pair_C.templates.json",
-        "paired_A": "pair_A.paired.a3m",
-        "paired_C": "pair_C.paired.a3m",
+        "paired_A": "pair.paired_A.a3m",
+        "paired_C": "pair.paired_C.a3m",
     }
 
 
@@ -97,3 +103,34 @@ def test_a_search_that_found_nothing_says_so(tmp_path) -> None:
     found = evidence_contents(Job.from_sequence("one", HEAVY), Evidence({"A": evidence}), tmp_path)
     told = json.loads(found["templates"])
     assert told["hits"] == [] and told["search"] == {"a": 1}
+
+
+@pytest.mark.parametrize("second", ["A.paired", "paired_A", "A.a3m", "A.templates", "paired"])
+def test_no_two_files_of_a_job_have_one_name(second) -> None:
+    chains = [{"id": "A", "sequence": HEAVY}, {"id": second, "sequence": LIGHT}]
+    job = Job.from_dict(
+        {"version": 1, "name": "job", "entities": [{"protein": chain} for chain in chains]}
+    )
+    names = list(file_names(job).values())
+    assert len(set(names)) == len(names)
+
+
+def test_paired_rows_that_are_read_from_the_very_file_are_not_written(tmp_path) -> None:
+    given = tmp_path / "job.paired_A.a3m"
+    given.write_text(f">q\n{HEAVY}\n>r\n{HEAVY}\n")
+    chains = [
+        {"id": "A", "sequence": HEAVY, "paired_msa": given.name},
+        {"id": "B", "sequence": LIGHT},
+    ]
+    job = Job.from_dict(
+        {"version": 1, "name": "job", "entities": [{"protein": chain} for chain in chains]},
+        folder=tmp_path,
+    )
+    rows = pair_by_position(
+        {"A": parse_alignment(given.read_text(), query=HEAVY, where="a"), "B": None},
+        {"A": HEAVY, "B": LIGHT},
+    )
+    assert evidence_contents(job, Evidence(paired=rows), tmp_path).keys() == {"paired_B"}
+    elsewhere = evidence_contents(job, Evidence(paired=rows), tmp_path / "out")
+    assert elsewhere.keys() == {"paired_A", "paired_B"}
+    assert given.name in alignment_names(job)

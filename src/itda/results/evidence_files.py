@@ -2,8 +2,7 @@
 
 - `NAME.a3m`: the alignment of the protein, as `--msa` reads it.
 - `NAME.templates.json`: the templates, and every hit that is none.
-
-- `NAME_A.paired.a3m`: the rows of a chain that are paired with those of the other chains.
+- `NAME.paired_A.a3m`: the rows of a chain that are paired with those of the other chains.
 
 Of a job with several proteins or RNA, `NAME_A.a3m` and `NAME_A.templates.json` with the first chain
 of each.
@@ -40,13 +39,15 @@ def evidence_names(job: Job) -> dict[str, str]:
         for kind, suffix in ((ALIGNMENT, ".a3m"), (TEMPLATES, ".templates.json"))
     }
     if len(parts) > 1:
-        names |= {PAIRED + part: f"{job.file_stem}{part}.paired.a3m" for part in parts}
+        # An id may end with `.paired`: what stands before it tells these from alignments.
+        names |= {PAIRED + part: f"{job.file_stem}.paired{part}.a3m" for part in parts}
     return names
 
 
 def alignment_names(job: Job) -> list[str]:
     """Return the names that a job's alignments can have: those of files of the user's, too."""
-    return [name for kind, name in evidence_names(job).items() if kind.startswith(ALIGNMENT)]
+    kinds = (ALIGNMENT, PAIRED)
+    return [name for kind, name in evidence_names(job).items() if kind.startswith(kinds)]
 
 
 def evidence_contents(job: Job, evidence: Evidence, folder: Path) -> dict[str, bytes]:
@@ -65,7 +66,7 @@ def evidence_contents(job: Job, evidence: Evidence, folder: Path) -> dict[str, b
     paired = {} if evidence.paired is None else evidence.paired.paired
     for part, protein in _parts(job).items():
         found = evidence.chain(protein.ids[0])
-        if protein.ids[0] in paired:
+        if protein.ids[0] in paired and not is_input(job, folder / names[PAIRED + part]):
             contents[PAIRED + part] = paired[protein.ids[0]].to_a3m().encode()
         kind = ALIGNMENT + part
         if found.alignment is not None and not is_input(job, folder / names[kind]):
