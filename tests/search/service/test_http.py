@@ -1,6 +1,7 @@
 """The server as clients see it: by sockets, by Itda's own client, and by ColabFold's requests."""
 
 import base64
+import contextlib
 import http.client
 import io
 import json
@@ -253,6 +254,35 @@ def test_refusals_are_json_and_named(source, tmp_path, path, data, headers, code
     assert (got, content["status"]) == (code, "ERROR")
     assert re.search(said, content["error"])
     assert source.searched == []
+
+
+@pytest.mark.parametrize(
+    "written", ["//ticket/msa", "/ticket/msa/", "//ticket/msa//", "http://elsewhere:1/ticket/msa"]
+)
+def test_slashes_around_a_path_and_a_host_before_it(source, tmp_path, written):
+    body = form(q=">1\nMKTAYIAKQR\n", mode="env")
+    sent = {"Content-Type": "application/x-www-form-urlencoded"}
+    with serving(source, tmp_path / "data") as (_, url):
+        connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc)
+        with contextlib.closing(connection):
+            answers = []
+            for path in ("/ticket/msa", written):
+                connection.request("POST", path, body, sent)
+                reply = connection.getresponse()
+                answers.append((reply.status, json.load(reply).get("id")))
+            connection.request("GET", written.replace("ticket/msa", "queue"))
+            queue = connection.getresponse()
+            assert queue.status == 200 and "queued" in json.load(queue)
+    assert answers[0] == answers[1] and answers[0][0] == 200
+
+
+@pytest.mark.parametrize("written", ["//queue/", "http://elsewhere:1/queue"])
+def test_no_way_of_writing_a_path_goes_round_the_token(source, tmp_path, written):
+    with serving(source, tmp_path / "data", token="secret") as (_, url):
+        connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc)
+        with contextlib.closing(connection):
+            connection.request("GET", written)
+            assert connection.getresponse().status == 401
 
 
 def test_other_methods_are_refused_in_the_same_form(source, tmp_path):

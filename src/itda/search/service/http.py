@@ -6,6 +6,7 @@ import base64
 import binascii
 import hmac
 import math
+import urllib.parse
 from http import HTTPStatus
 
 import uvicorn
@@ -15,6 +16,7 @@ from fastapi.requests import Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from itda.errors import DataError, OutputError
 from itda.language import Message
@@ -120,6 +122,7 @@ def search_app(service: SearchService, *, token: str = "", behind_proxy: bool = 
             raise HTTPException(HTTPStatus.UNAUTHORIZED, "this server wants a token", asked)
 
     app = FastAPI(openapi_url=None, dependencies=[Depends(admit)])
+    app.add_middleware(_PlainPaths)
 
     @app.get("/ticket/type/{identity}")
     def kind_of_ticket(identity: str) -> dict[str, object]:
@@ -130,7 +133,6 @@ def search_app(service: SearchService, *, token: str = "", behind_proxy: bool = 
 
     @app.get("/ticket/{identity:path}")
     def ticket(identity: str) -> Response:
-        identity = identity.strip("/")
         return _ticket(service.tickets.get(identity), identity)
 
     @app.get("/result/download/{identity}")
@@ -205,6 +207,25 @@ def search_app(service: SearchService, *, token: str = "", behind_proxy: bool = 
         return Response(status_code=HTTPStatus.BAD_REQUEST)
 
     return app
+
+
+class _PlainPaths:
+    """Takes a path with slashes around it, or with the host before it, for the path alone.
+
+    ColabFold writes `//ticket/msa` where its `--host-url` ends with a slash; a server must take an
+    address in full (RFC 9112, 3.2.2), which uvicorn hands on as it came.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path = scope["path"]
+            if not path.startswith("/"):
+                path = urllib.parse.urlsplit(path).path
+            scope = {**scope, "path": f"/{path.strip('/')}"}
+        await self._app(scope, receive, send)
 
 
 def _token_given(request: Request) -> str:
