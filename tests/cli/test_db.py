@@ -4,6 +4,7 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+from tests.packages import metastudent_files, write_package
 
 from itda.cli import main
 from itda.search.databases.registry import Databases
@@ -140,3 +141,21 @@ def test_long_steps_are_told_where_there_is_no_terminal(
     _, _, err = db("add", "mine", fasta, "--no-mmseqs", "--shard-residues", 12)
     assert "building mine:" in err
     assert "shard 1, about" in err
+
+
+def test_a_package_is_told_by_its_content(db: Run, fasta: Path, tmp_path: Path) -> None:
+    records = [("P00001|GO:1", "MKVLA"), ("P00002|GO:2", "MKVLG")]
+    files = metastudent_files({"BPO": records, "MFO": records[:1], "CCO": records[1:]})
+    package = write_package(tmp_path / "no-suffix", files)
+    status, _, err = db("add", "swissprot-2014", package, "--no-mmseqs")
+    assert (status, "not 486,000 as metastudent-data 2.0.1" in err) == (1, True)
+    status, _, err = db("add", "old", package, fasta, "--no-mmseqs")
+    assert (status, "stands with others" in err) == (1, True)
+    status, out, err = db("add", "swissprot-2014", package, "--no-mmseqs", "--any-count")
+    assert status == 0, err
+    assert "swissprot-2014: 2 sequences, 10 residues in 1 part" in out
+    assert db("check")[0] == 0
+    status, _, err = db("add", "mine", fasta, "--no-mmseqs", "--any-count")
+    assert (status, "has no meaning for FASTA files" in err) == (1, True), err
+    status, _, err = db("add", "mine", "--no-mmseqs")
+    assert (status, "no FASTA file was given" in err) == (1, True)

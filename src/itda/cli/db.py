@@ -10,12 +10,14 @@ import typer
 from itda.cli import complete
 from itda.cli.output import exit_status, print_error, print_hint, print_problem, print_table
 from itda.cli.step_progress import step_progress
+from itda.errors import InputError
 from itda.hub.folders import shown_bytes
 from itda.language import Message
 from itda.machine import usable_cores
 
 if TYPE_CHECKING:
     from itda.search.databases.database import Database
+    from itda.search.databases.sources import FastaSource
 
 app = typer.Typer(
     help="Databases to search for alignments and templates: add, list, check, remove.\n\n"
@@ -51,8 +53,13 @@ Threads = Annotated[
 def add(
     name: Name,
     fasta: Annotated[
-        list[Path], typer.Argument(help="Protein sequences, also compressed with gzip or zstd.")
-    ],
+        list[Path] | None,
+        typer.Argument(
+            metavar="[FASTA|DEB]...",
+            help="Protein sequences, also compressed with gzip or zstd; or Debian's "
+            "metastudent-data.",
+        ),
+    ] = None,
     shards: Shards = None,
     shard_residues: ShardResidues = None,
     index: Index = False,
@@ -62,19 +69,24 @@ def add(
         bool,
         typer.Option("--skip-bad", help="Leave records that cannot be used out, and list them."),
     ] = False,
+    any_count: Annotated[
+        bool, typer.Option("--any-count", help="metastudent-data: another release than 2.0.1.")
+    ] = False,
     threads: Threads = None,
 ) -> None:
     """Make a database of FASTA files.
 
     It appears whole or not at all; a build that was killed goes on when the same command is given
-    again.
+    again. `swissprot-2014` without a file is fetched with `apt-get download metastudent-data`.
     """
     from itda.search.databases.registry import Databases
+
+    source = _sequences_of(name, fasta or [], any_count)
 
     with step_progress(f"building {name}") as progress:
         database = Databases().add_sequences(
             name,
-            fasta,
+            source,
             shards=shards,
             shard_residues=shard_residues,
             index=index,
@@ -267,6 +279,23 @@ def remove(
 
     freed = Databases().remove(name)
     typer.echo(f"{name} removed, {shown_bytes(freed)} freed")
+
+
+def _sequences_of(name: str, files: list[Path], any_count: bool) -> list[Path] | FastaSource:
+    """Tell a package of Debian by its content; without files, by the name of the database."""
+    from itda.debian import is_package
+    from itda.search.databases.swissprot2014 import NAME, SwissProt2014
+
+    packages = [path for path in files if is_package(path)]
+    if packages and len(files) > 1:
+        raise InputError(
+            Message("{package} is a Debian package, and stands with others", package=packages[0]),
+            hint=Message("give it alone: one package makes one database"),
+        )
+    if packages or (not files and name == NAME):
+        return SwissProt2014(packages[0] if packages else None, any_count)
+    _refuse_options("FASTA files", {"--any-count": any_count or None})
+    return files
 
 
 def _describe(database: Database) -> None:

@@ -29,6 +29,7 @@ from itda.search.databases.files_mmseqs import MmseqsFiles
 from itda.search.databases.meter import RECORDS_BETWEEN_REPORTS, Meter
 from itda.search.databases.rejected import RejectedTable
 from itda.search.databases.shards import ShardWriter
+from itda.search.databases.sources import FastaSource, OpenedFasta
 from itda.search.databases.structures import StructureSource
 from itda.search.databases.writing import (
     FileFacts,
@@ -105,7 +106,7 @@ class BuildSettings:
 def build_sequences(
     work: Path,
     name: str,
-    files: Sequence[Path],
+    source: FastaSource,
     settings: BuildSettings,
     progress: Progress,
 ) -> None:
@@ -114,22 +115,37 @@ def build_sequences(
     Args:
         work: The folder; may hold finished shards of a build that was killed.
         name: Of the database.
-        files: FASTA, plain or compressed.
+        source: Of the sequences.
         settings: How.
         progress: Told how far it is.
     """
     program = settings.program()
-    readers = [BlockReader(path) for path in files]
-    if not readers:
-        raise InputError(Message("no FASTA file was given"), hint=Message("name one or more"))
-    _check_room(work, sum(reader.size for reader in readers), settings)
     _clear_all_but_shards(work)
+    with source.open(work, progress) as opened:
+        _build_opened(work, name, opened, settings, program, progress)
+    progress(1.0, "done")
+
+
+def _build_opened(
+    work: Path,
+    name: str,
+    opened: OpenedFasta,
+    settings: BuildSettings,
+    program: MmseqsFiles | None,
+    progress: Progress,
+) -> None:
+    readers = [BlockReader(path) for path in opened.files]
+    _check_room(work, sum(reader.size for reader in readers), settings)
     table = RejectedTable(work / REJECTED_TABLE)
     limit: float = settings.shard_residues or DEFAULT_SHARD_RESIDUES
-    begin = 0.0
+    begin = opened.begin
     if settings.shards is not None:
-        begin = 0.25
-        limit = _even_limit(files, settings, lambda share: progress(begin * share, "counting"))
+        start, begin = begin, begin + 0.25 * (1 - begin)
+        limit = _even_limit(
+            opened.files,
+            settings,
+            lambda share: progress(start + (begin - start) * share, "counting"),
+        )
     meter = Meter(readers, begin=begin, progress=progress)
     names = RepeatedNames()
     changed = 0
@@ -149,7 +165,7 @@ def build_sequences(
             raise InputError(
                 Message(
                     "no record of {files:,} can be used: {kinds:,}",
-                    files=(str(path) for path in files),
+                    files=(str(path) for path in opened.files),
                     kinds=table.kinds,
                 ),
                 hint=Message("give protein sequences in FASTA"),
@@ -160,7 +176,8 @@ def build_sequences(
         work,
         name,
         kind="sequences",
-        source={
+        source=opened.source
+        or {
             "files": [
                 {"name": str(reader.path.absolute()), "bytes": reader.size, "sha256": reader.sha256}
                 for reader in readers
@@ -177,7 +194,6 @@ def build_sequences(
         program=program,
         chains={},
     )
-    progress(1.0, "done")
 
 
 def build_structures(

@@ -19,6 +19,7 @@ from itda.search.databases.check import CheckReport, check_database
 from itda.search.databases.database import MANIFEST, Database, open_database
 from itda.search.databases.lock import build_lock
 from itda.search.databases.shards import finished_shards
+from itda.search.databases.sources import FastaFiles, FastaSource
 from itda.search.databases.structures import StructureSource
 from itda.search.databases.writing import folder_bytes, writing
 from itda.storage import user_data_folder
@@ -50,7 +51,7 @@ class Databases:
     def add_sequences(
         self,
         name: str,
-        fasta: Path | Sequence[Path],
+        fasta: Path | Sequence[Path] | FastaSource,
         *,
         shards: int | None = None,
         shard_residues: int | None = None,
@@ -67,7 +68,7 @@ class Databases:
 
         Args:
             name: Letters, digits, `.`, `_` and `-`, first a letter or digit, up to 64.
-            fasta: Protein sequences, plain or compressed with gzip or zstd.
+            fasta: Protein sequences, plain or compressed with gzip or zstd; or a source of them.
             shards: How many parts of about equal size; takes one more reading.
             shard_residues: Residues from which on a new part begins; by default
                 `DEFAULT_SHARD_RESIDUES`. Not together with `shards`.
@@ -85,7 +86,9 @@ class Databases:
             DependencyError: MMseqs2 or a decompressor is not installed.
             DataError: MMseqs2 failed.
         """
-        files = [fasta] if isinstance(fasta, Path) else list(fasta)
+        if isinstance(fasta, Path):
+            fasta = [fasta]
+        source = FastaFiles(list(fasta)) if isinstance(fasta, Sequence) else fasta
         settings = BuildSettings(
             shards=shards,
             shard_residues=shard_residues,
@@ -96,7 +99,7 @@ class Databases:
             threads=threads,
         )
         return self._build(
-            name, lambda work: build_sequences(work, name, files, settings, progress)
+            name, lambda work: build_sequences(work, name, source, settings, progress)
         )
 
     def add_structures(
