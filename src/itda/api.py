@@ -14,11 +14,13 @@ from itda.cost.memory import parse_bytes
 from itda.engine.attach import attach
 from itda.engine.engine import Engine
 from itda.engine.events import Event, JobFailed, JobFinished, JobWarned
+from itda.engine.given_templates import give_templates
 from itda.engine.inputs import read_input
 from itda.engine.run_settings import settings_of
 from itda.engine.search_options import split_msa
 from itda.engine.trim import trim_job
 from itda.errors import InputError, spoken_in
+from itda.job.given_templates import parse_given_template
 from itda.job.letters import Ambiguous, looks_like_path
 from itda.job.model import Job
 from itda.job.options import RunOptions
@@ -45,6 +47,7 @@ def fold(
     msa: str | Path | None = None,
     db: str | Sequence[str] = (),
     templates: str | None = None,
+    template: str | Path | Sequence[str | Path] = (),
     max_template_date: str | date | None = None,
     max_template_identity: float | None = None,
     template_count: int | None = None,
@@ -76,6 +79,9 @@ def fold(
             sequence to that address.
         db: Sequence databases to search; the only one there is unless told.
         templates: A database of structures to take templates from.
+        template: Structures of one's own to fold after, such as "1ubq.cif" or "1ubq.cif:A"; of a
+            complex each goes to the proteins whose sequence is alike, or to a chain that stands
+            before it, "H=heavy.pdb". They stand before what is found.
         max_template_date: The latest day of release of a template; text as 2021-09-30.
         max_template_identity: The largest identity of a template to the protein, 0 to 1.
         template_count: Most templates; 4 unless told.
@@ -123,6 +129,7 @@ def fold(
             profile=profile,
             databases=db,
             templates=templates,
+            template=template,
             max_template_date=max_template_date,
             max_template_identity=max_template_identity,
             template_count=template_count,
@@ -141,6 +148,14 @@ def fold(
             job, cuts = trim_job(job, family)
             for cut in cuts:
                 warnings.warn(f"{job.name}: {cut}", stacklevel=2)
+        given = give_templates(
+            [job], [parse_given_template(str(t)) for t in options.template], family
+        )
+        for error in given.errors.values():
+            raise error
+        for note in given.notes.get(0, ()):
+            warnings.warn(f"{job.name}: {note}", stacklevel=2)
+        (job,) = given.jobs
         for field, path in (("msa", split_msa(msa)[1]), ("profile", profile)):
             if path is not None:
                 (job,), errors = attach([job], field, Path(path))

@@ -1,6 +1,7 @@
 """Evidence before the fold, through the engine."""
 
 import json
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,13 @@ from itda.engine.events import (
     StageFinished,
     StageProgress,
 )
+from itda.engine.plan import Settings
 from itda.engine.searches import Searches
 from itda.errors import CapabilityError, DataError, InputError
+from itda.job.entities import TemplateFile
 from itda.job.model import Job
 from itda.models.family import Capabilities
+from itda.search.templates.selection import ENOUGH, TemplateLimits
 from itda.store.store import Store
 
 SEQUENCE = "MKTAYIAKQRQISFVK"
@@ -207,20 +211,75 @@ def test_alignment_of_another_sequence_fails_its_job_alone(engine, family, job, 
     assert "foreign.a3m" in str(failure.error) and result(events).name == "good"
 
 
-def test_template_file_of_the_job_is_read_and_not_searched(engine, family) -> None:
-    from itda.job.entities import TemplateFile
+UBIQUITIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"
+EXAMPLE = "src/itda/data/examples/1ubq.cif"
 
-    query = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"
-    job = Job.from_sequence("ubiquitin", query)
-    file = TemplateFile(path="src/itda/data/examples/1ubq.cif")
-    finder = FakeTemplates()
-    events = run(
-        engine, [job.replace(entities=(job.entities[0].replace(templates=(file,)),))], None, finder
+
+def with_templates(*files: TemplateFile, sequence: str = UBIQUITIN) -> Job:
+    job = Job.from_sequence("ubiquitin", sequence)
+    return job.replace(entities=(job.entities[0].replace(templates=files),))
+
+
+def test_templates_of_the_job_come_first_and_the_search_fills_up(engine, family) -> None:
+    finder = FakeTemplates(count=4)
+    events = run(engine, [with_templates(TemplateFile(path=EXAMPLE))], None, finder)
+    assert finder.alignments == [None]
+    evidence = family.evidence_of("ubiquitin").chains["A"]
+    # The first hit of the search lays the same residues along the query.
+    assert [one.name for one in evidence.templates] == ["1ubq_A"]
+    own, *searched, late = evidence.hits
+    assert (own.origin, own.source, own.used, own.identity) == ("given", "1ubq.cif", True, 1.0)
+    assert {(hit.origin, hit.used, hit.reason) for hit in searched} == {
+        ("searched", False, "the same letters along the query as a better one")
+    }
+    assert not late.used
+    source = result(events).provenance.inputs["template_source"]
+    assert source == "1ubq.cif, fake templates in structures"
+
+
+def test_as_many_as_are_asked_for_in_all(engine, family) -> None:
+    shift = TemplateFile(
+        path=EXAMPLE,
+        chain="A",
+        query_positions_1based=tuple(range(1, 41)),
+        template_positions_1based=tuple(range(2, 42)),
     )
+    run(engine, [with_templates(shift)], None, FakeTemplates(count=4))
+    evidence = family.evidence_of("ubiquitin").chains["A"]
+    assert [one.name for one in evidence.templates] == ["1ubq_A", "0abc_A", "1abc_A", "2abc_A"]
+    assert [hit.reason for hit in evidence.hits if hit.name == "3abc_A"] == [ENOUGH]
+
+
+def test_nothing_is_searched_where_enough_is_given(engine, family) -> None:
+    files = [
+        TemplateFile(
+            path=EXAMPLE,
+            query_positions_1based=tuple(range(1, 41)),
+            template_positions_1based=tuple(range(first, first + 40)),
+        )
+        for first in (1, 2, 3, 4, 5)
+    ]
+    finder = FakeTemplates()
+    events = run(engine, [with_templates(*files)], None, finder)
     assert finder.alignments == [] and ("templates", False) in stages(events)
-    (found,) = family.evidence_of("ubiquitin").chains["A"].templates
-    assert found.identity == 1 and len(found.query_index) == 76
-    assert result(events).provenance.inputs["template_source"] == "1ubq.cif"
+    assert len(family.evidence_of("ubiquitin").chains["A"].templates) == 5
+
+
+def test_limits_of_the_search_are_told_of_a_given_one_that_breaks_them(engine, family) -> None:
+    limits = TemplateLimits(max_identity=0.3, max_date=date(1980, 1, 1))
+    settings = Settings(family, searches=Searches(None, FakeTemplates(), limits))
+    plan = engine.plan([with_templates(TemplateFile(path=EXAMPLE))], settings)
+    told = [event.message for event in engine.run_plan(plan) if isinstance(event, JobWarned)]
+    assert len(told) == 2 and family.evidence_of("ubiquitin").chains["A"].templates
+    assert "100% identity; --max-template-identity 0.3 holds for what is searched" in told[0]
+    assert "released 1987-04-16" in told[1] and "--max-template-date 1980-01-01" in told[1]
+
+
+def test_a_given_template_of_a_stranger_is_told(engine, family) -> None:
+    other = "GDSGKPLISGHWAQCTDRWLDPSTQAFNGWHTEDKRLLNPYWCGFSDVAERTGKPWHHSDN"
+    events = run(engine, [with_templates(TemplateFile(path=EXAMPLE), sequence=other)])
+    told = [event.message for event in events if isinstance(event, JobWarned)]
+    assert len(told) == 1 and "is it the right chain?" in told[0]
 
 
 def test_failed_search_is_its_job_s_alone(engine, family, job, source) -> None:

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+from importlib.resources import files as files_of
 
 import pytest
 
@@ -209,3 +210,19 @@ def test_ctrl_c_ends_the_watching_and_not_the_job(served, house, client):
     assert process.returncode == 130
     assert "the jobs go on" in err and f"itda remote watch {job.id}" in err
     assert client.job(job).state == "queued"
+
+
+def test_templates_are_sent_along(house, remote, tmp_path):
+    structure = tmp_path / "odd:1ubq.cif"
+    structure.write_bytes(files_of("itda").joinpath("data/examples/1ubq.cif").read_bytes())
+    path = tmp_path / "one.fasta"
+    path.write_text(FASTA)
+    status, out, err = remote("submit", str(path), "--template", f"A={structure}:A")
+    assert status == 0, err
+    kept = house.services.queue.job(out.split()[0])
+    (template,) = kept.document["entities"][0]["protein"]["templates"]
+    assert template["chain"] == "A" and template["path"].endswith("1ubq.cif")
+    status, out, err = remote("submit", str(path), "--template", "nowhere.cif")
+    assert status == 1 and "there is no file 'nowhere.cif'" in err
+    status, out, err = remote("submit", str(path), "--template", f"{structure}:Q", "--plan")
+    assert "no protein chain 'Q'" in err

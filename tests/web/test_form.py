@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.resources import files as files_of
 
 import pytest
 
@@ -130,3 +131,27 @@ def test_a_refusal_is_said_in_the_language_and_the_words_of_the_page(site):
     part = site.owner().post("/preview", {"text": text}, headers=headers).text
     assert "붙여 넣은 글, 레코드 1" in part and "의 B: 아스파르트산" in part
     assert '<span lang="ko">' in part and "--ambiguous" not in part
+
+
+def test_a_structure_of_one_s_own_becomes_a_template(site):
+    content = files_of("itda").joinpath("data/examples/1ubq.cif").read_bytes()
+    visit = site.owner()
+    headers = {"HX-Request": "true", "HX-Request-Type": "partial"}
+    other = ">b\nGDSGKPLISGHWAQCTDRWLDPSTQAFNGWHTEDKRLLNPYWCGFSDVAERTGKPWHHSDN\n"
+
+    def preview(**fields):
+        files = {"template": ("1ubq.cif", content, "chemical/x-cif")}
+        return visit.post("/preview", fields, files=files, headers=headers).text
+
+    part = preview(text=FASTA, template_chain="A")
+    assert "76 residues" in part and 'name="family" value="mini" checked' in part
+    part = preview(text=FASTA + other)
+    assert "is for chain A" in part and "does not resemble template 1ubq.cif" in part
+    assert "no protein chain &#39;Q&#39;" in preview(text=FASTA, template_chain="Q")
+    assert "Nothing has been given yet" in preview(text="")
+    files = {"template": ("1ubq.cif", content, "chemical/x-cif")}
+    fields = {"text": FASTA, "family": "mini"}
+    answer = visit.post("/jobs", fields, files=files)
+    key = key_of(answer.headers["location"])
+    protein = site.services.queue.job(key).document["entities"][0]["protein"]
+    assert protein["templates"][0]["path"] == "1ubq.cif"

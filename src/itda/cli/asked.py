@@ -67,6 +67,7 @@ def ask(
     from itda.cost.memory import parse_bytes
     from itda.engine.attach import attach
     from itda.engine.engine import Engine
+    from itda.engine.given_templates import with_templates
     from itda.engine.many_inputs import read_inputs
     from itda.engine.run_settings import settings_of
     from itda.engine.search_options import split_msa
@@ -88,11 +89,12 @@ def ask(
     )
     if options.trim:
         batch = trimmed(batch, family)
+    batch, missing = with_templates(batch, options, family)
     places = batch.places
-    jobs, missing = list(batch.jobs), dict[str, ItdaError]()
+    jobs = list(batch.jobs)
     for field, path in (("msa", split_msa(options.msa)[1]), ("profile", options.profile)):
         jobs, errors = attach(jobs, field, None if path is None else Path(path))
-        missing.update(errors)
+        missing |= errors
     rejected = [(record.called, record.index, record.error) for record in batch.rejected]
     rejected += [(name, places[name], error) for name, error in missing.items()]
     jobs = [job for job in jobs if job.name not in missing]

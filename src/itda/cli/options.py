@@ -95,6 +95,16 @@ Templates = Annotated[
         help="Database of structures to take templates from. (default: none)",
     ),
 ]
+OwnTemplates = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--template",
+        metavar="FILE[:CHAIN]",
+        help="Structure of your own to fold after: mmCIF, BinaryCIF or PDB. It goes to every "
+        "protein whose sequence is alike; A=FILE:CHAIN names the one it is for. Stands before what "
+        "--templates finds; may be given more than once.",
+    ),
+]
 MaxTemplateDate = Annotated[
     str | None,
     typer.Option(metavar="YYYY-MM-DD", help="Take no template released after this day."),
@@ -218,6 +228,7 @@ class SharedArguments:
     msa: Msa = None
     databases: SequenceDatabases = None
     templates: Templates = None
+    template: OwnTemplates = None
     max_template_date: MaxTemplateDate = None
     max_template_identity: MaxTemplateIdentity = None
     template_count: TemplateCount = None

@@ -75,13 +75,13 @@ def wanted_alignments(jobs: Iterable[Job]) -> list[Wanted]:
     return [Wanted(job, query) for query, job in first.items()]
 
 
-def wanted_templates(jobs: Iterable[Job]) -> list[Wanted]:
-    """List the proteins of some jobs that bring neither template nor alignment, each once."""
+def wanted_templates(jobs: Iterable[Job], most: int) -> list[Wanted]:
+    """List the proteins of some jobs that bring no alignment and fewer templates than are taken."""
     first: dict[str, str] = {}
     mixed: set[str] = set()
     for job in jobs:
         for entity in job.entities:
-            if isinstance(entity, Protein) and not entity.templates:
+            if isinstance(entity, Protein) and len(entity.templates) < most:
                 first.setdefault(entity.sequence, job.name)
                 if entity.msa is not None:
                     # Its templates depend on a file that is read when its turn comes.
@@ -353,6 +353,6 @@ def ahead(
         searches = dataclasses.replace(searches, alignments=alignments)
     if isinstance(searches.templates, ManyTemplateSource):
         templates = TemplatesAhead(searches.templates, keys["templates"], stages, alignments)
-        templates.expect(wanted_templates(jobs))
+        templates.expect(wanted_templates(jobs, searches.templates.most))
         searches = dataclasses.replace(searches, templates=templates)
     return searches

@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from itda.engine import codec_evidence
 from itda.engine.codec_evidence import (
@@ -30,8 +32,15 @@ from itda.search.alignments.formats import parse_alignment, read_alignment
 from itda.search.evidence import ChainEvidence, Evidence
 from itda.search.sources.source import Source
 from itda.search.templates.codec import templates_digest
-from itda.search.templates.from_file import read_template
-from itda.search.templates.selection import FoundHit
+from itda.search.templates.from_file import notes_on, read_template
+from itda.search.templates.selection import (
+    ENOUGH,
+    GIVEN,
+    SAME_LETTERS,
+    FoundHit,
+    TemplateLimits,
+)
+from itda.search.templates.template import Template
 
 ALIGNMENT = Stage("alignment", 2)
 TEMPLATES = Stage("templates", 2)
@@ -141,7 +150,7 @@ def _of_protein(
     keys: Mapping[str, Mapping[str, object]],
     stages: Stages,
 ) -> Generator[Event, None, tuple[ChainEvidence, bool]]:
-    alignment, found = None, FoundTemplates(())
+    alignment = None
     provenance: dict[str, str] = {}
     cached = templates_cached = True
     if entity.msa:
@@ -153,16 +162,23 @@ def _of_protein(
         provenance |= {"alignment_source": source.title, "alignment_search": _canonical(key)}
     if alignment is not None:
         provenance |= {"alignment": alignment.digest, "alignment_rows": str(len(alignment))}
+    given, finder = FoundTemplates(()), searches.templates
+    sources: list[str] = []
     if entity.templates:
-        found = yield from _read_templates(job, entity, stages)
-        files = dict.fromkeys(template.path.name for template in entity.templates)
-        provenance |= {"template_source": ", ".join(files)}
-    elif searches.templates is not None:
-        finder, key = searches.templates, keys["templates"]
+        given = yield from _read_templates(job, entity, searches.template_limits, stages)
+        sources += dict.fromkeys(template.path.name for template in entity.templates)
+    if finder is not None and len(given.templates) < finder.most:
+        key = keys["templates"]
         found, templates_cached = yield from _search_templates(
             job, entity.sequence, alignment, finder, key, stages
         )
-        provenance |= {"template_source": finder.title, "template_search": _canonical(key)}
+        sources.append(finder.title)
+        provenance |= {"template_search": _canonical(key)}
+        found = _joined(entity.sequence, given, found, finder.most)
+    else:
+        found = given
+    if sources:
+        provenance |= {"template_source": ", ".join(sources)}
     if "template_source" in provenance:
         provenance |= {
             "templates": ", ".join(template.name for template in found.templates),
@@ -196,17 +212,57 @@ def _read_alignment(
 
 
 def _read_templates(
-    job: str, entity: Protein, stages: Stages
+    job: str, entity: Protein, limits: TemplateLimits | None, stages: Stages
 ) -> Generator[Event, None, FoundTemplates]:
     def read(progress: Progress) -> FoundTemplates:
         templates = []
         for number, file in enumerate(entity.templates):
             progress(number / len(entity.templates), f"reading {file.path.name}")
             templates.append(read_template(file, entity.sequence))
-        hits = (FoundHit.of_template(one, entity.sequence) for one in templates)
+        hits = (
+            FoundHit.of_template(one, entity.sequence, origin=GIVEN, source=Path(one.source).name)
+            for one in templates
+        )
         return FoundTemplates(tuple(templates), hits=tuple(hits))
 
-    return (yield from stages.compute(job, TEMPLATES, read, describe_found))
+    found = yield from stages.compute(job, TEMPLATES, read, describe_found)
+    for file, template in zip(entity.templates, found.templates, strict=True):
+        for note in notes_on(template, entity.sequence, limits, aligned=file.is_to_be_aligned):
+            yield JobWarned(job=job, message=note)
+    return found
+
+
+def _joined(
+    query: str, given: FoundTemplates, searched: FoundTemplates, most: int
+) -> FoundTemplates:
+    """Put templates that were found behind those that are given, as many as are asked for in all.
+
+    What lays the same residues along the query as a given one says nothing that this does not.
+    """
+    if not given.templates:
+        return searched
+    laid = {_along(query, template): template.name for template in given.templates}
+    taken = list(given.templates)
+    reasons: dict[str, str] = {}
+    for template in searched.templates:
+        if _along(query, template) in laid:
+            reasons[template.name] = SAME_LETTERS
+        elif len(taken) == most:
+            reasons[template.name] = ENOUGH
+        else:
+            taken.append(template)
+    hits = [
+        replace(hit, used=False, reason=reasons[hit.name])
+        if hit.used and hit.name in reasons
+        else hit
+        for hit in searched.hits
+    ]
+    return FoundTemplates(tuple(taken), searched.refused, (*given.hits, *hits))
+
+
+def _along(query: str, template: Template) -> tuple[bytes, str]:
+    letters = "".join(template.sequence[place] for place in template.template_index)
+    return template.query_index.astype(np.int32).tobytes(), letters
 
 
 def search_alignment(

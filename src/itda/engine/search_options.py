@@ -179,7 +179,7 @@ def choose_searches(options: RunOptions, family: Family) -> Searches:
     refuse_searches(family, alignments=way != NONE, templates=templates_of != NONE)
     _refuse_contradictions(options, way)
     threads = options.threads or usable_cores()
-    alignments = templates = None
+    alignments = templates = limits = None
     if way != NONE:
         from itda.search.sources.choose import choose_source
 
@@ -192,7 +192,7 @@ def choose_searches(options: RunOptions, family: Family) -> Searches:
 
             check_dates(database.chains(), limits, database.name)
         templates = DatabaseTemplates(database, limits, threads)
-    return Searches(alignments, templates)
+    return Searches(alignments, templates, limits)
 
 
 def _refuse_contradictions(options: RunOptions, way: str) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from itda.progress import Progress
     from itda.search.alignments.alignment import Alignment
     from itda.search.sources.source import Source
-    from itda.search.templates.selection import FoundHit
+    from itda.search.templates.selection import FoundHit, TemplateLimits
     from itda.search.templates.template import Template
 
 
@@ -117,11 +117,14 @@ class Searches:
 
     Attributes:
         alignments: Searched with each protein that brings no alignment of its own.
-        templates: Searched with each protein that brings no template of its own.
+        templates: Searched with each protein, to fill up what it brings of its own.
+        template_limits: What is asked of a template that is searched; one that a user gives is
+            taken all the same, and the user told.
     """
 
     alignments: Source | None = None
     templates: TemplateSource | None = None
+    template_limits: TemplateLimits | None = None
 
     def key(self) -> dict[str, dict[str, object]]:
         """All that decides what is found beside the job, as JSON values; empty for no search.

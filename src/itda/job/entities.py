@@ -102,6 +102,11 @@ class TemplateFile(Strict):
     template_positions_1based: tuple[Position, ...] | None = None
     """The partners in the same order, counted along the template chain's sequence."""
 
+    @property
+    def is_to_be_aligned(self) -> bool:
+        """Whether nobody says which residues are partners."""
+        return self.query_positions_1based is None
+
     @model_validator(mode="after")
     def _pair_positions(self) -> Self:
         query, template = self.query_positions_1based, self.template_positions_1based

@@ -80,6 +80,9 @@ class RunOptions(SharedOptions):
     profile: str | Path | None = None
     """A profile, or a folder of them."""
 
+    template: tuple[str | Path, ...] = ()
+    """Structures of one's own to fold after, `FILE:CHAIN`; `ID=FILE:CHAIN` for one chain."""
+
     weights: str | Path | None = None
     """A published set by its name, or a file of one's own."""
 
@@ -98,10 +101,10 @@ class RunOptions(SharedOptions):
         except ValidationError as error:
             raise explain(error) from error
 
-    @field_validator("databases", mode="before")
+    @field_validator("databases", "template", mode="before")
     @classmethod
     def _several(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str) else tuple(value or ())
+        return (value,) if isinstance(value, str | Path) else tuple(value or ())
 
     @field_validator("max_template_date", mode="before")
     @classmethod

@@ -27,7 +27,7 @@ from itda.language import Message
 from itda.remote.download import save
 from itda.remote.errors import NotFoundError
 from itda.remote.following import Follower
-from itda.remote.packing import Packed, pack
+from itda.remote.packing import Packed, pack, pack_templates
 from itda.remote.profile import find_profile
 from itda.remote.transport import Transport
 from itda.wire import (
@@ -118,7 +118,8 @@ class Client:
             project: Key of the project; may be left out where there is one only.
             priority: `urgent` is for managers of the project.
             idempotency_key: Sent twice, it gives the same jobs; a new one unless told.
-            options: Fields of `itda.wire.Options`: `family`, `samples`, `seed`, ….
+            options: Fields of `itda.wire.Options`: `family`, `samples`, `seed`, …. Files of
+                `template` are those of this machine, and are sent along.
 
         Returns:
             The jobs, and the records that gave none.
@@ -340,6 +341,11 @@ def _given(project: str | None, start: str | None, end: str | None) -> dict[str,
 
 
 def _body(packed: Packed, options: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+    template = options.get("template", ())
+    given = [template] if isinstance(template, str | Path) else list(template)
+    if given:
+        texts, packed = pack_templates(given, packed)
+        options = {**options, "template": texts}
     try:
         told = Options(**options).model_dump(mode="json", exclude_unset=True)
     except ValidationError as error:

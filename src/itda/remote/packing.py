@@ -11,8 +11,9 @@ from typing import Any
 
 from itda.engine.inputs import is_alignment, read_input
 from itda.errors import InputError
+from itda.job.given_templates import parse_given_template
 from itda.job.model import Job
-from itda.job.names import collision_key
+from itda.job.names import collision_key, file_stem
 from itda.job.read import read_jobs
 from itda.job.source import guess_format, open_source
 from itda.language import Message
@@ -55,6 +56,31 @@ def pack(source: str | Path | Job | Sequence[Job], files: Sequence[Path] = ()) -
             return Packed("", [("input", _part(source, source.name)), *further])
         return _packed(jobs, further)
     return _packed([source] if isinstance(source, Job) else list(source), further)
+
+
+def pack_templates(given: Sequence[str | Path], packed: Packed) -> tuple[list[str], Packed]:
+    """Put structures that are named on this machine to what is sent.
+
+    Args:
+        given: As `parse_given_template` reads them.
+        packed: What else is sent.
+
+    Returns:
+        The same by the names under which they are sent, and all that is sent.
+
+    Raises:
+        InputError: A file is not there or cannot be read.
+    """
+    taken = {collision_key(part[1][0]) for part in packed.files}
+    sent: dict[Path, FilePart] = {}
+    texts: list[str] = []
+    for text in given:
+        one = parse_given_template(str(text))
+        if one.path not in sent:
+            sent[one.path] = ("file", _part(one.path, file_stem(one.path.name), taken))
+        named = sent[one.path][1][0] + (f":{one.chain}" if one.chain else "")
+        texts.append(f"{','.join(one.ids)}={named}" if one.ids else named)
+    return texts, Packed(packed.text, [*packed.files, *sent.values()])
 
 
 def _job_of_alignment(path: Path) -> Sequence[Job]:

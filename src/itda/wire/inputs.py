@@ -43,6 +43,12 @@ class Options(Message, SharedOptions):
     templates: DatabaseName | None = None
     """Database of structures that templates are taken from, of `GET /databases`."""
 
+    template: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=300)], ...],
+        Field(max_length=100, examples=[["1ubq.cif:A"]]),
+    ] = ()
+    """Files of this request to fold after, `FILE:CHAIN`; `ID=FILE:CHAIN` for one chain of a job."""
+
     parameters: Parameters = Field(default={})
     """Parameters of the family's own by their names; `GET /models` lists them."""
 
@@ -52,12 +58,13 @@ class Options(Message, SharedOptions):
 
     @property
     def run(self) -> RunOptions:
-        """The same for the machine that folds."""
-        return RunOptions(**{name: getattr(self, name) for name in Options.model_fields})
+        """The same for the machine that folds, where jobs name their own templates."""
+        names = Options.model_fields.keys() - {"template"}
+        return RunOptions(**{name: getattr(self, name) for name in names})
 
     def settings(self) -> dict[str, Any]:
         """What of this a job's run is told: all that is not said by the job or left out."""
-        reading = {"family", "molecule", "ambiguous", "trim"}
+        reading = {"family", "molecule", "ambiguous", "trim", "template"}
         return self.model_dump(
             mode="json", exclude=reading, exclude_defaults=True, exclude_none=True
         )

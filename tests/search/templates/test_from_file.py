@@ -1,4 +1,5 @@
 import logging
+from datetime import date
 from importlib.resources import files as files_of
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 
 from itda.errors import InputError
 from itda.job.entities import TemplateFile
-from itda.search.templates.from_file import read_template
+from itda.search.templates.from_file import notes_on, read_template
+from itda.search.templates.selection import TemplateLimits
 from itda.structure.files import read_structure, write_structure
 
 SEQUENCE = "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEV"
@@ -155,10 +157,19 @@ def test_residues_beside_a_gap_lie_where_they_were_seen(
     assert len(template.query_index) == 76 - (cut[-1] - cut[0] + 1)
 
 
-def test_stranger_is_told(files: dict[str, Path], caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
-        read_template(given(files["two"], chain="A"), SEQUENCE)
-    assert "is it the right chain?" in caplog.text
+def test_stranger_is_told(files: dict[str, Path]) -> None:
+    template = read_template(given(files["two"], chain="A"), SEQUENCE)
+    (note,) = notes_on(template, SEQUENCE, None, aligned=True)
+    assert "paired residues are equal; is it the right chain?" in note
+    # What a job pairs itself is meant so.
+    assert notes_on(template, SEQUENCE, None, aligned=False) == []
+
+
+def test_unknown_date_is_told_where_dates_are_limited(files: dict[str, Path]) -> None:
+    template = read_template(given(files["pdb"]), SEQUENCE)
+    (note,) = notes_on(template, SEQUENCE, TemplateLimits(max_date=date(2021, 9, 30)), aligned=True)
+    assert "of unknown release date" in note
+    assert notes_on(template, SEQUENCE, TemplateLimits(), aligned=True) == []
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from importlib.resources import files as files_of
 
 import pytest
 
@@ -392,3 +393,32 @@ def test_the_dictionary_of_components_is_read_before_it_is_asked_for(house, monk
     )
     assert "ATP has 47 atoms" in str(told)
     assert len(read) == 2
+
+
+def test_a_structure_of_the_request_becomes_a_template(owner, house):
+    content = files_of("itda").joinpath("data/examples/1ubq.cif").read_bytes()
+    other = ">b\nGDSGKPLISGHWAQCTDRWLDPSTQAFNGWHTEDKRLLNPYWCGFSDVAERTGKPWHHSDN\n"
+    for text in ("1ubq.cif", "1ubq.cif:A", "A=1ubq.cif:A"):
+        files = [("input", ("x.fasta", FASTA.encode())), ("file", ("1ubq.cif", content))]
+        answer = owner.post("/api/v1/jobs", data={"template": text}, files=files)
+        assert answer.status_code == 201, answer.text
+        (job,) = answer.json()["jobs"]
+        kept = house.services.queue.job(job["id"])
+        assert kept.document["entities"][0]["protein"]["templates"][0]["path"] == "1ubq.cif"
+        assert "template" not in kept.settings
+        (listed,) = owner.get(f"/api/v1/jobs/{job['id']}/files?direction=input").json()["files"]
+        assert owner.get(listed["url"]).content == content
+    files = [("input", ("x.fasta", (FASTA + other).encode())), ("file", ("1ubq.cif", content))]
+    plan = owner.post("/api/v1/plan", data={"template": "1ubq.cif"}, files=files).json()
+    first, second = plan["records"]
+    assert "is for chain A" in first["warnings"][-1]
+    assert "does not resemble template 1ubq.cif" in second["warnings"][-1]
+    sent = [("file", ("1ubq.cif", content))]
+    for data, said in (
+        ({"input": other, "template": "1ubq.cif"}, "does not resemble template 1ubq.cif"),
+        ({"input": FASTA, "template": "2ubq.cif"}, "there is no file '2ubq.cif'"),
+        ({"input": FASTA, "template": "/etc/passwd"}, "there is no file"),
+        ({"input": FASTA, "template": "1ubq.cif:Q"}, "no protein chain 'Q'"),
+    ):
+        problem = refused(owner.post("/api/v1/jobs", data=data, files=sent), 422)
+        assert said in problem["detail"] and "/tmp" not in json.dumps(problem)

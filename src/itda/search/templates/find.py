@@ -259,7 +259,8 @@ class _Search:
         selection = select_hits(query, hits, chains, self.limits)
         templates = tuple(make_template(hit, chains, name) for hit in selection.hits)
         _log.info("templates in %s: %s", name, selection)
-        return TemplateSearch(templates, selection)
+        found = tuple(replace(hit, source=name) for hit in selection.found)
+        return TemplateSearch(templates, replace(selection, found=found))
 
 
 def template_key(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +14,18 @@ from jaxtyping import Int32
 from itda.errors import InputError
 from itda.job.entities import TemplateFile
 from itda.language import Message
-from itda.search.templates.pairing import SequencePairs, align_sequences, pair_identity
+from itda.search.templates.pairing import (
+    SequencePairs,
+    align_sequences,
+    is_alike,
+    pair_identity,
+)
+from itda.search.templates.selection import TemplateLimits, whole_identity
 from itda.search.templates.template import Template
 from itda.structure.chains.chain import CA_INDEX, Chain
 from itda.structure.chains.structures import StructureFilters, read_structures
 from itda.structure.files import open_structure
 from itda.structure.residues import Residues
-
-UNLIKELY_IDENTITY = 0.2
-"""Below it two sequences align no better than unrelated ones do, and the log says so."""
 
 _ANY_CHAIN = StructureFilters(
     max_resolution_angstrom=math.inf, min_length=1, max_length=2**31, min_completeness=0.0
@@ -52,12 +55,6 @@ def read_template(file: TemplateFile, query: str) -> Template:
     where = Message("template {path}, chain {name}", path=path, name=name)
     if file.query_positions_1based is None or file.template_positions_1based is None:
         pairs = align_sequences(query, chain.sequence, chain.residue_index)
-        if pairs.identity < UNLIKELY_IDENTITY:
-            _log.warning(
-                "%s has %.0f %% of its residues in common with the query: is it the right chain?",
-                where,
-                100 * pairs.identity,
-            )
     else:
         pairs = _given_pairs(
             query, chain, path, name, file.query_positions_1based, file.template_positions_1based
@@ -80,7 +77,67 @@ def read_template(file: TemplateFile, query: str) -> Template:
     )
 
 
-def _choose_chain(path: Path, wanted: str | None) -> tuple[str, Chain]:
+def notes_on(
+    template: Template, query: str, limits: TemplateLimits | None, *, aligned: bool
+) -> list[str]:
+    """Say what a user should know of a template of their own.
+
+    Args:
+        template: What `read_template` gave.
+        query: What it was laid along.
+        limits: What is asked of templates that are searched; None where none are.
+        aligned: Whether it was aligned, rather than laid as the job says.
+    """
+    where = Message("template {file}, {name}", file=Path(template.source).name, name=template.name)
+    notes: list[str] = []
+    pairs = len(template.query_index)
+    if aligned and not is_alike(template.identity, pairs, len(query)):
+        notes.append(
+            Message(
+                "{where}: {identical:.0f} of {pairs} paired residues are equal; is it the right "
+                "chain?",
+                where=where,
+                identical=template.identity * pairs,
+                pairs=pairs,
+            )
+        )
+    if limits is None:
+        return notes
+    if limits.max_identity is not None:
+        identity = max(template.identity, whole_identity(query, template.sequence))
+        if identity > limits.max_identity:
+            notes.append(
+                Message(
+                    "{where}: is used as you name it, with {identity:.0%} identity; "
+                    "{--max-template-identity:{limit}} holds for what is searched",
+                    where=where,
+                    identity=identity,
+                    limit=limits.max_identity,
+                )
+            )
+    if limits.max_date is not None and not (
+        template.release_date and template.release_date <= limits.max_date.isoformat()
+    ):
+        notes.append(
+            Message(
+                "{where}: is used as you name it, {released}; {--max-template-date:{limit}} holds "
+                "for what is searched",
+                where=where,
+                released=Message("released {date}", date=template.release_date)
+                if template.release_date
+                else Message("of unknown release date"),
+                limit=limits.max_date,
+            )
+        )
+    return notes
+
+
+def protein_chains(path: Path) -> dict[str, Chain]:
+    """Read the protein chains of a structure by their names, in its order.
+
+    Raises:
+        InputError: The file cannot be read, or has none.
+    """
     chains: dict[str, Chain] = {}
     for item in read_structures([path], _ANY_CHAIN):
         if isinstance(item, Chain):
@@ -90,24 +147,38 @@ def _choose_chain(path: Path, wanted: str | None) -> tuple[str, Chain]:
                 Message("template {reason}", reason=item.reason),
                 hint=Message("give an mmCIF, BinaryCIF or PDB file"),
             )
-    names = ", ".join(chains)
     if not chains:
         raise InputError(
             Message("template {path} has no protein chain", path=path),
             hint=Message("give another structure"),
         )
+    return chains
+
+
+def _choose_chain(path: Path, wanted: str | None) -> tuple[str, Chain]:
+    chains = protein_chains(path)
+    names = ", ".join(chains)
     if wanted is None and len(chains) > 1:
         raise InputError(
             Message("template {path} has several protein chains: {names}", path=path, names=names),
             hint=Message("name one of them, such as `chain: {value}`", value=next(iter(chains))),
         )
     name = next(iter(chains)) if wanted is None else wanted
+    return name, chain_of(path, chains, name)
+
+
+def chain_of(path: Path, chains: Mapping[str, Chain], name: str) -> Chain:
+    """Return the chain of a name.
+
+    Raises:
+        InputError: There is none.
+    """
     if name not in chains:
         raise InputError(
             Message("template {path} has no protein chain {name!r}", path=path, name=name),
-            hint=Message("its protein chains: {names}", names=names),
+            hint=Message("its protein chains: {names}", names=", ".join(chains)),
         )
-    return name, chains[name]
+    return chains[name]
 
 
 def _given_pairs(

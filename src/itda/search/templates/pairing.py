@@ -11,6 +11,12 @@ from itda.structure.alignment import Numbering, Strand, align, substitution_scor
 
 _UNKNOWN = ord("X")
 
+UNLIKELY_IDENTITY = 0.2
+"""Below it two sequences align no better than unrelated ones do, and the user is told."""
+
+FEWEST_PAIRS = 10
+LEAST_COVERAGE = 0.1
+
 
 @dataclass(frozen=True, eq=False)
 class SequencePairs:
@@ -135,3 +141,19 @@ def _strand(sequence: str, residue_index: Int32[np.ndarray, " residue"] | None =
     numbers = np.arange(len(sequence)) if residue_index is None else residue_index
     numbering = Numbering.from_numbers(numbers)
     return Strand(sequence, numbering.jumps, strand.jumps, (numbering,))
+
+
+def is_alike(identity: float, pairs: int, length: int) -> bool:
+    """Whether two sequences are more alike than unrelated ones, over enough of the first.
+
+    Few residues are often equal by chance: what is asked of them falls with their number as in
+    Sander and Schneider 1991 (Proteins 9, 56), 290 % times length to the power of -0.562, and no
+    further than `UNLIKELY_IDENTITY`.
+
+    Args:
+        identity: Identical residues over paired ones, 0..1.
+        pairs: How many are paired.
+        length: Residues of the first sequence.
+    """
+    least = max(UNLIKELY_IDENTITY, 2.9015 * max(pairs, 1) ** -0.562)
+    return identity >= least and pairs >= FEWEST_PAIRS and pairs > LEAST_COVERAGE * length

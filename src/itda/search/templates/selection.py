@@ -18,17 +18,28 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 
 import numpy as np
+from jaxtyping import Int32
 
 from itda.errors import InputError
 from itda.language import Message
 from itda.search.templates.hits import TemplateHit
-from itda.search.templates.pairing import align_sequences, settle_gaps
+from itda.search.templates.pairing import (
+    FEWEST_PAIRS,
+    LEAST_COVERAGE,
+    align_sequences,
+    settle_gaps,
+)
 from itda.search.templates.template import Template
 from itda.structure.chains.chain import CA_INDEX
 from itda.structure.chains.dataset import ChainDataset
 
-MINIMUM_PAIRS = 10
-MINIMUM_COVERAGE = 0.1
+ENOUGH = "behind as many as are taken"
+"""Why the hits after the last template are none."""
+
+SAME_LETTERS = "the same letters along the query as a better one"
+
+SEARCHED, GIVEN = "searched", "given"
+"""Whether a template was found in a database or named by the user."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +67,8 @@ class TemplateLimits:
     max_date: date | None = None
     max_identity: float | None = None
     min_identity: float = 0.0
-    min_coverage: float = MINIMUM_COVERAGE
-    min_pairs: int = MINIMUM_PAIRS
+    min_coverage: float = LEAST_COVERAGE
+    min_pairs: int = FEWEST_PAIRS
     max_subsequence: float | None = None
     exclude_ids: frozenset[str] = frozenset()
     allow_unknown_dates: bool = False
@@ -102,6 +113,8 @@ class FoundHit:
         release_date: ISO 8601, empty where unknown.
         used: Whether it became a template.
         reason: Why it did not.
+        origin: `searched`, or `given` by the user.
+        source: Database that was searched, or name of the user's file.
     """
 
     name: str
@@ -112,9 +125,13 @@ class FoundHit:
     release_date: str
     used: bool
     reason: str = ""
+    origin: str = SEARCHED
+    source: str = ""
 
     @classmethod
-    def of_template(cls, template: Template, query: str) -> FoundHit:
+    def of_template(
+        cls, template: Template, query: str, *, origin: str = SEARCHED, source: str = ""
+    ) -> FoundHit:
         """Say of a template that it was taken."""
         return cls(
             template.name,
@@ -124,11 +141,9 @@ class FoundHit:
             len(template.query_index),
             template.release_date,
             used=True,
+            origin=origin,
+            source=source,
         )
-
-
-ENOUGH = "behind as many as are taken"
-"""Why the hits after the last template are none."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +195,7 @@ def select_hits(
         along_query = (hit.query_index.tobytes(), letters.tobytes())
         reason = _reason_to_refuse(query, hit, letters.tobytes().decode(), chains, limits, excluded)
         if reason is None and along_query in laid:
-            reason = "the same letters along the query as a better one"
+            reason = SAME_LETTERS
         if reason is None:
             laid.add(along_query)
             hit = _settled(query, hit, chains)
@@ -255,7 +270,12 @@ def _is_too_alike(
     if hit.identity > limits.max_identity:
         return True
     chain = chains[hit.chain]
-    template = chain.sequence
-    pairs = align_sequences(query, template, chain.residue_index)
-    identical = pairs.identity * len(pairs.query_index)
-    return identical > limits.max_identity * min(len(query), len(template))
+    return whole_identity(query, chain.sequence, chain.residue_index) > limits.max_identity
+
+
+def whole_identity(
+    query: str, template: str, residue_index: Int32[np.ndarray, " residue"] | None = None
+) -> float:
+    """Return identical residues over those of the shorter one, of two whole sequences aligned."""
+    pairs = align_sequences(query, template, residue_index)
+    return pairs.identity * len(pairs.query_index) / min(len(query), len(template))

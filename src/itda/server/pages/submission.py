@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from itda.server.understand import Upload
 
 NUMBERS = ("samples", "seed", "recycles")
+TEMPLATE = "template"
+"""Field with structures of the user's own."""
 PARAMETER = "parameter_"
 """Begins the name of a field that holds a parameter of a family's own."""
 
@@ -45,6 +47,8 @@ class Form:
         numbers: `samples`, `seed` and `recycles` as they were typed.
         alignment: `PROGRAM:DATABASE` to search, or empty.
         templates: Database of structures, or empty.
+        template_files: Structures of the user's own to fold after.
+        template_chain: Their chain, as it was typed; empty for the one that fits best.
         parameters: Parameters of a family's own as they were typed, by name; none where left empty.
         parameters_of: That family; what was typed for another one is not of the chosen one.
         project_id: Whose the jobs will be; empty for the only one.
@@ -59,6 +63,8 @@ class Form:
     numbers: tuple[str, ...] = ("", "", "")
     alignment: str = ""
     templates: str = ""
+    template_files: tuple[Upload, ...] = ()
+    template_chain: str = ""
     parameters: Mapping[str, str] = dataclasses.field(default_factory=dict)
     parameters_of: str = ""
     project_id: str = ""
@@ -71,9 +77,14 @@ class Form:
         return bool(self.text.strip() or self.files)
 
     @property
+    def all_files(self) -> tuple[Upload, ...]:
+        """What was chosen as input, and as template."""
+        return (*self.files, *self.template_files)
+
+    @property
     def has_options(self) -> bool:
         """Whether anything but the defaults is asked for."""
-        return any((*self.numbers, self.alignment, self.templates))
+        return any((*self.numbers, self.alignment, self.templates, self.template_files))
 
     def options(self, family: str) -> Options:
         """Return how a family is to fold it.
@@ -89,6 +100,9 @@ class Form:
             values |= {"msa": program, "databases": (database,)}
         if self.templates:
             values["templates"] = self.templates
+        if self.template_files:
+            behind = f":{self.template_chain}" if self.template_chain else ""
+            values["template"] = tuple(f"{file.name}{behind}" for file in self.template_files)
         if self.parameters and family == self.parameters_of:
             values["parameters"] = {
                 name: _typed(name, text) for name, text in self.parameters.items()
@@ -142,7 +156,14 @@ def form_of(sent: Sent) -> Form:
     key = sent.text("key")[:64]
     return Form(
         text=sent.fields.get("text", "").replace("\r\n", "\n"),
-        files=tuple(file for file in sent.files if file.content or file.name),
+        files=tuple(
+            file
+            for name, files in sent.files_of.items()
+            for file in files
+            if name != TEMPLATE and (file.content or file.name)
+        ),
+        template_files=sent.files_of.get(TEMPLATE, ()),
+        template_chain=sent.text("template_chain")[:40],
         family=sent.text("family")[:64],
         fallback=sent.text("fallback")[:64],
         numbers=tuple(sent.text(name)[:20] for name in NUMBERS),
@@ -182,7 +203,7 @@ def _understand(visitor: Visitor, form: Form, family: str) -> Understood:
         options = form.options(family)
     except ItdaError as error:
         return Understood(family=family, problems=(fault_of(error),))
-    return visitor.services.understanding.understand(form.text, form.files, options)
+    return visitor.services.understanding.understand(form.text, form.all_files, options)
 
 
 def _first_able(understood: Understood) -> str | None:
@@ -221,7 +242,7 @@ def submit(visitor: Visitor, form: Form) -> list[JobRecord]:
             hint=Message("read the input again; then the fields are those of the chosen one"),
         )
     prepared = services.understanding.prepare(
-        form.text, form.files, form.options(family), artefacts=services.artefacts
+        form.text, form.all_files, form.options(family), artefacts=services.artefacts
     )
 
     def write_down(connection: Connection, made: list[JobRecord]) -> None:
@@ -245,9 +266,9 @@ def _key(form: Form, family: str) -> str:
     """Return a key by which the same form, sent twice, gives the same jobs."""
     digest = hashlib.sha256()
     asked = [form.text, family, *form.numbers, form.alignment, form.templates, form.priority]
-    asked.append(dict(form.parameters))
+    asked += [dict(form.parameters), form.template_chain, len(form.template_files)]
     digest.update(json.dumps([form.key, *asked]).encode("utf-8", "surrogatepass"))
-    for file in form.files:
+    for file in form.all_files:
         digest.update(hashlib.sha256(file.content).digest() + file.name.encode())
     return f"page-{digest.hexdigest()[:40]}"
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
@@ -49,10 +50,12 @@ class Sent:
     Attributes:
         fields: Its texts.
         files: Its files.
+        files_of: Its files by the field that they were chosen in.
     """
 
     fields: Mapping[str, str]
     files: tuple[Upload, ...] = ()
+    files_of: Mapping[str, tuple[Upload, ...]] = field(default_factory=dict)
 
     def text(self, name: str, default: str = "") -> str:
         """Return a field without outer blanks."""
@@ -92,13 +95,14 @@ async def sent(request: Request) -> Sent:
     """Return what a form brought."""
     form = await read_form(request)
     fields: dict[str, str] = {}
-    files: list[Upload] = []
+    files: dict[str, list[Upload]] = {}
     for name, value in form.multi_items():
         if isinstance(value, str):
             fields[name] = value
         elif isinstance(value, UploadFile) and value.filename:
-            files.append(Upload(value.filename, await value.read()))
-    return Sent(fields, tuple(files))
+            files.setdefault(name, []).append(Upload(value.filename, await value.read()))
+    by_field = {name: tuple(some) for name, some in files.items()}
+    return Sent(fields, tuple(itertools.chain.from_iterable(by_field.values())), by_field)
 
 
 def go_to(address: str) -> Response:

@@ -22,7 +22,7 @@ JSON = "application/json"
 FILE_FIELDS = ("input", "file", "files")
 
 _MOST_PARTS = 2000
-_LISTS = ("databases",)
+_LISTS = ("databases", "template")
 _OBJECTS = ("parameters",)
 _NOT_FIELDS = ("csrf_token",)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import io
 import tempfile
@@ -13,10 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from itda.engine.attach import SUFFIXES, attach
+from itda.engine.given_templates import give_templates
 from itda.engine.inputs import ALIGNMENT_SUFFIXES, read_alignment_job
 from itda.engine.trim import trim_job
 from itda.errors import InputError, ItdaError
 from itda.inputs import stem
+from itda.job.given_templates import GivenTemplate, parse_given_template
 from itda.job.model import Job
 from itda.job.names import check_file_name, collision_key
 from itda.job.problems import shown
@@ -191,6 +194,9 @@ class _Reader:
         records, attached = self._attached(records, named | {file for file, _ in batches})
         records, attached = self._of_alignments(records, named | attached)
         records = [self._trimmed(record) for record in records]
+        templates = self._given_templates()
+        attached |= {one.path.name for one in templates}
+        records = self._with_templates(records, templates)
         # A file that cannot be read as an input may be what a job names.
         used = named | attached
         problems = [error for file, error in self.problems if file not in used]
@@ -198,8 +204,8 @@ class _Reader:
             InputError(
                 Message("file {name} is named by no job", name=shown(name)),
                 hint=Message(
-                    "name it in a job (`msa:`, `profile:`, `templates:`, `components:`), or call "
-                    "it after the job that it belongs to"
+                    "name it in a job (`msa:`, `profile:`, `templates:`, `components:`), call it "
+                    "after the job that it belongs to, or give it as {--template}"
                 ),
             )
             for name in self.uploads
@@ -216,6 +222,41 @@ class _Reader:
                 )
             )
         return Reading(self.folder, tuple(records), tuple(problems), self.uploads)
+
+    def _given_templates(self) -> list[GivenTemplate]:
+        found: list[GivenTemplate] = []
+        for text in self.options.template:
+            try:
+                one = parse_given_template(text, is_file=self.uploads.__contains__)
+            except InputError as error:
+                self.problems.append(("", error.said(REQUEST)))
+            else:
+                found.append(dataclasses.replace(one, path=self.folder / one.path))
+        return found
+
+    def _with_templates(
+        self, records: list[ReadJob | Unread], templates: Sequence[GivenTemplate]
+    ) -> list[ReadJob | Unread]:
+        """Give jobs the structures that the request names for them."""
+        read = [record for record in records if isinstance(record, ReadJob)]
+        if not (read and templates):
+            return records
+        try:
+            family = get_family(self.options.family)
+            given = give_templates([record.job for record in read], templates, family)
+        except ItdaError as error:
+            self.problems.append(("", self._told(error, "")))
+            return records
+        changed: dict[int, ReadJob | Unread] = {}
+        for place, record in enumerate(read):
+            job, index, file = given.jobs[place], record.index, record.file
+            if place in given.errors:
+                told = self._told(given.errors[place], file)
+                changed[index] = Unread(index, file, job.name, told)
+            else:
+                notes = (*record.warnings, *given.notes.get(place, ()))
+                changed[index] = ReadJob(index, file, job, notes)
+        return [changed.get(record.index, record) for record in records]
 
     def _read_one(self, name: str, content: bytes, batches: list[tuple[str, JobBatch]]) -> None:
         label = name.removesuffix(".gz") or PASTED

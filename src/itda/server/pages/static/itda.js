@@ -51,6 +51,8 @@ for (const type of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(type, (event) => {
     const form = document.querySelector("form[data-drop]");
     if (!form || !holdsFiles(event)) return;
+    // What is dropped on the field of a template is meant for that field.
+    if (event.target.closest("input[name=template]")) return;
     // Also beside the form: else the browser would leave the page for the file.
     event.preventDefault();
     const zone = form.querySelector(".drop");
