@@ -8,7 +8,9 @@ import socket
 import urllib.parse
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.message import Message
+
+from itda.errors import ItdaError
+from itda.language import Message
 
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 """Hosts of this machine alone, as a server is told to listen at them."""
@@ -18,8 +20,29 @@ _LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1")
 LIMITED = 429
 """HTTP status of a server that was asked too often."""
 
+PROXY_WANTS_NAME = 407
+"""HTTP status of a proxy that does not know who asks."""
+
 PASSING = (408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524)
 """HTTP statuses after which asking again may help."""
+
+
+class BrokenError(Exception):
+    """A server, or the way to it, failed; asking again may help.
+
+    Args:
+        reason: What broke, as the end of a sentence that begins with the server.
+        wait_seconds: When to ask again; None where nobody says.
+    """
+
+    def __init__(self, reason: str, wait_seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.wait_seconds = wait_seconds
+
+
+class NetworkError(ItdaError):
+    """A server cannot be asked, and asking again will not help: certificate, proxy, address."""
 
 
 def is_loopback(url: str) -> bool:
@@ -67,7 +90,7 @@ def network_fault(reason: object) -> str:
     return f"broke the connection: {str(reason) or type(reason).__name__}"
 
 
-def retry_after(headers: Mapping[str, str] | Message) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """Read `Retry-After`: seconds, or a date (RFC 9110, 10.2.3); nonsense is None."""
     text = (headers.get("Retry-After") or "").strip()
     if re.fullmatch(r"\d{1,9}", text):
@@ -79,3 +102,11 @@ def retry_after(headers: Mapping[str, str] | Message) -> float | None:
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)
     return max(0.0, (date - datetime.now(UTC)).total_seconds())
+
+
+def proxy_wants_name(url: str) -> NetworkError:
+    """Return the error of a proxy that wants to know who asks for an address (407)."""
+    return NetworkError(
+        Message("{start}: the proxy wants to know who asks (HTTP 407)", start=url),
+        hint=Message("write name and password into HTTPS_PROXY, http://NAME:PASSWORD@HOST:PORT"),
+    )

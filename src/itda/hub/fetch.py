@@ -7,30 +7,38 @@ has another version, or that cannot send a part, sends the whole, and the file b
 
 from __future__ import annotations
 
-import http.client
+import contextlib
 import json
-import ssl
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from email.message import Message as Headers
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING
 
 from itda.errors import WeightsError
 from itda.hub.folders import cannot_write
 from itda.language import Message
-from itda.network import LIMITED, PASSING, is_loopback, network_fault, retry_after
+from itda.network import (
+    LIMITED,
+    PASSING,
+    PROXY_WANTS_NAME,
+    BrokenError,
+    NetworkError,
+    proxy_wants_name,
+    retry_after,
+)
+
+if TYPE_CHECKING:
+    from itda.http_client import Reply
 
 TIMEOUT_SECONDS = 30.0
 ATTEMPTS = 5
 """Attempts that bring nothing before a download is given up."""
 
-_CHUNK_BYTES = 1 << 20
 _LONGEST_WAIT_SECONDS = 60.0
+# The end of a file has no rest; some servers give files but answer no questions about them.
+_NO_REST, _NO_SUCH_METHOD = 416, (405, 501)
 
 
 class DownloadError(WeightsError):
@@ -83,31 +91,6 @@ class Transferred:
 OnTransfer = Callable[[Transferred], None]
 
 
-class _BrokenError(Exception):
-    """The server or the way to it failed; another attempt may help."""
-
-    def __init__(self, reason: str, wait_seconds: float | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.wait_seconds = wait_seconds
-
-
-class _NoSuchMethodError(Exception):
-    """The server gives files but answers no questions about them."""
-
-
-class _KeepSecrets(urllib.request.HTTPRedirectHandler):
-    def redirect_request(
-        self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
-    ) -> Any:
-        """Follow to another host without what says who asks."""
-        request = super().redirect_request(req, fp, code, msg, headers, newurl)
-        if request is not None and request.host != req.host:
-            for name in ("Authorization", "Cookie"):
-                request.remove_header(name)
-        return request
-
-
 def partial_path(folder: Path, name: str) -> Path:
     """Return the place of an unfinished download."""
     return folder / f"{name}.partial"
@@ -146,7 +129,7 @@ def download(
         try:
             _attempt(remote, partial, on_transfer)
             return partial
-        except _BrokenError as error:
+        except BrokenError as error:
             here = _size(partial)
             failures = 1 if here > before else failures + 1
             if failures >= ATTEMPTS:
@@ -175,11 +158,10 @@ def ask_size(remote: Remote) -> int | None:
         DownloadError: The server refuses, or is not there.
     """
     try:
-        with _open(remote, {}, "HEAD") as reply:
-            return _number(reply.headers.get("Content-Length"))
-    except _NoSuchMethodError:
-        return None
-    except _BrokenError as error:
+        with _open("HEAD", remote, allowed=_NO_SUCH_METHOD) as reply:
+            told = reply.status not in _NO_SUCH_METHOD
+            return _number(reply.headers.get("Content-Length")) if told else None
+    except BrokenError as error:
         raise DownloadError(
             Message(
                 "{remote}: {shown} {reason}",
@@ -200,17 +182,17 @@ def _attempt(remote: Remote, partial: Path, on_transfer: OnTransfer) -> None:
     if not mark or (remote.size is not None and have > remote.size):
         have = 0
     headers = {"Range": f"bytes={have}-", "If-Range": mark} if have else {}
-    with _open(remote, headers) as reply:
-        if reply.status == 416:
+    with _open("GET", remote, headers, allowed=(_NO_REST,)) as reply:
+        if reply.status == _NO_REST:
             # Nothing comes after what is here: another version, or a server that told no size.
             _remove(partial)
-            raise _BrokenError("has no such part of the file", 0.0)
+            raise BrokenError("has no such part of the file", 0.0)
         whole = reply.status != 206
         if not whole:
             begin, total = _range(reply.headers)
             if begin != have:
                 _remove(partial)
-                raise _BrokenError("sent another part than was asked for", 0.0)
+                raise BrokenError("sent another part than was asked for", 0.0)
         else:
             total = _number(reply.headers.get("Content-Length"))
             if have:
@@ -234,7 +216,12 @@ def _attempt(remote: Remote, partial: Path, on_transfer: OnTransfer) -> None:
 
 
 def _save(
-    reply: Any, partial: Path, remote: Remote, done: int, total: int | None, on_transfer: OnTransfer
+    reply: Reply,
+    partial: Path,
+    remote: Remote,
+    done: int,
+    total: int | None,
+    on_transfer: OnTransfer,
 ) -> None:
     try:
         _write_mark(partial, reply.headers)
@@ -243,7 +230,7 @@ def _save(
         raise cannot_write(partial.parent, error) from error
     with file:
         on_transfer(Transferred(remote.name, done, total))
-        while chunk := _guarded(lambda: reply.read1(_CHUNK_BYTES)):
+        for chunk in reply.chunks():
             try:
                 file.write(chunk)
                 file.flush()
@@ -252,36 +239,42 @@ def _save(
             done += len(chunk)
             on_transfer(Transferred(remote.name, done, total))
     if total is not None and done < total:
-        raise _BrokenError(f"sent {done:,} bytes of {total:,}")
+        raise BrokenError(f"sent {done:,} bytes of {total:,}")
     if total is not None and done > total:
         _remove(partial)
-        raise _BrokenError(f"sent {done:,} bytes, more than {total:,}")
+        raise BrokenError(f"sent {done:,} bytes, more than {total:,}")
 
 
-def _open(remote: Remote, headers: Mapping[str, str], method: str = "GET") -> Any:
-    handlers: list[urllib.request.BaseHandler] = [_KeepSecrets()]
-    if is_loopback(remote.url):
-        handlers.append(urllib.request.ProxyHandler({}))
-    # A packed answer has neither the bytes nor the length of the file.
-    sent = {"User-Agent": "itda", "Accept-Encoding": "identity", **remote.headers, **headers}
-    request = urllib.request.Request(remote.url, None, sent, method=method)
-    opener = urllib.request.build_opener(*handlers)
+@contextlib.contextmanager
+def _open(
+    method: str,
+    remote: Remote,
+    headers: Mapping[str, str] | None = None,
+    *,
+    allowed: tuple[int, ...],
+) -> Iterator[Reply]:
+    from itda.http_client import asked
+
+    sent = {**remote.headers, **(headers or {})}
     try:
-        return _guarded(lambda: opener.open(request, timeout=TIMEOUT_SECONDS))
-    except urllib.error.HTTPError as error:
-        if error.code == 416:
-            return error
-        with error:
-            if method == "HEAD" and error.code in (405, 501):
-                raise _NoSuchMethodError from error
-            raise explain(remote, error.code, error.headers) from error
+        with asked(
+            method, remote.url, timeout_seconds=TIMEOUT_SECONDS, headers=sent, follow=True
+        ) as reply:
+            if not 200 <= reply.status < 300 and reply.status not in allowed:
+                raise explain(remote, reply.status, reply.headers)
+            yield reply
+    except NetworkError as error:
+        raise DownloadError(
+            Message("{remote}: {problem}", remote=remote.name, problem=error.problem),
+            hint=error.remedies,
+        ) from error
 
 
-def explain(remote: Remote, status: int, headers: Headers | Mapping[str, str]) -> Exception:
+def explain(remote: Remote, status: int, headers: Mapping[str, str]) -> Exception:
     """Turn a status of HTTP into the error that it means, with what would work."""
     start = f"{remote.name}: {remote.shown}"
     if status == LIMITED or status in PASSING:
-        return _BrokenError(f"answered HTTP {status}", retry_after(headers))
+        return BrokenError(f"answered HTTP {status}", retry_after(headers))
     if status in (401, 403):
         return DownloadError(
             Message(
@@ -294,13 +287,9 @@ def explain(remote: Remote, status: int, headers: Headers | Mapping[str, str]) -
                 "HF_TOKEN to your token; or fetch it with a browser and `itda weights import`"
             ),
         )
-    if status == 407:
-        return DownloadError(
-            Message("{start}: the proxy wants to know who asks (HTTP 407)", start=start),
-            hint=Message(
-                "write name and password into HTTPS_PROXY, http://NAME:PASSWORD@HOST:PORT"
-            ),
-        )
+    if status == PROXY_WANTS_NAME:
+        error = proxy_wants_name(start)
+        return DownloadError(error.problem, hint=error.remedies)
     if status in (404, 410):
         return DownloadError(
             Message("{start} is not there (HTTP {status})", start=start, status=status),
@@ -314,27 +303,7 @@ def explain(remote: Remote, status: int, headers: Headers | Mapping[str, str]) -
     )
 
 
-def _guarded(work: Callable[[], Any]) -> Any:
-    try:
-        return work()
-    except urllib.error.HTTPError:
-        raise
-    except urllib.error.URLError as error:
-        if isinstance(error.reason, ssl.SSLCertVerificationError):
-            raise DownloadError(
-                Message(
-                    "the server cannot prove that it is that server: {reason}", reason=error.reason
-                ),
-                hint=Message(
-                    "check the address; for a laboratory's own certificate set SSL_CERT_FILE"
-                ),
-            ) from error
-        raise _BrokenError(network_fault(error.reason)) from error
-    except (OSError, http.client.HTTPException) as error:
-        raise _BrokenError(network_fault(error)) from error
-
-
-def _range(headers: Headers) -> tuple[int, int | None]:
+def _range(headers: Mapping[str, str]) -> tuple[int, int | None]:
     """Read `Content-Range: bytes 5-9/10`; gives 5 and 10, and -1 for what is no range."""
     span, _, total = headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
     begin = _number(span.partition("-")[0])
@@ -363,7 +332,7 @@ def _read_mark(partial: Path) -> str:
         return ""
 
 
-def _write_mark(partial: Path, headers: Headers) -> None:
+def _write_mark(partial: Path, headers: Mapping[str, str]) -> None:
     etag = headers.get("ETag", "")
     # A weak mark may be shared by files whose bytes differ.
     mark = headers.get("Last-Modified", "") if not etag or etag.startswith("W/") else etag

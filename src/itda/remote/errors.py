@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import itda.errors
 from itda.errors import ItdaError, retold
 from itda.wire import Problem
@@ -12,11 +14,11 @@ class RemoteError(ItdaError):
 
     Args:
         problem: What the server found.
-        hint: What would work instead.
+        hint: What would work instead; several where there are several remedies.
         status: HTTP status; 0 where there was no answer.
     """
 
-    def __init__(self, problem: str, *, hint: str = "", status: int = 0) -> None:
+    def __init__(self, problem: str, *, hint: str | Iterable[str] = (), status: int = 0) -> None:
         super().__init__(problem, hint=hint)
         self.status = status
 

@@ -11,9 +11,16 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from itda.http_client import fault_of, new_client
 from itda.language import Message
+from itda.network import (
+    PROXY_WANTS_NAME,
+    BrokenError,
+    NetworkError,
+    proxy_wants_name,
+    retry_after,
+)
 from itda.remote.errors import UnreachableError, error_of
-from itda.version import itda_version
 from itda.wire import Problem
 
 Answered = TypeVar("Answered", bound=BaseModel)
@@ -22,6 +29,7 @@ TRIES = 5
 LONGEST_WAIT_SECONDS = 30.0
 
 _PASSING = frozenset({429, 502, 503, 504})
+_FAULTS = (httpx.HTTPError, httpx.InvalidURL, NetworkError)
 _SAFE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 
 
@@ -46,13 +54,10 @@ class Transport:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.url = url.rstrip("/")
-        self._headers = {
-            "Authorization": f"Bearer {token}",
-            "User-Agent": f"itda/{itda_version()}",
-        }
+        self._headers = {"Authorization": f"Bearer {token}"}
         self._timeout = timeout
         self._sleep = sleep
-        self._http = http or httpx.Client(timeout=timeout, follow_redirects=False)
+        self._http = http or new_client(timeout)
         self._owned = http is None
 
     def close(self) -> None:
@@ -101,20 +106,17 @@ class Transport:
                     timeout=self._timeout,
                     **options,
                 )
-            except httpx.TransportError as error:
-                if last and not (isinstance(error, httpx.ConnectError) and attempt < TRIES - 1):
-                    raise self._unreachable(error) from error
-            except (httpx.InvalidURL, UnicodeError) as error:
-                raise UnreachableError(
-                    Message("{url}: is no address of a server", url=self.url),
-                    hint=Message("such as https://HOST:PORT"),
-                ) from error
+            except (*_FAULTS, UnicodeError) as error:
+                fault = fault_of(error, self.url)
+                if isinstance(fault, NetworkError) or (
+                    last and not (isinstance(error, httpx.ConnectError) and attempt < TRIES - 1)
+                ):
+                    raise _unreachable(fault, self.url) from error
+                self.wait(attempt)
             else:
                 if response.status_code not in _PASSING or last or not _passes(response):
                     return _checked(response, self.url)
-                self._wait(attempt, response.headers.get("retry-after"))
-                continue
-            self._wait(attempt, None)
+                self.wait(attempt, retry_after(response.headers))
         raise AssertionError("the last try returns or raises")
 
     @contextlib.contextmanager
@@ -143,29 +145,25 @@ class Transport:
                     response.read()
                     _checked(response, self.url)
                 yield response
-        except httpx.TransportError as error:
-            raise self._unreachable(error) from error
+        except _FAULTS as error:
+            raise _unreachable(fault_of(error, self.url), self.url) from error
 
-    def wait(self, attempt: int) -> None:
-        """Wait before the next try."""
-        self._wait(attempt, None)
+    def wait(self, attempt: int, told: float | None = None) -> None:
+        """Wait before the next try, as long as the server told at least."""
+        seconds = max(0.5 * 2**attempt * random.uniform(0.5, 1.0), told or 0.0)
+        self._sleep(min(LONGEST_WAIT_SECONDS, seconds))
 
     def _address(self, path: str) -> str:
         return self.url + (path if path.startswith("/api/") else f"/api/v1{path}")
 
-    def _wait(self, attempt: int, told: str | None) -> None:
-        seconds = 0.5 * 2**attempt * random.uniform(0.5, 1.0)
-        if told is not None:
-            with contextlib.suppress(ValueError):
-                seconds = max(seconds, float(told))
-        self._sleep(min(LONGEST_WAIT_SECONDS, seconds))
 
-    def _unreachable(self, error: Exception) -> UnreachableError:
-        said = " ".join(str(error).split()) or type(error).__name__
-        return UnreachableError(
-            Message("{url}: cannot be reached: {said}", url=self.url, said=said),
-            hint=Message("see that the server runs, and that the address is right"),
-        )
+def _unreachable(fault: BrokenError | NetworkError, url: str, status: int = 0) -> UnreachableError:
+    if isinstance(fault, NetworkError):
+        return UnreachableError(fault.problem, hint=fault.remedies, status=status)
+    return UnreachableError(
+        Message("{url}: cannot be reached: it {said}", url=url, said=fault.reason),
+        hint=Message("see that the server runs, and that the address is right"),
+    )
 
 
 def _passes(response: httpx.Response) -> bool:
@@ -184,6 +182,8 @@ def _checked(response: httpx.Response, url: str) -> httpx.Response:
             hint=Message("log in with that address"),
             status=response.status_code,
         )
+    if response.status_code == PROXY_WANTS_NAME:
+        raise _unreachable(proxy_wants_name(url), url, PROXY_WANTS_NAME)
     try:
         problem = Problem.model_validate_json(response.content)
     except ValidationError:

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import base64
-import http.client
+import contextlib
 import json
 import netrc
 import os
 import re
-import ssl
-import urllib.error
 import urllib.parse
-import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import TYPE_CHECKING, Any
 
 from itda.errors import DataError, InputError
 from itda.language import Message
-from itda.network import LIMITED, PASSING, is_loopback, network_fault, retry_after
+from itda.network import LIMITED, PASSING, BrokenError, NetworkError, is_loopback, retry_after
+
+if TYPE_CHECKING:
+    from itda.http_client import Reply
 
 _ANSWER_BYTES = 1 << 20
-_CHUNK_BYTES = 1 << 18
 _TITLE = re.compile(rb"<title[^>]*>(.*?)</title>", re.I | re.S)
 
 
@@ -121,11 +120,6 @@ class ServerAddress:
         return is_loopback(self.url)
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        """Follow none: a sequence goes where the user sent it and nowhere else."""
-
-
 class Connection:
     """Asks one server.
 
@@ -141,10 +135,6 @@ class Connection:
         self._headers = {"User-Agent": user_agent, "Accept": "application/json, */*"}
         if address.authorization:
             self._headers["Authorization"] = address.authorization
-        handlers: list[urllib.request.BaseHandler] = [_NoRedirects()]
-        if address.is_this_machine:
-            handlers.append(urllib.request.ProxyHandler({}))
-        self._opener = urllib.request.build_opener(*handlers)
 
     def ask(self, path: str, form: Mapping[str, str] | None = None) -> Answer:
         """Send a form, or ask for a path, and return the JSON object that comes back.
@@ -153,10 +143,16 @@ class Connection:
             BusyError: The server does not answer, limits, or is down: later may help.
             ServerError: It refuses.
         """
-        data = None if form is None else urllib.parse.urlencode(form).encode()
-        with self._open(path, data) as reply:
-            body = _read(reply, self.address.url)
+        with self._open(path, form) as reply:
+            body = reply.read(_ANSWER_BYTES + 1)
             wanted = retry_after(reply.headers)
+        if len(body) > _ANSWER_BYTES:
+            raise ServerError(
+                Message(
+                    "the server at {url} answered a question with more than a megabyte",
+                    url=self.address.url,
+                )
+            )
         content = _json_object(body)
         if content is None:
             raise BusyError(
@@ -178,65 +174,57 @@ class Connection:
             BusyError: The connection broke, or what came is shorter than announced.
             ServerError: The server refuses.
         """
-        with self._open(path, None) as reply, target.open("wb") as file:
+        with self._open(path) as reply, target.open("wb") as file:
             size = 0
-            while chunk := self._guarded(lambda: reply.read(_CHUNK_BYTES)):
+            for chunk in reply.chunks():
                 file.write(chunk)
                 size += len(chunk)
                 on_chunk(size)
-            announced = reply.headers.get("Content-Length", "")
-        if announced.isdigit() and size != int(announced):
-            raise BusyError(f"sent {size:,} bytes of {int(announced):,}")
 
-    def _open(self, path: str, data: bytes | None) -> Any:
-        request = urllib.request.Request(f"{self.address.url}/{path}", data, self._headers)
-        return self._guarded(lambda: self._opener.open(request, timeout=self._timeout))
+    @contextlib.contextmanager
+    def _open(self, path: str, form: Mapping[str, str] | None = None) -> Iterator[Reply]:
+        from itda.http_client import asked
 
-    def _guarded(self, work: Callable[[], Any]) -> Any:
-        url = self.address.url
+        url, reached = self.address.url, False
         try:
-            return work()
-        except urllib.error.HTTPError as error:
-            with error:
-                raise _explain(error, url) from error
-        except urllib.error.URLError as error:
-            if isinstance(error.reason, ssl.SSLCertVerificationError):
-                raise ServerError(
-                    Message(
-                        "the server at {url} cannot prove that it is that server: {reason}",
-                        url=url,
-                        reason=error.reason,
-                    ),
-                    hint=Message(
-                        "check the address; for a laboratory's own certificate set SSL_CERT_FILE"
-                    ),
-                ) from error
-            raise BusyError(network_fault(error.reason), reached=False) from error
-        except (OSError, http.client.HTTPException) as error:
-            raise BusyError(network_fault(error), reached=False) from error
+            # No redirection is followed: a sequence goes where the user sent it and nowhere else.
+            with asked(
+                "GET" if form is None else "POST",
+                f"{url}/{path}",
+                timeout_seconds=self._timeout,
+                headers=self._headers,
+                form=form,
+            ) as reply:
+                if not 200 <= reply.status < 300:
+                    raise _explain(reply, url)
+                reached = True
+                yield reply
+        except NetworkError as error:
+            raise ServerError(error.problem, hint=error.remedies) from error
+        except BrokenError as error:
+            raise BusyError(error.reason, reached=reached) from error
 
 
-def _explain(error: urllib.error.HTTPError, url: str) -> Exception:
+def _explain(reply: Reply, url: str) -> Exception:
     """Turn a status of HTTP into the error that it means."""
-    try:
-        body = error.read(_ANSWER_BYTES)
-    except (OSError, http.client.HTTPException):
-        body = b""
+    body = b""
+    with contextlib.suppress(BrokenError):
+        body = reply.read(_ANSWER_BYTES)
     content = _json_object(body) or {}
     said = str(
         content.get("error") or content.get("reason") or content.get("status") or _said(body)
     )
     code = Message(
-        "HTTP {code}{what}", code=error.code, what=Message(": {said}", said=said) if said else ""
+        "HTTP {code}{what}", code=reply.status, what=Message(": {said}", said=said) if said else ""
     )
-    if error.code == LIMITED or error.code in PASSING:
-        return BusyError(f"answered {code}", retry_after_seconds=retry_after(error.headers))
-    if 300 <= error.code < 400:
+    if reply.status == LIMITED or reply.status in PASSING:
+        return BusyError(f"answered {code}", retry_after_seconds=retry_after(reply.headers))
+    if 300 <= reply.status < 400:
         return ServerError(
             Message(
                 "the server at {url} sends on to {get}, which was not asked for ({code})",
                 url=url,
-                get=error.headers.get("Location", "nowhere"),
+                get=reply.headers.get("Location", "nowhere"),
                 code=code,
             ),
             hint=Message(
@@ -244,12 +232,12 @@ def _explain(error: urllib.error.HTTPError, url: str) -> Exception:
                 "machines elsewhere"
             ),
         )
-    if error.code == 401:
+    if reply.status == 401:
         return ServerError(
             Message("the server at {url} wants to know who asks ({code})", url=url, code=code),
             hint=Message("write the token into the address, http://:TOKEN@host, or into ~/.netrc"),
         )
-    if error.code == 403:
+    if reply.status == 403:
         return ServerError(
             Message("the server at {url} refused this machine ({code})", url=url, code=code),
             hint=Message(
@@ -257,7 +245,7 @@ def _explain(error: urllib.error.HTTPError, url: str) -> Exception:
                 "of your own: {--msa:mmseqs}, or `itda search serve` for a laboratory"
             ),
         )
-    if error.code in (404, 405):
+    if reply.status in (404, 405):
         return WrongRequestError(
             Message(
                 "the server at {url} does not speak the protocol of ColabFold ({code})",
@@ -272,18 +260,6 @@ def _explain(error: urllib.error.HTTPError, url: str) -> Exception:
             "check that the sequence is one it takes, or search on this machine: {--msa:mmseqs}"
         ),
     )
-
-
-def _read(reply: IO[bytes], url: str) -> bytes:
-    try:
-        body = reply.read(_ANSWER_BYTES + 1)
-    except (OSError, http.client.HTTPException) as error:
-        raise BusyError(network_fault(error)) from error
-    if len(body) > _ANSWER_BYTES:
-        raise ServerError(
-            Message("the server at {url} answered a question with more than a megabyte", url=url)
-        )
-    return body
 
 
 def _json_object(body: bytes) -> dict[str, Any] | None:
