@@ -129,6 +129,15 @@ def test_every_part_of_the_page_is_in_its_place(text) -> None:
         assert (REPORT / part).read_text(encoding="utf-8") in text
 
 
+def test_plots_are_those_of_a_servers_page(text) -> None:
+    plots = (REPORT / "plots.js").read_text(encoding="utf-8")
+    assert plots.count("\nexport ") > 5
+    assert plots.replace("\nexport ", "\n") in text
+    page = REPORT.parents[1] / "server" / "pages" / "static" / "result"
+    assert (page / "plots.js").read_text(encoding="utf-8") == plots
+    assert 'from "./plots.js"' in (page / "core.js").read_text(encoding="utf-8")
+
+
 def test_hostile_name_stays_text(fold) -> None:
     result = fold(Job.from_sequence(HOSTILE, "MKTAY"))
     page = Page(render_page(result, "data_x\n", confidence_of(result)))

@@ -19,6 +19,12 @@ def test_an_address_with_the_version_is_kept_for_good(get):
     assert answer.text == (statics.FOLDER / "itda.css").read_text(encoding="utf-8")
 
 
+def test_what_the_report_has_too_is_served(get):
+    answer = get(statics.address("result/plots.js"))
+    assert answer.status_code == 200
+    assert "export function rampAt" in answer.text
+
+
 def test_another_version_is_asked_for_again(get):
     answer = get("/static/0123456789abcdef/itda.css")
     assert answer.status_code == 200

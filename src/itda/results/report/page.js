@@ -1,10 +1,8 @@
-"use strict";
 (() => {
+  "use strict";
   const data = JSON.parse(document.getElementById("data").textContent);
-  const BANDS = [[90, "#0053d6"], [70, "#65cbf3"], [50, "#ffdb13"], [-Infinity, "#ff7d45"]];
-  const MAX_ERROR = data.pae ? data.pae.limit : 0;
   const element = (id) => document.getElementById(id);
-  const colourOf = (plddt) => BANDS.find(([least]) => plddt >= least)[1];
+  const colourOf = (plddt) => bandOf(plddt).colour;
   const count = data.plddt.length;
   let text = data.strings.en;
 
@@ -14,12 +12,12 @@
     for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
     return made;
   };
-  const residueName = (index) =>
-    `${data.chain_ids[index]} ${data.residue_numbers[index]}${data.insertion_codes[index]} ${data.residue_names[index]}`;
 
   // PAE arrives as one byte an entry, row by row.
-  const errors = data.pae ? Uint8Array.from(atob(data.pae.bytes), (letter) => letter.charCodeAt(0)) : null;
-  const errorAt = (row, column) => errors[row * count + column] * data.pae.step;
+  const map = data.pae && new PaeMap(
+    { side: count, factor: 1, step: data.pae.step, limit: data.pae.limit },
+    Uint8Array.from(atob(data.pae.bytes), (letter) => letter.charCodeAt(0)),
+  );
 
   const prepare = (canvas, height) => {
     const ratio = window.devicePixelRatio || 1;
@@ -34,38 +32,9 @@
     context.fillStyle = "#5a6675";
     return { context, width, height };
   };
-  const chainSpans = [];
-  for (let index = 0; index < count; index += 1) {
-    if (index && data.chain_ids[index] === data.chain_ids[index - 1]) chainSpans[chainSpans.length - 1].end = index + 1;
-    else chainSpans.push({ id: data.chain_ids[index], start: index, end: index + 1 });
-  }
-  const several = chainSpans.length > 1;
-  // Counted anew in each chain; those that would touch the one before are left out.
-  const ticks = () => {
-    const rough = count / 6;
-    const step = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].find((s) => s >= rough) || 2000;
-    const found = [];
-    for (const { start, end } of chainSpans) {
-      for (let index = start + Math.min(step, end - start) - 1; index < end; index += step) {
-        if (!found.length || index - found[found.length - 1] >= count / 15) found.push(index);
-      }
-    }
-    return found;
-  };
-  const chainStarts = () => chainSpans.slice(1).map(({ start }) => start);
-  const drawChainNames = (context, left, y, scale) => {
-    if (!several) return;
-    context.save();
-    context.font = "bold 12px system-ui, sans-serif";
-    context.fillStyle = "#1b2330";
-    context.textAlign = "center";
-    context.textBaseline = "top";
-    for (const { id, start, end } of chainSpans) {
-      const width = (end - start) * scale;
-      if (context.measureText(id).width <= width) context.fillText(id, left + start * scale + width / 2, y);
-    }
-    context.restore();
-  };
+  const spans = chainSpans(data.chain_ids);
+  const several = spans.length > 1;
+  const chainStarts = () => spans.slice(1).map(({ start }) => start);
 
   const PLOT = { left: 30, right: 6, top: several ? 22 : 8, bottom: 20, height: several ? 194 : 180 };
   const drawPlddt = () => {
@@ -100,35 +69,24 @@
       context.lineTo(PLOT.left + start * step, base);
       context.stroke();
     }
-    drawChainNames(context, PLOT.left, 2, step);
+    if (several) drawChainNames(context, spans, PLOT.left, 2, step, "#1b2330");
     context.textAlign = "center";
     context.textBaseline = "top";
-    for (const index of ticks()) {
-      context.fillText(String(data.residue_numbers[index]), PLOT.left + (index + 0.5) * step, base + 5);
+    for (const index of ticks(spans)) {
+      context.fillText(String(data.numbers[index]), PLOT.left + (index + 0.5) * step, base + 5);
     }
   };
 
   const MAP = { left: 40, right: 6, top: several ? 20 : 6, bottom: 66 };
   const mapSide = () => Math.min(element("pae").clientWidth || 440, 460) - MAP.left - MAP.right;
-  const errorColour = (fraction) => [
-    Math.round(12 + 243 * fraction ** 0.9),
-    Math.round(72 + 183 * fraction ** 0.75),
-    Math.round(30 + 225 * fraction ** 1.1),
-  ];
-  const palette = data.pae && Uint32Array.from({ length: 256 }, (_, level) => {
-    const [red, green, blue] = errorColour(Math.min((level * data.pae.step) / MAX_ERROR, 1));
-    return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
-  });
   const drawPae = () => {
-    if (!data.pae) return;
+    if (!map) return;
     const side = mapSide();
     const { context } = prepare(element("pae"), side + MAP.top + MAP.bottom);
-    const image = new ImageData(count, count);
-    new Uint32Array(image.data.buffer).set(Uint32Array.from(errors, (level) => palette[level]));
     const buffer = document.createElement("canvas");
     buffer.width = count;
     buffer.height = count;
-    buffer.getContext("2d").putImageData(image, 0, 0);
+    buffer.getContext("2d").putImageData(new ImageData(map.pixels(), count, count), 0, 0);
     context.imageSmoothingEnabled = count > side;
     context.drawImage(buffer, MAP.left, MAP.top, side, side);
     context.strokeStyle = "#8a94a3";
@@ -143,16 +101,16 @@
       context.lineTo(MAP.left + side, MAP.top + at);
       context.stroke();
     }
-    drawChainNames(context, MAP.left, 2, side / count);
+    if (several) drawChainNames(context, spans, MAP.left, 2, side / count, "#1b2330");
     context.fillStyle = "#5a6675";
-    for (const index of ticks()) {
+    for (const index of ticks(spans)) {
       const at = ((index + 0.5) / count) * side;
       context.textAlign = "center";
       context.textBaseline = "top";
-      context.fillText(String(data.residue_numbers[index]), MAP.left + at, MAP.top + side + 4);
+      context.fillText(String(data.numbers[index]), MAP.left + at, MAP.top + side + 4);
       context.textAlign = "right";
       context.textBaseline = "middle";
-      context.fillText(String(data.residue_numbers[index]), MAP.left - 4, MAP.top + at);
+      context.fillText(String(data.numbers[index]), MAP.left - 4, MAP.top + at);
     }
     context.textAlign = "center";
     context.textBaseline = "top";
@@ -165,16 +123,16 @@
     const scaleTop = MAP.top + side + 38;
     const scaleWidth = Math.min(200, side);
     for (let pixel = 0; pixel < scaleWidth; pixel += 1) {
-      context.fillStyle = `rgb(${errorColour(pixel / scaleWidth).join(",")})`;
+      context.fillStyle = `rgb(${rampAt(pixel / scaleWidth).join(",")})`;
       context.fillRect(MAP.left + pixel, scaleTop, 1.5, 10);
     }
     context.strokeStyle = "#8a94a3";
     context.strokeRect(MAP.left + 0.5, scaleTop + 0.5, scaleWidth, 10);
     context.fillStyle = "#5a6675";
     context.textAlign = "left";
-    for (let value = 0; value <= MAX_ERROR; value += 10) {
-      const label = value + 10 > MAX_ERROR ? `${value} ${text.angstrom}` : String(value);
-      context.fillText(label, MAP.left + (value / MAX_ERROR) * scaleWidth - 3, scaleTop + 14);
+    for (let value = 0; value <= map.limit; value += 10) {
+      const label = value + 10 > map.limit ? `${value} ${text.angstrom}` : String(value);
+      context.fillText(label, MAP.left + (value / map.limit) * scaleWidth - 3, scaleTop + 14);
     }
   };
 
@@ -187,9 +145,9 @@
     if (style === "cartoon") viewer.setStyle({}, { cartoon: { colorfunc, arrows: true } });
     else viewer.setStyle({}, { stick: { colorfunc, radius: 0.14 }, cartoon: { colorfunc, opacity: 0.35 } });
     for (const index of picked) {
-      const selection = { chain: data.chain_ids[index], resi: data.residue_numbers[index] };
+      const selection = { chain: data.chain_ids[index], resi: data.numbers[index] };
       viewer.addStyle(selection, { stick: { color: "#1b2330", radius: 0.22 } });
-      viewer.addLabel(residueName(index), { fontSize: 12, backgroundOpacity: 0.75, inFront: true }, selection);
+      viewer.addLabel(residueName(data, index), { fontSize: 12, backgroundOpacity: 0.75, inFront: true }, selection);
     }
     viewer.render();
   };
@@ -197,7 +155,7 @@
     picked = [...new Set(indices)];
     if (!viewer) return;
     drawStructure();
-    const [chain, resi] = [picked.map((i) => data.chain_ids[i]), picked.map((i) => data.residue_numbers[i])];
+    const [chain, resi] = [picked.map((i) => data.chain_ids[i]), picked.map((i) => data.numbers[i])];
     viewer.zoomTo({ predicate: (atom) => picked.some((_, k) => atom.chain === chain[k] && atom.resi === resi[k]), expand: 9, byres: true }, 300);
   };
   const startViewer = () => {
@@ -220,25 +178,24 @@
 
   const residueUnder = (canvas, event, frame, size) => {
     const box = canvas.getBoundingClientRect();
-    const column = Math.floor(((event.clientX - box.left - frame.left) / size) * count);
-    const row = Math.floor(((event.clientY - box.top - frame.top) / size) * count);
-    const inside = (index) => index >= 0 && index < count;
-    return { column, row, columnInside: inside(column), rowInside: inside(row) };
+    return {
+      column: indexAt((event.clientX - box.left - frame.left) / size, count),
+      row: indexAt((event.clientY - box.top - frame.top) / size, count),
+    };
   };
   const plddtUnder = (event) => {
     const canvas = element("plddt");
-    const found = residueUnder(canvas, event, PLOT, canvas.clientWidth - PLOT.left - PLOT.right);
-    return found.columnInside ? found.column : null;
+    return residueUnder(canvas, event, PLOT, canvas.clientWidth - PLOT.left - PLOT.right).column;
   };
   const paeUnder = (event) => {
-    const found = residueUnder(element("pae"), event, MAP, mapSide());
-    return found.columnInside && found.rowInside ? [found.row, found.column] : null;
+    const { row, column } = residueUnder(element("pae"), event, MAP, mapSide());
+    return row === null || column === null ? null : [row, column];
   };
   const listen = () => {
     element("plddt").addEventListener("pointermove", (event) => {
       const index = plddtUnder(event);
       element("plddt-readout").textContent = index === null ? text.hint
-        : `${text.residue} ${residueName(index)}: pLDDT ${data.plddt[index].toFixed(1)}`;
+        : `${text.residue} ${residueName(data, index)}: pLDDT ${data.plddt[index].toFixed(1)}`;
     });
     element("plddt").addEventListener("click", (event) => {
       const index = plddtUnder(event);
@@ -247,7 +204,7 @@
     element("pae").addEventListener("pointermove", (event) => {
       const found = paeUnder(event);
       element("pae-readout").textContent = found === null ? text.hint
-        : `${text.aligned_on} ${residueName(found[0])}, ${text.scored} ${residueName(found[1])}: ${errorAt(...found).toFixed(1)} ${text.angstrom}`;
+        : `${text.aligned_on} ${residueName(data, found[0])}, ${text.scored} ${residueName(data, found[1])}: ${map.mean(...found).toFixed(1)} ${text.angstrom}`;
     });
     element("pae").addEventListener("click", (event) => {
       const found = paeUnder(event);
@@ -373,7 +330,6 @@
     const columns = [name, residues, plddt, ...ids.map((id) => `PAE → ${id}`)];
     fillGrid(element("chains"), columns, rows, data.chain_pairs ? text.chains_note : "");
   };
-  const filled = (template, values) => template.replace(/\{(\w+)\}/g, (_, name) => values[name]);
   const termsOf = (made) => {
     const weights = made.weights_set === null ? text.terms_own : filled(text.terms_set, { weights: made.weights_set });
     return filled(made.non_commercial ? text.terms_non_commercial : text.terms, { weights, licence: made.weights_licence });
@@ -389,7 +345,7 @@
     element("viewer-notice").textContent = text.no_viewer;
     element("bands").replaceChildren(...text.bands.map((label, band) => {
       const item = make("li");
-      item.append(make("span", "", { style: `background: ${BANDS[band][1]}` }), label);
+      item.append(make("span", "", { style: `background: ${BANDS[band].colour}` }), label);
       return item;
     }));
     const parts = ["plddt", ...(data.pae ? ["pae"] : []), ...(data.samples[0].ptm === null ? [] : ["ptm"]), "limits"];

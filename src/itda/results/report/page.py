@@ -22,6 +22,7 @@ PAE_STEP_ANGSTROM = 0.125
 PAE_LIMIT_ANGSTROM = 30
 """Where the colour scale ends."""
 
+_EXPORT = re.compile("^export ", re.MULTILINE)
 _SLOT = re.compile(r"\{\{([a-z_]+)\}\}")
 
 
@@ -43,9 +44,9 @@ def render_page(result: FoldedJob, structure: str, confidence: Mapping[str, Any]
         "summaries": summaries,
         "strings": json.loads(_part("strings.json")),
         "chain_ids": tokens["chain_id"],
-        "residue_numbers": tokens["number"],
+        "numbers": tokens["number"],
         "insertion_codes": tokens["insertion_code"],
-        "residue_names": token_names(tokens),
+        "names": token_names(tokens),
         "plddt": confidence["plddt"],
         "mean_plddt": confidence["mean_plddt"],
         "chains": confidence["chains"],
@@ -69,6 +70,7 @@ def render_page(result: FoldedJob, structure: str, confidence: Mapping[str, Any]
             "data": script_json(data),
             "viewer": _part("vendor/3Dmol-min.js"),
             "viewer_licence": html.escape(_part("vendor/3Dmol-LICENSE.txt")),
+            "plots": _EXPORT.sub("", _part("plots.js")),
             "script": _part("page.js"),
         },
     )

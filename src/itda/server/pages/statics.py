@@ -40,7 +40,8 @@ class Files(StaticFiles):
     """Serves `/VERSION/NAME`; for good where the version is this one's, else to be asked again."""
 
     def __init__(self) -> None:
-        super().__init__(directory=FOLDER)
+        # A link leads to the script that the report has too.
+        super().__init__(directory=FOLDER, follow_symlink=True)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Answer with a file, packed where the browser takes that."""

@@ -1,7 +1,7 @@
 // The map of expected errors: point, drag a square, or move with the arrow keys.
 
-import { clamp, indexAt, keyStep, rampAt, stretch, ticks } from "./core.js";
-import { Surface, drawChainNames } from "./surface.js";
+import { clamp, drawChainNames, indexAt, keyStep, rampAt, stretch, ticks } from "./core.js";
+import { Surface } from "./surface.js";
 
 const LEFT = 46;
 const RIGHT = 10;

@@ -1,8 +1,8 @@
 // The plot of pLDDT along the chains: point, drag, or move with the arrow keys.
 
-import { BANDS, bandOf, clamp, indexAt, keyStep, residueName, stretch, ticks } from "./core.js";
+import { BANDS, bandOf, clamp, drawChainNames, indexAt, keyStep, residueName, stretch, ticks } from "./core.js";
 import { one, only } from "./link.js";
-import { Surface, drawChainNames } from "./surface.js";
+import { Surface } from "./surface.js";
 
 const LEFT = 34;
 const RIGHT = 8;

@@ -50,17 +50,3 @@ export class Surface {
     cancelAnimationFrame(this.waiting);
   }
 }
-
-/** Write the names of chains over their stretches, where they fit. */
-export function drawChainNames(context, spans, left, y, scale, colour) {
-  context.save();
-  context.font = "bold 12px system-ui, sans-serif";
-  context.fillStyle = colour;
-  context.textAlign = "center";
-  context.textBaseline = "top";
-  for (const { id, start, end } of spans) {
-    const width = (end - start) * scale;
-    if (context.measureText(id).width <= width) context.fillText(id, left + start * scale + width / 2, y);
-  }
-  context.restore();
-}
