@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from itda.chem.component_file import ComponentFile
 from itda.hub import licence, registry
 from itda.hub.licence import acknowledge
 from itda.hub.registry import WeightSet, get_weight_set
@@ -105,3 +106,12 @@ def test_kernels_are_those_of_the_device(monkeypatch):
     monkeypatch.setattr("itda.ops.routing._TABLE", {"attention": lines})
     assert kernels_of("cuda:1", {"attention": 32}) == {"attention": "triton"}
     assert kernels_of("cpu", {"attention": 32}) == {"attention": "reference"}
+
+
+def test_the_users_own_component_dictionary_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provenance, "components_in_use", lambda: None)
+    assert provenance.COMPONENTS not in _provenance(_card()).versions
+    own = ComponentFile(Path("x"), "2026-11-28", 3, "c" * 64, "", "", "")
+    monkeypatch.setattr(provenance, "components_in_use", lambda: own)
+    made = _provenance(_card()).versions[provenance.COMPONENTS]
+    assert made == f"2026-11-28, sha256:{'c' * 64}"

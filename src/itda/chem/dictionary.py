@@ -1,4 +1,4 @@
-"""The Chemical Component Dictionary that comes with biotite, read once and by its columns.
+"""The Chemical Component Dictionary, read once and by its columns.
 
 Looked into through biotite's own functions the dictionary takes half a gigabyte: as an array of
 text each column is as wide as its longest word. Here a column stays as the file has it, one long
@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from itda.chem.component_file import components_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -122,10 +123,8 @@ def _elements() -> _Words:
 def _columns(category: str, *items: str) -> list[_Words]:
     """Read columns of words; BinaryCIF's specification names the fields."""
     import msgpack
-    from biotite.structure import info
 
-    content = (Path(info.__file__).parent / "components.bcif").read_bytes()
-    (block,) = msgpack.unpackb(content)["dataBlocks"]
+    (block,) = msgpack.unpackb(components_path().read_bytes())["dataBlocks"]
     (columns,) = (
         {column["name"]: column for column in one["columns"]}
         for one in block["categories"]

@@ -35,6 +35,13 @@ def databases(incomplete: str) -> list[str]:
     return _beginning(incomplete, _databases("sequences", "structures"))
 
 
+def published_databases(incomplete: str) -> list[str]:
+    """Names of databases that can be fetched."""
+    from itda.published.entries import ENTRIES
+
+    return _beginning(incomplete, ENTRIES)
+
+
 def searches(incomplete: str) -> list[str]:
     """Ways to find an alignment; files are the shell's to offer."""
     return _beginning(incomplete, ("none", "mmseqs", "hmmer", "hmmer:phmmer", "server:"))

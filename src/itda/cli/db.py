@@ -8,6 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from itda.cli import complete
+from itda.cli.db_get import components_line, get
+from itda.cli.db_shared import (
+    Gpu,
+    Index,
+    Name,
+    NoMmseqs,
+    ShardResidues,
+    Shards,
+    Threads,
+    describe,
+    mmseqs_state,
+)
 from itda.cli.output import exit_status, print_error, print_hint, print_problem, print_table
 from itda.cli.step_progress import step_progress
 from itda.errors import InputError
@@ -16,37 +28,15 @@ from itda.language import Message
 from itda.machine import usable_cores
 
 if TYPE_CHECKING:
-    from itda.search.databases.database import Database
     from itda.search.databases.sources import FastaSource
 
 app = typer.Typer(
-    help="Databases to search for alignments and templates: add, list, check, remove.\n\n"
+    help="Databases to search for alignments and templates: get, add, list, check, remove.\n\n"
     "They are in $ITDA_DATABASES, else in itda/databases in the user's data folder.",
     no_args_is_help=True,
     add_completion=False,
 )
-
-Name = Annotated[str, typer.Argument(help="What to call it: letters, digits, '.', '_', '-'.")]
-Shards = Annotated[
-    int | None, typer.Option(min=1, help="Cut into so many parts of about equal size.")
-]
-ShardResidues = Annotated[
-    int | None,
-    typer.Option(min=1, help="Begin a new part after so many residues. (default: 500,000,000)"),
-]
-Index = Annotated[
-    bool,
-    typer.Option("--index", help="Compute MMseqs2's index beforehand: 1 GB and more a part."),
-]
-Gpu = Annotated[
-    bool, typer.Option("--gpu", help="Lay MMseqs2's files out for a GPU; not with --index.")
-]
-NoMmseqs = Annotated[
-    bool, typer.Option("--no-mmseqs", help="Make no MMseqs2 files; hmmer alone searches it.")
-]
-Threads = Annotated[
-    int | None, typer.Option(min=1, help="Processor cores for MMseqs2. (default: all)")
-]
+app.command("get")(get)
 
 
 @app.command("add")
@@ -96,7 +86,7 @@ def add(
             threads=threads or usable_cores(),
             progress=progress,
         )
-    _describe(database)
+    describe(database)
 
 
 @app.command("add-structures")
@@ -185,7 +175,7 @@ def add_structures(
             threads=threads or usable_cores(),
             progress=progress,
         )
-    _describe(database)
+    describe(database)
 
 
 @app.command("list")
@@ -196,8 +186,10 @@ def list_databases() -> None:
 
     databases = Databases()
     names, unfinished = databases.names(), databases.unfinished()
-    if not names and not unfinished:
+    half_fetched = databases.half_fetched()
+    if not names and not unfinished and not half_fetched:
         typer.echo(f"no databases in {databases.folder}")
+        typer.echo(components_line())
         return
     damaged = 0
     rows = [("name", "kind", "sequences", "residues", "parts", "size", "MMseqs2", "added")]
@@ -216,17 +208,20 @@ def list_databases() -> None:
                 f"{database.residues:,}",
                 str(len(database.shards)),
                 shown_bytes(database.size_bytes),
-                _mmseqs_state(database),
+                mmseqs_state(database),
                 str(database.manifest["created"])[:10],
             )
         )
     if len(rows) > 1:
         print_table(rows)
-    for name, size in unfinished.items():
+    for name in sorted(unfinished.keys() | half_fetched):
+        size = unfinished.get(name, 0) + half_fetched.get(name, 0)
+        again = f"`itda db get {name}`" if name in half_fetched else "the same `itda db add` again"
         typer.echo(
-            f"{name}: unfinished, {shown_bytes(size)}; the same `itda db add` again goes on, "
+            f"{name}: unfinished, {shown_bytes(size)}; {again} goes on, "
             f"`itda db remove {name}` frees it"
         )
+    typer.echo(components_line())
     typer.echo(f"in {databases.folder}")
     raise typer.Exit(exit_status(len(names) - damaged, len(names)))
 
@@ -259,7 +254,7 @@ def check(
             report = databases.check(name, progress=progress)
         if report.database is not None:
             whole += 1
-            _describe(report.database)
+            describe(report.database)
             typer.echo("  whole: every file, record and digest is as the manifest says")
         for problem in report.problems:
             print_problem(Message("{name}: {problem}", name=name, problem=problem))
@@ -274,10 +269,15 @@ def check(
 def remove(
     name: Annotated[str, typer.Argument(autocompletion=complete.databases, help="Which.")],
 ) -> None:
-    """Remove a database, or what a killed build left of it."""
+    """Remove a database, or what a killed build left of it; `ccd` is the fetched dictionary."""
+    from itda.published.components import remove_components
     from itda.search.databases.registry import Databases
 
-    freed = Databases().remove(name)
+    databases = Databases()
+    freed = 0
+    if name == "ccd" and name not in databases.names():
+        freed = remove_components()
+    freed = freed or databases.remove(name)
     typer.echo(f"{name} removed, {shown_bytes(freed)} freed")
 
 
@@ -298,53 +298,7 @@ def _sequences_of(name: str, files: list[Path], any_count: bool) -> list[Path] |
     return files
 
 
-def _describe(database: Database) -> None:
-    from itda.structure.chains.rejection import REJECTED_TABLE
-
-    manifest = database.manifest
-    counts = manifest["counts"]
-    what = "chain" if database.kind == "structures" else "sequence"
-    typer.echo(
-        f"{database.name}: {_counted(database.sequences, what)}, "
-        f"{_counted(database.residues, 'residue')} in {_counted(len(database.shards), 'part')}, "
-        f"{shown_bytes(database.size_bytes)}"
-    )
-    typer.echo(f"  folder: {database.folder}")
-    typer.echo(f"  digest: {database.digest}")
-    typer.echo(f"  MMseqs2: {_mmseqs_state(database)}")
-    if database.kind == "structures":
-        dates = counts["release_dates"]
-        known = "none known: a limit by date leaves out every chain"
-        if dates["known"]:
-            known = f"{dates['known']:,} known, {dates['first']} to {dates['last']}"
-        typer.echo(f"  release dates: {known}")
-    if counts.get("changed"):
-        typer.echo(f"  rid of gaps or stops: {_counted(counts['changed'], 'sequence')}")
-    if counts.get("repeated_names"):
-        typer.echo(
-            f"  repeated names: {_counted(counts['repeated_names'], 'record')}, such as "
-            f"{', '.join(counts['repeated_examples'])}; all are kept"
-        )
-    for reason, count in counts["left_out"].items():
-        typer.echo(f"  left out: {count:,} ({reason})")
-    if counts["left_out"]:
-        typer.echo(f"  each of them: {database.folder / REJECTED_TABLE}")
-
-
-def _mmseqs_state(database: Database) -> str:
-    if not database.has_mmseqs:
-        return "none"
-    version = str(database.manifest["mmseqs"]["version"])[:12]
-    if database.manifest["mmseqs"]["gpu"]:
-        return f"{version}, for GPUs"
-    return f"{version}, {'with index' if database.has_index else 'no index'}"
-
-
 def _refuse_options(what: str, options: dict[str, object | None]) -> None:
     given = [option for option, value in options.items() if value is not None]
     if given:
         raise typer.BadParameter(f"has no meaning for {what}", param_hint=given[0])
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 
+from itda.chem.component_file import components_in_use
 from itda.hub.licence import acknowledged
 from itda.hub.registry import BuiltIn, WeightSet, sets_of_family, weight_sets
 from itda.hub.source import built_in_folder
@@ -14,6 +15,9 @@ from itda.ops.routing import choose
 from itda.structure.prediction import Provenance
 
 LIBRARIES = ("itda", "torch", "numpy", "biotite")
+
+COMPONENTS = "chemical components"
+"""The component dictionary where it is the user's own, in the versions of a prediction."""
 
 OWN_FILE = "a file of the user's own"
 
@@ -56,6 +60,10 @@ def provenance_of(
         libraries: Distributions whose versions are named.
     """
     versions = {name: metadata.version(name) for name in libraries}
+    components = components_in_use()
+    if components is not None:
+        # Else they are those of biotite, whose version stands there.
+        versions[COMPONENTS] = f"{components.date}, sha256:{components.sha256}"
     weight_set = set_of(card)
     if weight_set is None:
         non_commercial, agreed = "-NC" in card.licence, None

@@ -29,6 +29,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # `--templates none` means no templates.
 _RESERVED = ("none",)
 _BUILDING = ".building"
+_FETCHED = ".fetched"
 _REMOVING = ".removing"
 
 
@@ -160,12 +161,33 @@ class Databases:
 
     def unfinished(self) -> dict[str, int]:
         """Return the names of builds that run or were killed, with the bytes that they hold."""
-        found = {}
-        for path in self._entries(hidden=True):
-            name = path.name.removeprefix(".").removesuffix(_BUILDING)
-            if path.name == f".{name}{_BUILDING}":
-                found[name] = folder_bytes(path)
-        return found
+        return self._hidden(_BUILDING)
+
+    def half_fetched(self) -> dict[str, int]:
+        """Return the names of fetches that run or were stopped, with the bytes that they hold."""
+        return self._hidden(_FETCHED)
+
+    def fetch_folder(self, name: str) -> Path:
+        """Return where a database's source is while it is fetched and built; it may not exist."""
+        return self.folder / f".{name}{_FETCHED}"
+
+    def require_absent(self, name: str) -> None:
+        """Check that a name can be given to a new database.
+
+        Raises:
+            InputError: The name breaks its rule.
+            OutputError: There is a database of it.
+        """
+        _check_name(name)
+        if (self.folder / name).exists():
+            raise OutputError(
+                Message(
+                    "there is a database {name} already in {folder}",
+                    name=name,
+                    folder=self.folder,
+                ),
+                hint=Message("choose another name, or `itda db remove {name}` first", name=name),
+            )
 
     def path(self, name: str) -> Path:
         """Return the folder of a database, whole or damaged.
@@ -199,7 +221,7 @@ class Databases:
         return check_database(self.path(name), progress=progress)
 
     def remove(self, name: str) -> int:
-        """Remove a database, or what a killed build of it left behind.
+        """Remove a database, or what a killed build or a stopped fetch of it left behind.
 
         Returns:
             The bytes that were freed.
@@ -210,12 +232,12 @@ class Databases:
             OutputError: It is being built, or cannot be removed.
         """
         _check_name(name)
-        folder, work = self.folder / name, self._work(name)
-        if not folder.is_dir() and not work.is_dir():
+        held = (self.folder / name, self._work(name), self.fetch_folder(name))
+        if not any(path.is_dir() for path in held):
             raise self._missing(name)
         with self._lock(name), writing(self.folder):
             freed = 0
-            for path in (folder, work):
+            for path in held:
                 if not path.is_dir():
                     continue
                 freed += folder_bytes(path)
@@ -231,17 +253,7 @@ class Databases:
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         with self._lock(name):
-            if folder.exists():
-                raise OutputError(
-                    Message(
-                        "there is a database {name} already in {folder}",
-                        name=name,
-                        folder=self.folder,
-                    ),
-                    hint=Message(
-                        "choose another name, or `itda db remove {name}` first", name=name
-                    ),
-                )
+            self.require_absent(name)
             self._sweep()
             with writing(self.folder):
                 work.mkdir(exist_ok=True)
@@ -252,6 +264,13 @@ class Databases:
             finally:
                 _leave_only_finished_shards(work)
         return open_database(folder)
+
+    def _hidden(self, ending: str) -> dict[str, int]:
+        return {
+            path.name.removeprefix(".").removesuffix(ending): folder_bytes(path)
+            for path in self._entries(hidden=True)
+            if path.name.endswith(ending)
+        }
 
     @contextmanager
     def _lock(self, name: str) -> Iterator[None]:

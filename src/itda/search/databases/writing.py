@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,6 +64,13 @@ def below(prefix: str, facts: Mapping[str, FileFacts]) -> dict[str, FileFacts]:
         {'shards/a': {'bytes': 1}}
     """
     return {f"{prefix}/{name}": dict(values) for name, values in facts.items()}
+
+
+def free_bytes(folder: Path) -> int:
+    """Return the room on the disk of a folder, which need not exist yet."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
 
 
 def folder_bytes(folder: Path) -> int:

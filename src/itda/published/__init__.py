@@ -1,0 +1,1 @@
+"""What others publish and a search needs, by name: databases and the component dictionary."""
