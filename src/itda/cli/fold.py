@@ -33,7 +33,7 @@ from itda.cli.output import (
 from itda.cli.progress_style import ProgressStyle
 from itda.cli.signals import stopped_by_signals
 from itda.errors import OutputError
-from itda.language import Message
+from itda.language import Message, counted
 
 if TYPE_CHECKING:
     from itda.cli.asked import Asked
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 RUN_INTERRUPTED, RUN_TERMINATED = 130, 143
 FINISHED, STOPPED, INTERRUPTED, LOST = "finished", "stopped", "interrupted", "lost"
 RUN_LOST = 1
+MOST_NAMED = 10
 
 
 @spread
@@ -218,6 +219,17 @@ def _print_results(folder: OutputFolder, total: int) -> None:
     if not folder.done:
         return
     typer.echo(f"{folder.done} of {total} done, in {folder.folder} (summary.tsv lists them)")
+    wrong = [name for name, level in folder.levels.items() if level == "untrusted"]
+    if wrong and total > 1:
+        print_warning(
+            counted(
+                "{count} of {total} is not to be trusted: {names:,}",
+                "{count} of {total} are not to be trusted: {names:,}",
+                len(wrong),
+                total=total,
+                names=[*wrong[:MOST_NAMED], *(["…"] if len(wrong) > MOST_NAMED else [])],
+            )
+        )
     first = next((name for name in folder.written if name.endswith(".html")), None)
     if first is not None:
         typer.echo(f"open {folder.folder / first} in a browser to look at a result")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,8 @@ from itda.language import COMMAND_LINE, Message, chosen_language, said
 from itda.store.paths import cache_folder
 
 if TYPE_CHECKING:
+    from itda.confidence.trust import Level
+    from itda.results.verdict import Verdict
     from itda.wire import Fault, JobError
 
 
@@ -60,6 +62,27 @@ def print_warning(message: str) -> None:
     """Print `warning: …` on standard error."""
     typer.secho(say(Message("warning: ")), fg=typer.colors.YELLOW, err=True, nl=False)
     typer.echo(say(message), err=True)
+
+
+_COLOURS: Mapping[Level, str] = {
+    "trusted": typer.colors.GREEN,
+    "plausible": typer.colors.YELLOW,
+    "doubtful": typer.colors.YELLOW,
+    "untrusted": typer.colors.RED,
+}
+
+
+def print_verdict(verdict: Verdict, *, most: int | None = None) -> None:
+    """Print a verdict on standard error, a line for each sentence, the first in its colour.
+
+    Args:
+        verdict: Of one record.
+        most: Sentences that are said; all of them unless told.
+    """
+    first, *others = verdict.said(COMMAND_LINE, chosen_language())[:most]
+    typer.secho(f"  {first}", fg=_COLOURS[verdict.level], bold=True, err=True)
+    for sentence in others:
+        typer.echo(f"  {sentence}", err=True)
 
 
 def print_unexpected(error: Exception) -> None:

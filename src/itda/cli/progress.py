@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from itda.cli.estimate import Costs, Estimate, Seconds
-from itda.cli.output import print_error, print_problem, print_warning, seconds_shown
+from itda.cli.output import (
+    print_error,
+    print_problem,
+    print_verdict,
+    print_warning,
+    seconds_shown,
+)
 from itda.cli.progress_style import ProgressStyle
 from itda.engine.events import (
     Event,
@@ -36,6 +42,9 @@ if TYPE_CHECKING:
 
 _LINE_EVERY_SECONDS = 10.0
 _NAME_LENGTH = 36
+
+MOST_IN_FULL = 20
+"""Records of a run up to which each verdict is said in full; the pages hold all of them."""
 
 
 def scores_shown(result: Result) -> str:
@@ -88,6 +97,12 @@ class View:
         result = event.result
         how = "found again" if result.cached else seconds_shown(result.seconds)
         self._say(f"{place}: {scores_shown(result)}, {how}")
+        self._judge(result)
+
+    def _judge(self, result: Result) -> None:
+        """Say the verdict: in full where few records are folded, else in its first sentence."""
+        most = None if self._total <= MOST_IN_FULL else 1
+        print_verdict(result.verdict, most=most)
 
     def end(self, summary: Mapping[str, Any]) -> None:
         """Show how the run ended."""
@@ -212,7 +227,10 @@ class QuietView(View):
             super().show(event)
 
     def finished(self, event: JobFinished, files: list[Path]) -> None:
-        """Say nothing."""
+        """Say nothing, but of a fold that is not to be trusted."""
+        if event.result.verdict.level == "untrusted":
+            said = event.result.verdict.sentences[0].message
+            print_warning(Message("{job}: {message}", job=event.job, message=said))
 
 
 class JsonView(View):

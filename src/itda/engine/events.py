@@ -128,6 +128,7 @@ class JobFinished(Event):
             "residues": self.result.best.residue_count,
             "mean_plddt": round(self.result.mean_plddt, 2),
             "ptm": None if self.result.ptm is None else round(float(self.result.ptm), 4),
+            "verdict": self.result.verdict.summary(),
             "samples": len(self.result.predictions),
             "cached": self.result.cached,
             "seconds": round(self.result.seconds, 3),

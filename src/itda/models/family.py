@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from itda.confidence.ranking import RankingRule
+    from itda.confidence.trust import Trust
     from itda.hub.convert import Converter
     from itda.models.demand import Demand, Load
     from itda.models.parameters import FamilyParameters
@@ -307,6 +308,16 @@ class Family(Protocol):
         Raises:
             WeightsError: The file is missing, truncated, altered or of another shape.
         """
+        ...
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A family of which was measured how often its folds are right."""
+
+    @property
+    def trust(self) -> Trust:
+        """What was measured, and with which weights."""
         ...
 
 

@@ -142,6 +142,7 @@ def confidence_of(result: FoldedJob) -> dict[str, Any]:
     return {
         "format": CONFIDENCE_FORMAT,
         "version": CONFIDENCE_VERSION,
+        "verdict": result.verdict.to_dict(),
         **result.best.confidence(),
         "tokens": result.best.tokens.to_dict(),
         **_atom_plddt(result.best),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from jaxtyping import Float
 
 from itda.confidence.ranking import MEAN_PLDDT, RankingRule
 from itda.job.model import Job
+from itda.results.verdict import Verdict, verdict_of
 from itda.search.evidence import Evidence
 from itda.structure.prediction import Prediction, Provenance
 
@@ -72,6 +74,11 @@ class FoldedJob:
     def atoms(self) -> AtomArray:
         """Every atom of the best prediction, pLDDT as its B-factor."""
         return self.best.atoms
+
+    @functools.cached_property
+    def verdict(self) -> Verdict:
+        """How far to trust it, where not, what it rests on and what to try next, in words."""
+        return verdict_of(self)
 
     @property
     def provenance(self) -> Provenance:

@@ -150,6 +150,7 @@ class OutputFolder:
             "residues": result.best.residue_count,
             "mean_plddt": round(result.mean_plddt, 2),
             "ptm": None if result.ptm is None else round(float(result.ptm), 4),
+            "verdict": result.verdict.summary(),
             "samples": len(result.predictions),
             "cached": result.cached,
             "seconds": round(result.seconds, 3),
@@ -159,6 +160,15 @@ class OutputFolder:
         self.written += record.files
         self._write_summary_now_and_then()
         return files
+
+    @property
+    def levels(self) -> dict[str, str]:
+        """How far each record that is done is to be trusted, by its name."""
+        return {
+            name: record.details["verdict"]["level"]
+            for name, record in self.records.items()
+            if record.status == DONE and "verdict" in record.details
+        }
 
     def fail(self, failure: Failure) -> None:
         """Note a job as failed, or as lost where the run forgot it."""

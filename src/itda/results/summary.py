@@ -3,8 +3,9 @@
 `summary.json` holds `format`, `version`, `itda_version`, `started`, `updated`, `settings`, `status`
 (`running`, `finished`, `interrupted`, `stopped`, `lost`), `counts` and `records`. A record has
 `name`, `position` (from 1, as in the input), `source` (the file), `status` (`done`, `failed`,
-`refused`, `waiting`, `lost`), and where they apply `residues`, `mean_plddt`, `ptm`, `samples`,
-`cached`, `seconds`, `warnings`, `error` (`kind`, `problem`, `hint`), `files`, `request_digest`.
+`refused`, `waiting`, `lost`), and where they apply `residues`, `mean_plddt`, `ptm`, `verdict`
+(`level`, `right`, `of`, `text`), `samples`, `cached`, `seconds`, `warnings`, `error` (`kind`,
+`problem`, `hint`), `files`, `request_digest`.
 `summary.tsv` is the same as a table.
 """
 
@@ -29,8 +30,8 @@ LOST = "lost"
 """A record that a run forgot by a fault of its own, and such a run; counted only where it is."""
 
 _COLUMNS = (
-    "position", "name", "status", "residues", "mean_plddt", "ptm", "samples", "cached", "seconds",
-    "error", "files", "source",
+    "position", "name", "status", "residues", "mean_plddt", "ptm", "verdict", "samples", "cached",
+    "seconds", "error", "files", "source",
 )  # fmt: skip
 
 
@@ -123,7 +124,17 @@ def read_records(folder: Path) -> list[Record]:
 
 
 _DETAILS = frozenset(
-    ("residues", "mean_plddt", "ptm", "samples", "cached", "seconds", "warnings", "error")
+    (
+        "residues",
+        "mean_plddt",
+        "ptm",
+        "verdict",
+        "samples",
+        "cached",
+        "seconds",
+        "warnings",
+        "error",
+    )
 )
 
 
@@ -131,6 +142,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     shown = {
         **row,
         "error": (row.get("error") or {}).get("problem", ""),
+        "verdict": (row.get("verdict") or {}).get("level", ""),
         "files": " ".join(row["files"]),
     }
     return [_cell(shown.get(column)) for column in _COLUMNS]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from itda.confidence.ranking import MEAN_PLDDT, RankingRule
+from itda.confidence.trust import Trust
 from itda.errors import InputError
 from itda.job.model import Job
 from itda.language import Message
@@ -48,6 +52,11 @@ class MiniFamily:
     converter: None = None
     ranking: RankingRule = MEAN_PLDDT
     capabilities: Capabilities = _CAPABILITIES
+
+    @property
+    def trust(self) -> Trust:
+        """What `benchmarks/verdicts.py` found on chains of unseen clusters."""
+        return _trust()
 
     def check(self, job: Job) -> None:
         """Refuse what mini cannot fold.
@@ -95,6 +104,12 @@ class MiniFamily:
         from itda.models.mini.predict import MiniModel
 
         return MiniModel(card, tensors, device)
+
+
+@functools.cache
+def _trust() -> Trust:
+    text = files("itda.models.mini").joinpath("verdicts.json").read_text(encoding="utf-8")
+    return Trust.from_dict(json.loads(text))
 
 
 FAMILY = MiniFamily()

@@ -350,11 +350,10 @@
     }));
     const parts = ["plddt", ...(data.pae ? ["pae"] : []), ...(data.samples[0].ptm === null ? [] : ["ptm"]), "limits"];
     const reading = parts.map((part) => text.reading[part]);
-    element("reading").replaceChildren(...reading.flatMap(([title, body]) => [make("h3", title), make("p", body)]));
-    const helps = data.takes_alignment ? ` ${text.verdict_alignment}` : "";
-    const verdict = data.mean_plddt < 50 ? text.verdict_very_low + helps : data.mean_plddt < 70 ? text.verdict_low : "";
-    element("verdict").textContent = verdict;
-    element("verdict").hidden = !verdict;
+    const side_chains = data.side_chains[chosen];
+    element("reading").replaceChildren(...reading.flatMap(([title, body]) => [make("h3", title), make("p", filled(body, { side_chains }))]));
+    element("verdict").replaceChildren(...data.verdict[chosen].map((sentence) => make("p", sentence)));
+    element("verdict").dataset.level = data.verdict.level;
     element("plddt-readout").textContent = text.hint;
     element("pae-readout").textContent = text.hint;
     element("pae-part").hidden = !data.pae;

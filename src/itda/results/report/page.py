@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from itda.models import registry
+from itda.language import LANGUAGES
 from itda.results.folded import FoldedJob
 from itda.results.tokens import token_names
+from itda.results.verdict import side_chains
 
 PAE_STEP_ANGSTROM = 0.125
 PAE_LIMIT_ANGSTROM = 30
@@ -52,7 +53,14 @@ def render_page(result: FoldedJob, structure: str, confidence: Mapping[str, Any]
         "chains": confidence["chains"],
         "chain_pairs": confidence["chain_pairs"],
         "pae": None if result.pae is None else _pae(result.pae),
-        "takes_alignment": _takes_alignment(result.provenance.family),
+        "verdict": {
+            "level": result.verdict.level,
+            **{code: result.verdict.said(language=code) for code in LANGUAGES},
+        },
+        "side_chains": {
+            code: str(side_chains(result.provenance.family).said(language=code))
+            for code in LANGUAGES
+        },
         "samples": confidence["ranking"],
         "ranked_by": result.ranking.title,
         "validity": confidence["validity"],
@@ -96,11 +104,6 @@ def script_json(value: object) -> str:
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     return text
-
-
-def _takes_alignment(family: str) -> bool:
-    known = family in registry.FAMILIES
-    return known and "msa" in registry.get_family(family).capabilities.inputs
 
 
 def _pae(pae: Float[np.ndarray, "token token"]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Res
 
 from itda.errors import ItdaError
 from itda.language import Message, mark
+from itda.results.verdict import Sentence, side_chains
 from itda.server.errors import NotFoundError
 from itda.server.pages import statics
 from itda.server.pages.result_files import (
@@ -22,8 +23,6 @@ from itda.server.pages.result_files import (
 )
 from itda.server.pages.result_reading import (
     best_pairs,
-    fold,
-    overall,
     pairs_of,
     plddt_state,
     validity_sentences,
@@ -94,6 +93,8 @@ def _view(files: ResultFiles, job: JobRecord) -> dict[str, Any]:
         "has_pae": files.has_pae,
         "coarse_pae": tokens > MOST_PAE_CELLS_A_SIDE,
         "samples": [_sample(one) for one in ranking],
+        "verdict": _verdict(confidence),
+        "side_chains": side_chains(confidence["provenance"]["family"]),
         "in_words": [_words(one) for one in ranking[:MOST_SAMPLES_IN_WORDS]],
         "terms": confidence["terms"],
         "non_commercial": confidence["provenance"]["non_commercial"],
@@ -119,16 +120,26 @@ def _sample(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def _words(entry: Mapping[str, Any]) -> dict[str, Any]:
     validity = entry["validity"]
-    ptm = entry["ptm"]
     pairs = pairs_of(entry["chain_pairs"])
     return {
         "rank": entry["rank"],
-        "overall": [overall(entry["mean_plddt"]), *([] if ptm is None else [fold(ptm)])],
         "pairs": pairs,
         "told_pairs": best_pairs(pairs, MOST_PAIRS_IN_WORDS),
         "validity": None if validity is None else validity_sentences(validity),
     }
 
+
+def _verdict(confidence: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the verdict; without sentences where the result was written before there were any."""
+    verdict = confidence.get("verdict", {})
+    return {
+        "look": _LOOKS.get(verdict.get("level", ""), ""),
+        "sentences": [Sentence.from_dict(one) for one in verdict.get("sentences", ())],
+    }
+
+
+_LOOKS = {"trusted": "good", "plausible": "warn", "doubtful": "warn", "untrusted": "bad"}
+"""How a level of a verdict is drawn, as a notice of the style sheet."""
 
 _LABELS = {
     "family": mark("Model family"),

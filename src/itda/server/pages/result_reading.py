@@ -11,7 +11,7 @@ from itda.language import mark
 
 State = Literal["good", "fair", "poor", "unknown"]
 
-VERY_HIGH, CONFIDENT, LOW = 90.0, 70.0, 50.0
+CONFIDENT, LOW = 70.0, 50.0
 """Borders of pLDDT that the AlphaFold Protein Structure Database draws its colours by."""
 
 TRUSTED_PAE_ANGSTROM = 5.0
@@ -50,38 +50,6 @@ class Sentence:
 def plddt_state(mean: float) -> State:
     """Return how good a pLDDT is."""
     return "good" if mean >= CONFIDENT else "fair" if mean >= LOW else "poor"
-
-
-def overall(mean_plddt: float) -> Sentence:
-    """Return what a mean pLDDT says of the whole structure."""
-    values = {"plddt": f"{mean_plddt:.1f}"}
-    if mean_plddt >= VERY_HIGH:
-        text = mark("Very high confidence overall (mean pLDDT {plddt}).")
-    elif mean_plddt >= CONFIDENT:
-        text = mark("Confident overall (mean pLDDT {plddt}): the backbone is usually right.")
-    elif mean_plddt >= LOW:
-        text = mark(
-            "Low confidence overall (mean pLDDT {plddt}): read the parts with high pLDDT, and do "
-            "not rely on how they lie to one another."
-        )
-    else:
-        text = mark(
-            "Very low confidence (mean pLDDT {plddt}): do not draw conclusions from this shape."
-        )
-    return Sentence(text, values, plddt_state(mean_plddt))
-
-
-def fold(ptm: float) -> Sentence:
-    """Return what a predicted TM-score says of the fold."""
-    values = {"ptm": f"{ptm:.2f}"}
-    if ptm > 0.5:
-        text = mark("pTM {ptm}, above 0.5: the overall fold is more likely right than wrong.")
-        return Sentence(text, values, "good")
-    text = mark(
-        "pTM {ptm}, not above 0.5: the overall fold may well be wrong. (Chains of fewer than about "
-        "50 residues score low whether they are right or not.)"
-    )
-    return Sentence(text, values, "poor")
 
 
 @dataclass(frozen=True)

@@ -182,6 +182,9 @@ def make_environment(language: Language) -> Environment:
         release=itda_version(),
         words=words,
     )
+    environment.filters["spoken"] = lambda message: message.said(
+        words.page_face(language.gettext), language.code
+    )
     environment.filters["told"] = lambda error: told(error, language)
     environment.filters["word"] = lambda value, kind: language.gettext(words.word(kind, value))
     return environment
