@@ -63,6 +63,34 @@ def test_one_record(one, capsys) -> None:
     assert "[1/1] protein: pLDDT " in captured.err and "error" not in captured.err
 
 
+def test_verdict_of_a_record_in_each_face(one, capsys, monkeypatch) -> None:
+    assert run(["fold", one, "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (finished,) = [line for line in lines if line["event"] == "job_finished"]
+    (record,) = json.loads(Path("one_itda/summary.json").read_bytes())["records"]
+    verdict = json.loads(Path("one_itda/protein.confidence.json").read_bytes())["verdict"]
+    assert record["verdict"] == finished["verdict"]
+    assert {key: verdict[key] for key in record["verdict"]} == record["verdict"]
+    columns, row = (
+        line.split("\t") for line in Path("one_itda/summary.tsv").read_text().splitlines()
+    )
+    assert dict(zip(columns, row, strict=True))["verdict"] == verdict["level"]
+    monkeypatch.setenv("ITDA_LANG", "ko")
+    assert run(["fold", one]) == 0
+    assert "근거: 서열뿐입니다." in capsys.readouterr().err
+
+
+def test_what_is_not_to_be_trusted_is_said_whatever_the_style(three, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("itda.results.verdict.whole.LOW_PLDDT", 101)
+    monkeypatch.setattr("itda.results.verdict.whole.CONFIDENT_PLDDT", 101)
+    assert run(["fold", three, "--progress", "none"]) == 0
+    assert capsys.readouterr().err.count("DO NOT TRUST") == 3
+    assert run(["fold", three]) == 0
+    captured = capsys.readouterr()
+    assert captured.err.count("DO NOT TRUST") == 3
+    assert "3 of 3 are not to be trusted: a, b, c" in captured.err
+
+
 def test_out_and_samples_and_seed(one) -> None:
     assert run(["fold", one, "--out", "x/y", "--samples", "2", "--seed", "7"]) == 0
     assert {"protein_sample_0.cif", "protein_sample_1.cif", "protein.cif"} <= names_in("x/y")

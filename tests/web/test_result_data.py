@@ -18,8 +18,6 @@ from itda.server.pages.result import result_context
 from itda.server.pages.result_files import PAE_STEP_ANGSTROM, pae_map, squares_of
 from itda.server.pages.result_reading import (
     best_pairs,
-    fold,
-    overall,
     pairs_of,
     read_pair,
     validity_sentences,
@@ -162,17 +160,6 @@ def test_each_pair_of_chains_is_told_once() -> None:
     assert best_pairs(pairs, 3) == pairs
     # The errors of A – B are the smallest.
     assert best_pairs(pairs[::-1], 1) == [pairs[0]]
-
-
-@pytest.mark.parametrize(
-    ("plddt", "state"), [(90.0, "good"), (70.0, "good"), (69.99, "fair"), (49.99, "poor")]
-)
-def test_what_a_mean_means(plddt, state) -> None:
-    assert overall(plddt).state == state
-
-
-def test_what_a_fold_means() -> None:
-    assert [fold(ptm).state for ptm in (0.51, 0.5)] == ["good", "poor"]
 
 
 def test_faults_of_geometry_are_named(samples) -> None:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 _LINE_EVERY_SECONDS = 10.0
 _NAME_LENGTH = 36
 
-MOST_IN_FULL = 20
+MOST_IN_FULL = 8
 """Records of a run up to which each verdict is said in full; the pages hold all of them."""
 
 

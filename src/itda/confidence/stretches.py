@@ -20,10 +20,8 @@ LEAST_PART = 30
 PART_PLDDT = 50.0
 """Residues below it belong to no part."""
 
-MOST_BLOCKS = 160
+MOST_BLOCKS = 200
 """Parts are found among as many blocks of neighbouring residues, so that time stays small."""
-
-_BLOCK = 6
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ def parts_apart(
     confident = np.flatnonzero(plddt >= PART_PLDDT)
     if len(confident) < 2 * LEAST_PART:
         return []
-    size = max(_BLOCK, -(-len(confident) // MOST_BLOCKS))
+    size = -(-len(confident) // MOST_BLOCKS)
     blocks = [confident[first : first + size] for first in range(0, len(confident), size)]
     sums = _block_sums(pae.astype(np.float64), blocks)
     counts = np.array([len(block) for block in blocks], dtype=np.float64)

@@ -63,7 +63,7 @@ class Basis:
         profile: Whether a profile was given.
         templates: Best first, of all chains.
         searched: What was searched for templates; empty where nothing was.
-        limited: Hits of that search that a limit of the user's refused.
+        refused: Why hits of that search became no templates, each reason once.
     """
 
     family: str
@@ -75,7 +75,7 @@ class Basis:
     profile: bool
     templates: tuple[UsedTemplate, ...]
     searched: str
-    limited: int
+    refused: tuple[str, ...]
 
     @property
     def own_templates(self) -> bool:
@@ -89,8 +89,14 @@ class Basis:
             return Message("It rests on {parts:and}.", parts=parts)
         if not self.takes_alignment and not self.takes_templates:
             return Message(
-                "It rests on the sequence alone, which is all that {family} takes.",
+                "It rests on sequence alone, which is all that {family} takes.",
                 family=self.family,
+            )
+        if self.searched and self.refused:
+            return Message(
+                "It rests on the sequence alone: what was found in {searched} was not fit to be a "
+                "template or not allowed, and there was no alignment.",
+                searched=self.searched,
             )
         if self.searched and self.takes_templates:
             return Message(
@@ -184,10 +190,8 @@ def basis_of(result: Folded) -> Basis:
             ),
             "",
         ),
-        limited=sum(
-            "too much like" in hit.reason or "released after" in hit.reason
-            for one in found.values()
-            for hit in one.hits
+        refused=tuple(
+            dict.fromkeys(hit.reason for one in found.values() for hit in one.hits if not hit.used)
         ),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from itda.errors import ItdaError
@@ -13,7 +13,7 @@ from itda.hub.registry import Http, HuggingFace, get_weight_set
 from itda.hub.remote import is_offline
 from itda.job.model import Job
 from itda.job.sizes import size_of
-from itda.language import Message
+from itda.language import Message, Option
 from itda.models import registry
 from itda.models.demand import Load
 from itda.models.family import Family
@@ -27,6 +27,12 @@ MOST_NAMED = 2
 SHALLOW_ROWS = 30
 """Effective rows from which on an alignment is deep enough for AlphaFold 2 (Jumper et al. 2021,
 figure 5a)."""
+
+_REASONS: Mapping[str, tuple[str, ...]] = {
+    "max-template-identity": ("too much like",),
+    "max-template-date": ("released after", "of unknown release date"),
+}
+"""How the reasons begin for which each limit of the user's refuses a hit."""
 
 _SHARE_OF_MEMORY = 0.7
 """Of all memory of a machine, that a family may ask for and still be proposed."""
@@ -77,7 +83,7 @@ def remedies_for(result: Folded, basis: Basis) -> Remedies:
     return Remedies(
         (
             *_templates(basis),
-            *_families(result),
+            *_families(result, basis),
             *_alignments(basis),
         )
     )
@@ -89,17 +95,19 @@ def _templates(basis: Basis) -> Iterator[Remedy]:
     structures = _databases("structures")
     if not basis.templates and not basis.searched and structures:
         yield Remedy(Message("search for templates ({--templates!c:{name}})", name=structures[0]))
-    if basis.limited and not basis.templates:
-        yield Remedy(
-            Message(
-                "allow the templates that your limits refused ({--max-template-identity!c}, "
-                "{--max-template-date!c})"
-            )
-        )
+    if not basis.templates:
+        for option, reasons in _REASONS.items():
+            if any(reason.startswith(reasons) for reason in basis.refused):
+                yield Remedy(
+                    Message(
+                        "allow the templates that {option} refused",
+                        option=Option(option, code=True),
+                    )
+                )
     yield Remedy(Message("give the structure of a relative ({--template!c:FILE})"))
 
 
-def _families(result: Folded) -> Iterator[Remedy]:
+def _families(result: Folded, basis: Basis) -> Iterator[Remedy]:
     """Propose families that would take the job and run on this machine, those at hand first."""
     later: list[Remedy] = []
     for name in registry.FAMILIES:
@@ -109,7 +117,19 @@ def _families(result: Folded) -> Iterator[Remedy]:
         weight_set = get_weight_set(family.weight_set)
         if not _would_fold(family, result.job):
             continue
-        if state_of(weight_set) != "not here":
+        if (
+            state_of(weight_set) != "not here"
+            and not basis.takes_templates
+            and ("template" in family.capabilities.inputs)
+        ):
+            yield Remedy(
+                Message(
+                    "fold it with {--model!c:{family}}, which takes templates and whose weights "
+                    "are here",
+                    family=name,
+                )
+            )
+        elif state_of(weight_set) != "not here":
             yield Remedy(
                 Message("fold it with {--model!c:{family}}, whose weights are here", family=name)
             )
