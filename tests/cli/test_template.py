@@ -4,6 +4,7 @@ import gzip
 import json
 from pathlib import Path
 
+import gemmi
 import pytest
 from tests.sequences import relative
 
@@ -92,3 +93,20 @@ def test_a_relative_structure_serves(inputs, family) -> None:
 
     itda.fold(relative(UBIQUITIN, 0.5, np.random.default_rng(2)), name="far", template=EXAMPLE)
     assert evidence(family, "far") == ["1ubq_A"]
+
+
+def test_every_file_names_it(inputs) -> None:
+    assert run(["fold", "ubq.fasta", "--template", str(EXAMPLE), "--out", "out"]) == 0
+    told = {
+        "chain_ids": ["A"], "origin": "given", "source": "1ubq.cif", "entry": "1ubq", "chain": "A",
+        "identity": 1.0, "coverage": 1.0, "pairs": 76, "e_value": None,
+        "release_date": "1987-04-16", "year": 1987,
+    }  # fmt: skip
+    assert json.loads(Path("out/ubq.confidence.json").read_text())["templates"] == [told]
+    (record,) = json.loads(Path("out/summary.json").read_text())["records"]
+    assert record["templates"] == [told]
+    block = gemmi.cif.read("out/ubq.cif").sole_block()
+    assert block.find_value("_ma_template_details.template_origin") == "customized"
+    assert "1ubq.cif" in block.find_value("_ma_template_customized.details")
+    # The page can tell it without a look at the other files.
+    assert '"source":"1ubq.cif"' in Path("out/ubq.html").read_text()

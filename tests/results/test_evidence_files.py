@@ -81,7 +81,7 @@ def test_nothing_known_is_no_file(pair, tmp_path) -> None:
 
 def test_templates_of_files_are_told_without_a_search(tmp_path) -> None:
     given = template("mine_A", HEAVY)
-    hit = FoundHit.of_template(given, HEAVY)
+    hit = FoundHit.of_template(given, HEAVY, origin="given", source="mine.cif")
     found_in_it = ChainEvidence(
         templates=(given,),
         hits=(FoundHit(**{**vars(hit), "e_value": math.nan, "release_date": ""}),),
@@ -94,7 +94,8 @@ def test_templates_of_files_are_told_without_a_search(tmp_path) -> None:
     (said,) = told["hits"]
     assert said == {
         "name": "mine_A", "e_value": None, "identity": 1.0, "coverage": 1.0, "pairs": len(HEAVY),
-        "release_date": None, "used": True, "reason": None,
+        "release_date": None, "used": True, "reason": None, "origin": "given",
+        "source": "mine.cif",
     }  # fmt: skip
 
 

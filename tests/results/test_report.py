@@ -256,6 +256,23 @@ def test_browser_speaks_korean(result, tmp_path) -> None:
 
 
 @needs_chromium
+def test_browser_shows_the_templates(result, tmp_path) -> None:
+    found = {
+        "chain_ids": ["A"], "origin": "searched", "source": "pdb", "entry": "1abc", "chain": "B",
+        "identity": 0.504, "coverage": 0.25, "pairs": 19, "e_value": 3.2e-9, "year": 1999,
+        "release_date": "1999-12-31",
+    }  # fmt: skip
+    own = {**found, "origin": "given", "source": HOSTILE, "e_value": None, "year": None}
+    confidence = {**confidence_of(result), "templates": [own, found]}
+    page = tmp_path / "page.html"
+    page.write_text(render_page(result, "data_helix\n", confidence))
+    shown, complaints = in_browser(page, tmp_path)
+    said = ("1abc, B", "found in pdb", "50 %", "25 %", "3.2e-9", "1999", "given by you: &lt;img")
+    assert [words for words in said if words not in shown] == [] and complaints == ""
+    assert "<title>taken" not in shown
+
+
+@needs_chromium
 def test_browser_does_not_run_a_name(fold, tmp_path) -> None:
     page = write_result(fold(Job.from_sequence(HOSTILE, "MKTAY")), tmp_path)["report"]
     shown, _ = in_browser(page, tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from importlib.resources import files as files_of
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -189,6 +190,40 @@ def test_a_file_is_dropped(looker, text):
     )
     expect(page.locator("#preview")).to_contain_text("76 residues")
     expect(page.locator("#text")).to_have_value(FASTA if text else "")
+
+
+def test_a_structure_of_one_s_own_is_a_template(looker):
+    page = looker.page
+    structure = files_of("itda").joinpath("data/examples/1ubq.cif")
+    page.fill("#text", FASTA)
+    expect(page.locator("#preview")).to_contain_text("76 residues")
+    page.click("#options summary")
+    page.set_input_files("#template", str(structure))
+    page.fill("#template_chain", "Q")
+    preview = page.locator("#preview")
+    expect(preview).to_contain_text("no protein chain 'Q'")
+    page.fill("#template_chain", "A")
+    expect(preview).not_to_contain_text("no protein chain")
+    page.click("#preview button.main:enabled")
+    expect(page.locator(".head .state.done")).to_be_visible()
+    table = page.locator("section[aria-labelledby=templates-title]")
+    expect(table).to_contain_text("1ubq, A")
+    expect(table).to_contain_text("given by the user: 1ubq.cif")
+    expect(table).to_contain_text("100 %")
+    expect(table).to_contain_text("1987")
+
+
+def test_what_is_dropped_on_the_field_of_a_template_is_left_to_it(looker):
+    taken = looker.page.evaluate(
+        """() => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File(["data_x"], "x.cif"));
+          const drop = (where) => !document.querySelector(where).dispatchEvent(
+            new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer: transfer }));
+          return [drop("#template"), drop("#text")];
+        }"""
+    )
+    assert taken == [False, True]
 
 
 def test_errors_are_shown_beside_what_is_good(looker):

@@ -247,3 +247,28 @@ def test_scripts_in_node() -> None:
         timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_templates_are_told_with_their_sources(services, tmp_path) -> None:
+    followed = {
+        "chain_ids": ["A", "B"], "origin": "given", "source": "<b>my</b>.cif", "entry": "<b>my</b>",
+        "chain": "H2", "identity": 0.504, "coverage": 0.25, "pairs": 19, "e_value": None,
+        "release_date": None, "year": None,
+    }  # fmt: skip
+    found = {**followed, "origin": "searched", "source": "pdb", "entry": "1abc", "e_value": 3.2e-9}
+    folder = write(tmp_path / "one", "one", [prediction()])
+    path = folder / "one.confidence.json"
+    confidence = json.loads(path.read_text())
+    assert confidence["templates"] == []
+    path.write_text(json.dumps({**confidence, "templates": [followed, {**found, "year": 1999}]}))
+    client = TestClient(make_app(Folders({"one": folder})))
+    page = client.get("/jobs/one").text
+    assert "given by the user: &lt;b&gt;my&lt;/b&gt;.cif" in page and "found in pdb" in page
+    assert "50 %" in page and "25 %" in page and "3.2e-09" in page and ">1999<" in page
+    korean = client.get("/jobs/one", headers={"Accept-Language": "ko"}).text
+    assert "직접 준 것: &lt;b&gt;my&lt;/b&gt;.cif" in korean and "pdb에서 찾음" in korean
+    # A result of an earlier version does not say.
+    del confidence["templates"]
+    path.write_text(json.dumps(confidence))
+    plain = TestClient(make_app(Folders({"one": folder}))).get("/jobs/one").text
+    assert "templates-title" not in plain

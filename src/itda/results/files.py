@@ -25,6 +25,7 @@ from itda.results.evidence_files import evidence_contents, evidence_names
 from itda.results.folded import FoldedJob
 from itda.results.pairs import has_pairs, write_pairs
 from itda.results.report.page import render_page
+from itda.results.used_templates import used_templates
 from itda.structure.files import encode_prediction
 from itda.structure.prediction import Prediction
 
@@ -75,11 +76,11 @@ def write_result(result: FoldedJob, folder: Path) -> dict[str, Path]:
     """
     names = file_names(result.job)
     paths = {kind: folder / name for kind, name in names.items()}
-    confidence = confidence_of(result)
+    confidence, templates = confidence_of(result), used_templates(result)
     for kind, path in paths.items():
         if path.suffix == ".cif":
             rank = 0 if kind == "structure" else int(kind.removeprefix("sample_"))
-            write_bytes(path, encode_prediction(result.predictions[rank]))
+            write_bytes(path, encode_prediction(result.predictions[rank], templates=templates))
     if not has_pairs(result.best):
         remove_file(paths.pop("pae"))
     else:
@@ -92,7 +93,7 @@ def write_result(result: FoldedJob, folder: Path) -> dict[str, Path]:
         else:
             # What else has this name may be a file of the user's.
             del paths[kind]
-    structure = encode_prediction(result.best).decode()
+    structure = encode_prediction(result.best, templates=templates).decode()
     write_bytes(paths["report"], render_page(result, structure, confidence).encode())
     write_json(paths["confidence"], confidence)
     return paths
@@ -146,6 +147,7 @@ def confidence_of(result: FoldedJob) -> dict[str, Any]:
         **result.best.confidence(),
         "tokens": result.best.tokens.to_dict(),
         **_atom_plddt(result.best),
+        "templates": [template.to_dict() for template in used_templates(result)],
         "ranked_by": result.ranking.name,
         "ranking": [
             {

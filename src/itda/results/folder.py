@@ -20,6 +20,7 @@ from itda.results.evidence_files import alignment_names, is_input
 from itda.results.files import estimated_bytes, file_names, write_result, written_digest
 from itda.results.result import Result
 from itda.results.summary import DONE, FAILED, LOST, REFUSED, WAITING, Record
+from itda.results.used_templates import used_templates
 from itda.version import itda_version
 
 _SUMMARY_EVERY_SECONDS = 2.0
@@ -156,6 +157,8 @@ class OutputFolder:
             "seconds": round(result.seconds, 3),
             "warnings": list(warnings),
         }
+        if templates := used_templates(result):
+            record.details["templates"] = [one.to_dict() for one in templates]
         self.done += 1
         self.written += record.files
         self._write_summary_now_and_then()

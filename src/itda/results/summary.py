@@ -4,8 +4,8 @@
 (`running`, `finished`, `interrupted`, `stopped`, `lost`), `counts` and `records`. A record has
 `name`, `position` (from 1, as in the input), `source` (the file), `status` (`done`, `failed`,
 `refused`, `waiting`, `lost`), and where they apply `residues`, `mean_plddt`, `ptm`, `verdict`
-(`level`, `right`, `of`, `text`), `samples`, `cached`, `seconds`, `warnings`, `error` (`kind`,
-`problem`, `hint`), `files`, `request_digest`.
+(`level`, `right`, `of`, `text`), `samples`, `cached`, `seconds`, `warnings`, `templates`, `error`
+(`kind`, `problem`, `hint`), `files`, `request_digest`.
 `summary.tsv` is the same as a table.
 """
 
@@ -133,6 +133,7 @@ _DETAILS = frozenset(
         "cached",
         "seconds",
         "warnings",
+        "templates",
         "error",
     )
 )

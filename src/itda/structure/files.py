@@ -6,6 +6,7 @@ Chain names, residue numbers, insertion codes, residue and atom names that come 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from itda.structure.modelcif import prediction_tables
 from itda.structure.prediction import Prediction
 from itda.structure.reading import Metadata, StructureFile, parse
 from itda.structure.residues import Residues
+from itda.structure.used_template import UsedTemplate
 
 __all__ = [
     "Metadata",
@@ -114,9 +116,11 @@ def write_structure(path: Path | str, atoms: AtomArray, *, name: str = "") -> No
     write_content(path, content, packed=packed)
 
 
-def encode_prediction(prediction: Prediction, *, binary: bool = False) -> bytes:
+def encode_prediction(
+    prediction: Prediction, *, templates: Sequence[UsedTemplate] = (), binary: bool = False
+) -> bytes:
     """Give a prediction as ModelCIF, text or BinaryCIF; equal predictions give equal bytes."""
-    entry, tables = prediction_tables(prediction)
+    entry, tables = prediction_tables(prediction, templates)
     return encode(tables, entry, binary=binary)
 
 

@@ -7,6 +7,7 @@ kept readable for 1.4.2.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -20,7 +21,9 @@ from itda.structure.mmcif import (
     safe_word,
     structure_tables,
 )
+from itda.structure.modelcif_templates import template_names, template_tables
 from itda.structure.prediction import Prediction, Provenance
+from itda.structure.used_template import UsedTemplate
 
 DICTIONARY_VERSION = "1.4.9"
 _DICTIONARY_LOCATION = (
@@ -37,11 +40,14 @@ _DOI = re.compile(r"\b10\.\d{4,9}/\S+")
 _PLDDT_GLOBAL, _PLDDT_LOCAL, _PTM_GLOBAL = "1", "2", "3"
 
 
-def prediction_tables(prediction: Prediction) -> tuple[str, Tables]:
+def prediction_tables(
+    prediction: Prediction, templates: Sequence[UsedTemplate] = ()
+) -> tuple[str, Tables]:
     """Describe a prediction.
 
     Args:
         prediction: What to describe. Chain, residue and atom names stay as they are.
+        templates: What it was folded after.
 
     Returns:
         The name of the data block, and the tables in file order. There is no `exptl`: nothing was
@@ -72,13 +78,18 @@ def prediction_tables(prediction: Prediction) -> tuple[str, Tables]:
         **_software_tables(prediction),
         **coordinates,
         **_target_tables(layout),
-        **_data_tables(prediction),
+        **_data_tables(prediction, templates),
+        **template_tables(
+            templates,
+            _asym_ids(layout),
+            *_template_data(prediction, len(templates)),
+        ),
         "ma_model_list": {
             "ordinal_id": ["1"],
             "model_id": ["1"],
             "model_name": [f"seed {prediction.seed}, sample {prediction.sample}"],
             "data_id": [_MODEL_DATA],
-            "model_type": ["Ab initio model"],
+            "model_type": ["Homology model" if templates else "Ab initio model"],
         },
         **_quality_tables(prediction, layout),
         "atom_site": atom_site,
@@ -207,19 +218,50 @@ def _target_tables(layout: Layout) -> Tables:
     }
 
 
-def _data_tables(prediction: Prediction) -> Tables:
+def _asym_ids(layout: Layout) -> dict[str, str]:
+    """Return the label chain of each polymer chain."""
+    return {
+        str(chain): asym
+        for chain, asym, place in zip(
+            layout.residues.chain_ids, layout.asym_ids, layout.sequence_ids, strict=True
+        )
+        if place
+    }
+
+
+def _inputs(prediction: Prediction) -> list[str]:
+    return sorted(name for name in prediction.provenance.inputs if name != "sequence")
+
+
+def _template_data(prediction: Prediction, count: int) -> tuple[list[str], list[str]]:
+    """Return the ids of templates and of their alignments in `ma_data`, behind the inputs."""
+    first = _FIRST_INPUT_DATA + len(_inputs(prediction))
+    ids = [str(first + index) for index in range(2 * count)]
+    return ids[:count], ids[count:]
+
+
+def _data_tables(prediction: Prediction, templates: Sequence[UsedTemplate]) -> Tables:
     """Tell what went in, what came out, and the step between."""
-    inputs = sorted(name for name in prediction.provenance.inputs if name != "sequence")
+    inputs = _inputs(prediction)
     ids = [str(_FIRST_INPUT_DATA + index) for index in range(len(inputs))]
     kinds = ["coevolution MSA" if name in ("msa", "alignment") else "other" for name in inputs]
     details = [None if kind != "other" else name for kind, name in zip(kinds, inputs, strict=True)]
-    given = [_TARGET_DATA, *ids]
+    names = template_names(templates)
+    structures, alignments = _template_data(prediction, len(templates))
+    given = [_TARGET_DATA, *ids, *structures, *alignments]
     return {
         "ma_data": {
-            "id": [_TARGET_DATA, _MODEL_DATA, *ids],
-            "name": ["target sequence", "model", *inputs],
-            "content_type": ["target", "model coordinates", *kinds],
-            "content_type_other_details": [None, None, *details],
+            "id": [_TARGET_DATA, _MODEL_DATA, *ids, *structures, *alignments],
+            "name": [
+                *("target sequence", "model", *inputs, *names),
+                *(f"alignment with {name}" for name in names),
+            ],
+            "content_type": [
+                *("target", "model coordinates", *kinds),
+                *["template structure"] * len(names),
+                *["target-template alignment"] * len(names),
+            ],
+            "content_type_other_details": [None, None, *details, *[None] * (2 * len(names))],
         },
         "ma_data_group": {
             "ordinal_id": [str(ordinal) for ordinal in range(1, len(given) + 2)],

@@ -330,6 +330,20 @@
     const columns = [name, residues, plddt, ...ids.map((id) => `PAE → ${id}`)];
     fillGrid(element("chains"), columns, rows, data.chain_pairs ? text.chains_note : "");
   };
+  const fillTemplates = () => {
+    element("templates-part").hidden = !data.templates.length;
+    if (!data.templates.length) return;
+    const rows = data.templates.map((one) => [
+      one.chain ? `${one.entry}, ${one.chain}` : one.entry,
+      one.chain_ids.join(", "),
+      filled(one.origin === "given" ? text.templates_given : text.templates_searched, one),
+      `${(100 * one.identity).toFixed(0)} %`,
+      `${(100 * one.coverage).toFixed(0)} %`,
+      one.e_value === null ? "–" : one.e_value.toPrecision(2),
+      one.year === null ? "–" : one.year,
+    ]);
+    fillGrid(element("templates"), text.templates_columns, rows, text.templates_note);
+  };
   const termsOf = (made) => {
     const weights = made.weights_set === null ? text.terms_own : filled(text.terms_set, { weights: made.weights_set });
     return filled(made.non_commercial ? text.terms_non_commercial : text.terms, { weights, licence: made.weights_licence });
@@ -364,6 +378,7 @@
     element("restricted").hidden = !data.provenance.non_commercial;
     fillSamples();
     fillChains();
+    fillTemplates();
     fillTable(element("validity"), geometryRows());
     fillTable(element("provenance"), provenanceRows());
     drawPlddt();

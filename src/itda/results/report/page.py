@@ -64,6 +64,7 @@ def render_page(result: FoldedJob, structure: str, confidence: Mapping[str, Any]
         "samples": confidence["ranking"],
         "ranked_by": result.ranking.title,
         "validity": confidence["validity"],
+        "templates": confidence["templates"],
         "provenance": confidence["provenance"],
         "cif": structure,
         "confidence": confidence,

@@ -99,6 +99,8 @@ def _view(files: ResultFiles, job: JobRecord) -> dict[str, Any]:
         "terms": confidence["terms"],
         "non_commercial": confidence["provenance"]["non_commercial"],
         "citations": confidence["provenance"]["citations"],
+        # Results of earlier versions do not say.
+        "templates": confidence.get("templates", []),
         "provenance": list(_provenance(confidence, job)),
         "downloads": _downloads(files, job),
     }
