@@ -89,6 +89,14 @@ def test_page_holds_the_result(text, result) -> None:
     assert [sample["rank"] for sample in data["samples"]] == [0, 1]
 
 
+def test_page_says_the_verdict_in_both_languages(text, result) -> None:
+    data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S)[1])
+    assert data["verdict"]["level"] == result.verdict.level
+    for code in ("en", "ko"):
+        assert data["verdict"][code] == result.verdict.said(language=code)
+    assert "{side_chains}" in data["strings"]["en"]["reading"]["plddt"][1]
+
+
 def test_page_loads_nothing_from_anywhere(text) -> None:
     page = Page(text)
     loading = {"src", "srcset", "href", "action", "data", "poster", "background"}

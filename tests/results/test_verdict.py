@@ -235,7 +235,8 @@ class TestNext:
     def test_page_is_told_no_commands(self) -> None:
         for one in CASES.values():
             for code in ("en", "ko"):
-                assert not any("`itda" in text for text in one.verdict.said(REQUEST, code))
+                told = " ".join(one.verdict.said(REQUEST, code))
+                assert "`itda" not in told and "FILE" not in told and "--" not in told
 
     def test_nothing_left(self, monkeypatch) -> None:
         monkeypatch.setenv("ITDA_OFFLINE", "1")

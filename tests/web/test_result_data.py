@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import html
 import json
 import shutil
 import subprocess
@@ -200,6 +201,27 @@ def test_a_result_that_cannot_be_read_is_told(tmp_path, samples) -> None:
     page = client.get("/jobs/spoilt")
     assert page.status_code == 200 and "cannot be shown" in page.text
     assert client.get("/jobs/spoilt/result/data.json").status_code == 404
+
+
+def test_verdict_of_the_record_in_the_words_of_a_page(tmp_path, samples) -> None:
+    folder = write(tmp_path / "one", "one", samples[:1])
+    client = TestClient(make_app(Folders({"one": folder})))
+    told = json.loads((folder / "one.confidence.json").read_bytes())["verdict"]
+    page = client.get("/jobs/one", headers={"Accept-Language": "en"}).text
+    assert html.escape(told["sentences"][0]["text"], quote=False) in html.unescape(page)
+    assert "side chains are usually right too" not in page.lower()
+    assert "근거: 서열뿐입니다." in client.get("/jobs/one", headers={"Accept-Language": "ko"}).text
+
+
+def test_result_of_before_there_were_verdicts_is_shown(tmp_path, samples) -> None:
+    folder = write(tmp_path / "one", "one", samples[:1])
+    path = folder / "one.confidence.json"
+    confidence = json.loads(path.read_bytes())
+    del confidence["verdict"]
+    path.write_text(json.dumps(confidence))
+    page = TestClient(make_app(Folders({"one": folder}))).get("/jobs/one")
+    assert page.status_code == 200
+    assert 'data-part="verdict"' not in page.text and "cannot be shown" not in page.text
 
 
 def test_names_in_files_are_text(tmp_path, samples) -> None:

@@ -374,6 +374,9 @@ def _line(job: JobView) -> str:
     elif job.state == "done" and job.summary:
         plddt = job.summary.get("mean_plddt")
         told = f"done, mean pLDDT {plddt}" if plddt is not None else told
+        # A server of before there were verdicts says none.
+        level = (job.summary.get("verdict") or {}).get("level")
+        told = f"{told}, {level}" if level else told
     return f"{job.id}  {job.name}  {told}".rstrip()
 
 

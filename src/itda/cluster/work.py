@@ -102,8 +102,8 @@ class Done:
 
     Attributes:
         files: By what they are, as `itda.results.files.file_names` calls them.
-        summary: `residues`, `mean_plddt`, `ptm`, `samples`, `cached`, `seconds`, and `warnings`
-            where there are any.
+        summary: `residues`, `mean_plddt`, `ptm`, `verdict`, `samples`, `cached`, `seconds`, and
+            `warnings` where there are any.
     """
 
     files: Mapping[str, Path]

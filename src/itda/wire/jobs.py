@@ -103,7 +103,8 @@ class JobView(Answer):
     """Of a failed job."""
 
     summary: dict[str, Any] | None
-    """Of a done job: `residues`, `mean_plddt` (0 to 100), `ptm`, `samples`, `cached`, `seconds`."""
+    """Of a done job: `residues`, `mean_plddt` (0 to 100), `ptm`, `verdict` (`level`, `right`,
+    `of`, `text`), `samples`, `cached`, `seconds`."""
 
     revision: int
     """Grows with each change; the `ETag` is made of it."""

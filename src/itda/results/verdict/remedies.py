@@ -45,10 +45,13 @@ class Remedy:
     Attributes:
         message: What, to be put after "Try next:".
         command: Whether it takes a command of a terminal first.
+        elsewhere: What is said where there is no terminal, such as on a page, whose form has fields
+            for files; None for the same.
     """
 
     message: Message
     command: bool = False
+    elsewhere: Message | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,11 @@ class Remedies:
         Args:
             commands: Whether the reader has a terminal with commands.
         """
-        possible = [one.message for one in self.found if commands or not one.command]
+        possible = [
+            one.message if commands else one.elsewhere or one.message
+            for one in self.found
+            if commands or not one.command
+        ]
         if not possible:
             return Message("Nothing else that this machine has is known to help.")
         return Message("Try next: {remedies:or}.", remedies=possible[:MOST_NAMED])
@@ -104,7 +111,10 @@ def _templates(basis: Basis) -> Iterator[Remedy]:
                         option=Option(option, code=True),
                     )
                 )
-    yield Remedy(Message("give the structure of a relative ({--template!c:FILE})"))
+    yield Remedy(
+        Message("give the structure of a relative ({--template!c:FILE})"),
+        elsewhere=Message("give the structure of a relative as a template"),
+    )
 
 
 def _families(result: Folded, basis: Basis) -> Iterator[Remedy]:
@@ -149,7 +159,10 @@ def _alignments(basis: Basis) -> Iterator[Remedy]:
         return
     if basis.alignment_rows > 1:
         if basis.effective_rows < SHALLOW_ROWS:
-            yield Remedy(Message("give a deeper alignment ({--msa!c:FILE})"))
+            yield Remedy(
+                Message("give a deeper alignment ({--msa!c:FILE})"),
+                elsewhere=Message("give a deeper alignment"),
+            )
         return
     sequences = _databases("sequences")
     if sequences:
@@ -161,7 +174,9 @@ def _alignments(basis: Basis) -> Iterator[Remedy]:
             Message("search for an alignment (`itda db get uniref50`, then {--msa!c:mmseqs})"),
             command=True,
         )
-    yield Remedy(Message("give an alignment ({--msa!c:FILE})"))
+    yield Remedy(
+        Message("give an alignment ({--msa!c:FILE})"), elsewhere=Message("give an alignment")
+    )
 
 
 def _databases(kind: str) -> list[str]:

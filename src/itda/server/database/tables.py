@@ -204,7 +204,7 @@ jobs = Table(
     Column("message", String(500), nullable=False, default=""),
     # Of a failed job: kind, problem, hint. Of a job set aside also "log".
     Column("error", DOCUMENT),
-    # Of a done job: residues, mean_plddt, ptm, samples, cached, seconds.
+    # Of a done job: residues, mean_plddt, ptm, verdict, samples, cached, seconds.
     Column("summary", DOCUMENT),
     # Grows with each change that a reader can see; the ETag is made from it.
     Column("revision", Integer, nullable=False, default=1),

@@ -222,7 +222,7 @@ class Queue:
         Args:
             claim: Under which it was done.
             files: Of the result; they are in the artefact folder already.
-            summary: `residues`, `mean_plddt`, `ptm`, `samples`, `cached`, `seconds`.
+            summary: `residues`, `mean_plddt`, `ptm`, `verdict`, `samples`, `cached`, `seconds`.
             device_seconds: How long the device worked for it, where several jobs shared it; None
                 for as long as the lease was held. The same in `fail`, `stopped` and `crashed`.
         """
