@@ -184,3 +184,18 @@ def test_a_date_is_needed(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(path.read_bytes())[:-4])
     with pytest.raises(InputError, match="ends in the middle"):
         read_components(path, lambda fraction, step: None)
+
+
+def test_a_damaged_dictionary_says_what_mends_it(db: Run, server: Server, published: str) -> None:
+    server.files[FILE] = gzip.compress(published.encode())
+    assert db("get", "ccd")[0] == 0
+    found = fetched_components()
+    assert found is not None
+    size = found.path.stat().st_size
+    for content in (b"\xc1" * size, b"\x80" + bytes(size - 1), found.path.read_bytes()[::-1]):
+        found.path.write_bytes(content)
+        done = subprocess.run(
+            [sys.executable, "-c", ASK], capture_output=True, text=True, check=False, cwd="/"
+        )
+        assert "is damaged" in done.stderr.splitlines()[-2], done.stderr
+        assert "itda db remove ccd" in done.stderr

@@ -15,6 +15,7 @@ from itda.published.get import get, plan
 from itda.published.plan import Plan, parse_metalink
 from itda.search.databases.registry import Databases
 from tests.hub.servers import Server
+from tests.packages import metastudent_files, write_package
 from tests.published.conftest import FASTA, METALINK, PACKED, SWISSPROT, metalink
 
 Run = Callable[..., tuple[int, str, str]]
@@ -69,6 +70,12 @@ def test_a_stopped_fetch_goes_on(db: Run, databases: Databases, server: Server) 
     assert databases.names() == ()
     held = databases.half_fetched()["swissprot"]
     assert held >= 700
+    status, _, err = db("check", "swissprot")
+    assert (status, "its fetch was stopped" in err, "`itda db get swissprot`" in err) == (
+        1,
+        True,
+        True,
+    )
     out = db("list")[1]
     assert "swissprot: unfinished" in out
     assert "`itda db get swissprot` goes on" in out
@@ -116,6 +123,7 @@ def test_another_digest_is_refused_and_removed(
     assert f"has MD5 {MD5}, not {'ab' * 16}; it was removed" in " ".join(err.split())
     assert databases.names() == ()
     assert not list(databases.fetch_folder("swissprot").iterdir())
+    assert "no databases in" in db("list")[1]
     server.files[METALINK] = metalink()
     assert db("get", "swissprot", "--no-mmseqs")[0] == 0
 
@@ -292,3 +300,21 @@ def test_a_metalink_is_read() -> None:
     assert parse_metalink(metalink(), "uniprot_sprot.fasta.gz") == (len(PACKED), MD5, "2026_05")
     with pytest.raises(ValueError, match="tells no size and MD5"):
         parse_metalink(metalink(md5="zz"), "uniprot_sprot.fasta.gz")
+
+
+def test_the_package_is_fetched_with_apt(
+    db: Run, databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [("P00001|GO:1", "MKVLA")]
+    small = metastudent_files({"BPO": records, "MFO": records, "CCO": records})
+    package = write_package(tmp_path / "small", small)
+    apt = tmp_path / "apt-get"
+    apt.write_text(f'#!/bin/sh\ncp "{package}" "$2_2.0.1-8_all.deb"\n')
+    apt.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    status, out, err = db("get", "swissprot-2014", "--no-mmseqs")
+    assert "source: apt, metastudent-data" in out
+    assert "licence: GPL-2+" in out
+    # It came, and is not the one whose counts are known.
+    assert (status, "1 sequences in BPO, not 486,000" in err) == (1, True), err
+    assert databases.names() == ()

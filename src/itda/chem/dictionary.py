@@ -13,6 +13,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from itda.chem.component_file import components_path
+from itda.errors import DataError
+from itda.language import Message
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,13 +126,22 @@ def _columns(category: str, *items: str) -> list[_Words]:
     """Read columns of words; BinaryCIF's specification names the fields."""
     import msgpack
 
-    (block,) = msgpack.unpackb(components_path().read_bytes())["dataBlocks"]
-    (columns,) = (
-        {column["name"]: column for column in one["columns"]}
-        for one in block["categories"]
-        if one["name"].lstrip("_") == category
-    )
-    return [_words(columns[item]) for item in items]
+    path = components_path()
+    try:
+        (block,) = msgpack.unpackb(path.read_bytes())["dataBlocks"]
+        (columns,) = (
+            {column["name"]: column for column in one["columns"]}
+            for one in block["categories"]
+            if one["name"].lstrip("_") == category
+        )
+        return [_words(columns[item]) for item in items]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            Message(
+                "the component dictionary {path} is damaged: {error!r}", path=path, error=error
+            ),
+            hint=Message("`itda db get ccd` fetches it again; `itda db remove ccd` removes it"),
+        ) from error
 
 
 def _words(column: dict[str, Any]) -> _Words:

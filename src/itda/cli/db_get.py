@@ -191,12 +191,12 @@ def _tell(planned: Plan) -> None:
     typer.echo(f"  source: {source}{release}")
     typer.echo(f"  to fetch: {about}{shown_bytes(planned.size)}{here}")
     typer.echo(
-        f"  disk: about {shown_bytes(entry.disk_bytes)} when it is done; "
+        f"  disk: about {shown_bytes(planned.disk_bytes)} when it is done; "
         f"{shown_bytes(planned.needed_bytes)} are to be free now"
     )
     typer.echo(
         f"  time: about {seconds_shown(planned.seconds)} at 10 MB/s, then about "
-        f"{seconds_shown(entry.build_seconds)} on two cores"
+        f"{seconds_shown(entry.build_seconds)} to build on two cores"
     )
     typer.echo(f"  licence: {entry.licence}")
     typer.echo(f"  verified: {checked}")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from itda.errors import OutputError
-from itda.hub.fetch import DownloadError, OnTransfer, Transferred, download
+from itda.hub.fetch import DownloadError, OnTransfer, download
 from itda.language import Message
+from itda.progress import Progress
 from itda.published.plan import Plan, refetchable
 from itda.search.databases.writing import writing
 from itda.storage import pieces_of, sync
@@ -29,13 +30,14 @@ class Brought:
     sha256: str
 
 
-def bring(plan: Plan, folder: Path, on_transfer: OnTransfer) -> Brought:
+def bring(plan: Plan, folder: Path, on_transfer: OnTransfer, progress: Progress) -> Brought:
     """Fetch a plan's file, or the rest of it, and compare it with what its publisher says.
 
     Args:
         plan: Of a file.
         folder: Where it comes to be; a stopped fetch goes on there.
         on_transfer: Told the bytes so far; may raise to stop.
+        progress: Told when the digest is computed, which takes a while.
 
     Raises:
         DownloadError: The server refuses or cannot be reached, or the file is not as published.
@@ -45,7 +47,7 @@ def bring(plan: Plan, folder: Path, on_transfer: OnTransfer) -> Brought:
     assert remote is not None, f"{plan.entry.name} is no file on a server"
     path = folder / remote.name
     if path.is_file():
-        found = _examine(plan, path, on_transfer)
+        found = _examine(plan, path, progress)
         if not _difference(plan, *found):
             return Brought(path, found[0], found[2])
         # Of another release, or altered since.
@@ -56,7 +58,7 @@ def bring(plan: Plan, folder: Path, on_transfer: OnTransfer) -> Brought:
         raise refetchable(plan.entry, error) from error
     except OutputError as error:
         raise on_full_disk(error) from error
-    size, md5, sha256 = _examine(plan, partial, on_transfer)
+    size, md5, sha256 = _examine(plan, partial, progress)
     mark = partial.with_name(f"{partial.name}.json")
     if difference := _difference(plan, size, md5, sha256):
         for leaving in (partial, mark):
@@ -90,10 +92,10 @@ def on_full_disk(error: OutputError) -> OutputError:
     )
 
 
-def _examine(plan: Plan, path: Path, on_transfer: OnTransfer) -> tuple[int, str, str]:
+def _examine(plan: Plan, path: Path, progress: Progress) -> tuple[int, str, str]:
     """Return size, MD5 and SHA-256."""
     size = path.stat().st_size
-    on_transfer(Transferred(path.name.removesuffix(".partial"), size, size, "checking its digest"))
+    progress(0.0, f"computing the digest of {plan.entry.file}")
     md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
     for piece in pieces_of(path):
         sha256.update(piece)

@@ -68,7 +68,7 @@ def get_components(plan: Plan, *, on_transfer: OnTransfer, progress: Progress) -
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder / ".lock", on_busy=_refuse):
-            brought = bring(plan, fetch_folder(), on_transfer)
+            brought = bring(plan, fetch_folder(), on_transfer, progress)
             try:
                 columns = read_components(brought.path, progress)
             except ItdaError:

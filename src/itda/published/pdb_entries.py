@@ -65,7 +65,7 @@ class PublishedEntries:
             DataError: The list names no entry.
         """
         share(0.0)
-        brought = bring(self.plan, self.folder, self.on_transfer)
+        brought = bring(self.plan, self.folder, self.on_transfer, lambda part, step: share(part))
         entries = chosen_entries(brought.path.read_text("utf-8", "replace"))
         if not entries:
             brought.path.unlink()

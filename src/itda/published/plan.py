@@ -51,18 +51,24 @@ class Plan:
     mirror: str
 
     @property
+    def disk_bytes(self) -> int:
+        """Room that the finished database takes, about."""
+        return self._grown(self.entry.disk_bytes)
+
+    @property
     def needed_bytes(self) -> int:
         """Room that is to be free: what is to come, the result, and what is made meanwhile."""
-        entry = self.entry
-        # Of another release all parts are larger or smaller.
-        growth = self.size / entry.download_bytes
-        built = int((entry.disk_bytes + entry.meanwhile_bytes) * growth)
+        built = self.disk_bytes + self._grown(self.entry.meanwhile_bytes)
         return max(0, self.size - self.here) + built
 
     @property
     def seconds(self) -> float:
         """Time to fetch at `BYTES_PER_SECOND`."""
         return max(0, self.size - self.here) / BYTES_PER_SECOND
+
+    def _grown(self, about: int) -> int:
+        # Of another release all parts are larger or smaller.
+        return int(about * self.size / self.entry.download_bytes)
 
     def require_room(self, folder: Path) -> None:
         """Check that it fits.
@@ -100,7 +106,17 @@ def plan_fetch(entry: Entry, folder: Path, mirror: str = "") -> Plan:
     mirror = _checked_mirror(mirror)
     about = entry.download_bytes
     if entry.kind == "package":
-        return Plan(entry, None, "", "", "apt checks its signature", about, False, 0, mirror)
+        return Plan(
+            entry,
+            None,
+            "",
+            "",
+            "apt compares it with the signed lists of the distribution",
+            about,
+            False,
+            0,
+            mirror,
+        )
     if entry.kind == "colabfold":
         find_mmseqs()
     url = address(entry, entry.file, mirror)

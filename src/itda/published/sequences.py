@@ -53,7 +53,7 @@ class PublishedFasta:
             DataError: The archive lacks what is needed, or MMseqs2 failed.
         """
         progress(0.0, "fetching")
-        brought = bring(self.plan, self.folder, self.on_transfer)
+        brought = bring(self.plan, self.folder, self.on_transfer, progress)
         source = source_of(self.plan, brought)
         try:
             with self._fasta(brought.path, work, progress) as (fasta, begin):

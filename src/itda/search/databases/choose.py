@@ -32,7 +32,7 @@ def sequence_databases(names: Sequence[str], *, program: str) -> list[Database]:
                 folder=databases.folder,
             ),
             hint=[
-                Message("make one with `itda db add NAME FASTA`"),
+                Message("fetch one with `itda db get`, or make one with `itda db add NAME FASTA`"),
                 Message("or search a server: {--msa:server:URL}"),
             ],
         )

@@ -165,7 +165,7 @@ class Databases:
 
     def half_fetched(self) -> dict[str, int]:
         """Return the names of fetches that run or were stopped, with the bytes that they hold."""
-        return self._hidden(_FETCHED)
+        return {name: size for name, size in self._hidden(_FETCHED).items() if size}
 
     def fetch_folder(self, name: str) -> Path:
         """Return where a database's source is while it is fetched and built; it may not exist."""
@@ -311,8 +311,16 @@ class Databases:
                 name=name,
             )
             return DataError(problem, hint=Message("run the same `itda db add` again; it goes on"))
+        if name in self.half_fetched():
+            return DataError(
+                Message(
+                    "database {name} is unfinished: it is being fetched, or its fetch was stopped",
+                    name=name,
+                ),
+                hint=Message("`itda db get {name}` goes on", name=name),
+            )
         close = difflib.get_close_matches(name, names, n=1)
-        hint = Message("make one with `itda db add` or `itda db add-structures`")
+        hint = Message("make one with `itda db get`, `itda db add` or `itda db add-structures`")
         if close:
             hint = Message("did you mean {close}?", close=close[0])
         elif names:
