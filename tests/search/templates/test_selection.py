@@ -72,6 +72,19 @@ def test_every_hit_is_told_of_with_its_reason(select, hits, query, database) -> 
     assert selection.seen == 4 and sum(selection.refused.values()) == 2
 
 
+def test_candidates_are_taken_behind_those_that_are_used_together(select) -> None:
+    few = select(replace(OPEN, count=2))
+    more = select(replace(OPEN, count=2, candidates=3))
+    assert names(few) == ["1aaa_A", "2bbb_A"]
+    assert names(more) == ["1aaa_A", "2bbb_A", "3ccc_A"]
+    assert names(select(replace(OPEN, count=2, candidates=1))) == names(few)
+
+
+def test_key_without_candidates_is_that_of_searches_before_there_was_a_choice() -> None:
+    assert "candidates" not in OPEN.key()
+    assert replace(OPEN, candidates=12).key() == {**OPEN.key(), "candidates": 12}
+
+
 def test_duplicate_is_dropped_and_counted(select) -> None:
     selection = select(OPEN)
     assert names(selection) == ["1aaa_A", "2bbb_A", "3ccc_A", "4ddd_A"]

@@ -36,6 +36,9 @@ from itda.structure.chains.dataset import ChainDataset
 ENOUGH = "behind as many as are taken"
 """Why the hits after the last template are none."""
 
+CANDIDATE = "of another candidate set, whose fold is trusted less"
+"""Why a hit that another set is made of is none."""
+
 SAME_LETTERS = "the same letters along the query as a better one"
 
 SEARCHED, GIVEN = "searched", "given"
@@ -47,7 +50,9 @@ class TemplateLimits:
     """What is asked of a template.
 
     Attributes:
-        count: Most templates of a query.
+        count: Most templates of a query that are used together.
+        candidates: Most templates of a query that are taken, for a choice among several sets;
+            `count` where it is None or less.
         max_date: The latest day of release; a template of unknown date is refused.
         max_identity: The largest identity to the query, 0..1, for honest evaluation. It holds by
             two measures, so that neither a short alignment nor a wrong one hides a relative:
@@ -64,6 +69,7 @@ class TemplateLimits:
     """
 
     count: int = 4
+    candidates: int | None = None
     max_date: date | None = None
     max_identity: float | None = None
     min_identity: float = 0.0
@@ -91,13 +97,22 @@ class TemplateLimits:
                     hint=Message("it is a fraction from 0 to 1, such as 0.3 for 30 %"),
                 )
 
+    @property
+    def most(self) -> int:
+        """Most templates of a query that are taken."""
+        return max(self.count, self.candidates or 0)
+
     def key(self) -> dict[str, object]:
         """Give the limits as JSON values."""
-        return {
+        named = {
             **asdict(self),
             "max_date": self.max_date.isoformat() if self.max_date else None,
             "exclude_ids": sorted(name.lower() for name in self.exclude_ids),
         }
+        if self.candidates is None:
+            # So that what was found before there was a choice is found again.
+            del named["candidates"]
+        return named
 
 
 @dataclass(frozen=True)
@@ -187,7 +202,7 @@ def select_hits(
     found: list[FoundHit] = []
     seen = 0
     for hit in hits:
-        if len(taken) == limits.count:
+        if len(taken) == limits.most:
             found.append(_found(query, hit, chains, ENOUGH))
             continue
         seen += 1
