@@ -6,9 +6,9 @@
 `--write` writes `benchmarks/results/verdicts.json` (every count) and
 `src/itda/models/mini/verdicts.json` (what a verdict is made of, the part `shipped` of the former).
 
-TABLE.json is what `itda eval --out` writes, or any JSON with the keys `weights_sha256` and
-`scores`, a list with an object for each fold of a test chain. `side_chains` (`true`, `of`) beside
-them is handed on, and stays as it was where it is left out. Columns of `scores`:
+TABLE.json is what `verdict_scores.py` or `itda eval --out` writes, or any JSON with the keys
+`weights_sha256` and `scores`, a list with an object for each fold of a test chain. `side_chains`
+(`true`, `of`) beside them is handed on, and stays as it was where it is left out. Columns of `scores`:
 
 | key | value |
 | --- | --- |

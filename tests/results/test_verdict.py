@@ -22,6 +22,7 @@ def _machine(tmp_path, monkeypatch):
     """A machine without databases and weights, on the network."""
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "databases"))
     monkeypatch.setenv("ITDA_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("ITDA_LANG", "en")
     for name in ("ITDA_OFFLINE", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("itda.results.verdict.remedies._memory_bytes", lambda: 64 * 2**30)
@@ -245,6 +246,14 @@ class TestNext:
             **WRONG, alignment_rows=60, templates=[{**FAR, "own": True}], searched="known-folds"
         )
         assert sentence(one, "next") == "Nothing else that this machine has is known to help."
+
+
+def test_printed_it_speaks_of_arguments_in_the_users_language(monkeypatch) -> None:
+    verdict = result(**WRONG).verdict
+    monkeypatch.setenv("ITDA_LANG", "en")
+    assert 'template="FILE"' in str(verdict) and "--template" not in str(verdict)
+    monkeypatch.setenv("ITDA_LANG", "ko")
+    assert "근거: 서열뿐입니다." in str(verdict)
 
 
 def test_side_chains_differ_by_family() -> None:

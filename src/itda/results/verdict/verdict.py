@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from itda.confidence.trust import Band, Level
-from itda.language import COMMAND_LINE, SOURCE, Face, Message, from_data
+from itda.language import (
+    COMMAND_LINE,
+    PYTHON,
+    SOURCE,
+    Face,
+    Message,
+    chosen_language,
+    from_data,
+)
 from itda.results.verdict.basis import Basis, basis_of
 from itda.results.verdict.evidence import Folded
 from itda.results.verdict.places import Places, places_of
@@ -82,7 +90,7 @@ class Verdict:
         return [one.said(face, language) for one in self.sentences]
 
     def __str__(self) -> str:
-        return "\n".join(self.said())
+        return "\n".join(self.said(PYTHON, chosen_language()))
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain data."""
