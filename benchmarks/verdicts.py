@@ -8,7 +8,8 @@
 
 TABLE.json is what `verdict_scores.py` or `itda eval --out` writes, or any JSON with the keys
 `weights_sha256` and `scores`, a list with an object for each fold of a test chain. `side_chains`
-(`true`, `of`) beside them is handed on, and stays as it was where it is left out. Columns of `scores`:
+(`true`, `of`) beside them is handed on, and stays as it was where it is left out. Columns of
+`scores`:
 
 | key | value |
 | --- | --- |

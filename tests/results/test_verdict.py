@@ -107,8 +107,28 @@ def test_what_was_not_tested_has_no_share(name) -> None:
 def test_what_is_wrong_stays_wrong_whatever_else() -> None:
     long = result(700, plddt=35, ptm=0.2)
     own = result(plddt=30, ptm=0.2, templates=[{**FAR, "own": True}])
-    assert long.verdict.level == own.verdict.level == "untrusted"
-    assert "DO NOT TRUST" in str(long.verdict) and "DO NOT TRUST" in str(own.verdict)
+    for one in (long, own):
+        assert one.verdict.level == "untrusted" and one.verdict.band is None
+        assert "DO NOT TRUST" in sentence(one, "trust") and "in 100" not in sentence(one, "trust")
+
+
+@pytest.mark.parametrize(
+    ("residues", "plddt", "ptm", "level"),
+    [
+        (12, 85, 0.02, "plausible"),  # pTM of a peptide is always low
+        (39, 60, 0.1, "doubtful"),
+        (39, 40, 0.1, "untrusted"),
+        (40, 85, 0.02, "untrusted"),
+        (399, 90, 0.9, "trusted"),
+        (400, 90, 0.9, "plausible"),
+        (800, 60, 0.2, "untrusted"),
+    ],
+)
+def test_length_beyond_what_was_tested(residues, plddt, ptm, level) -> None:
+    one = result(residues, plddt=plddt, ptm=ptm, templates=[NEAR], searched="known-folds")
+    assert one.verdict.level == level
+    tested = TRUST.shortest <= residues <= TRUST.longest
+    assert ("in 100" in sentence(one, "trust")) == tested
 
 
 def test_places_have_the_users_numbers() -> None:

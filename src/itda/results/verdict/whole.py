@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from itda.confidence.trust import Band, Level, Trust
 from itda.language import Message
 from itda.models import registry
@@ -33,54 +35,66 @@ def judge(result: Folded, trust: Trust | None, basis: Basis) -> tuple[Level, Ban
     Returns:
         The level, the test chains that it is like, where there are, and the sentence.
     """
-    plddt = f"{result.mean_plddt:.0f}"
     if trust is None:
         return _by_publication(result)
+    fields: dict[str, object] = {"plddt": f"{result.mean_plddt:.0f}"}
     if result.provenance.weights_digest != f"{_DIGEST}{trust.weights_sha256}":
-        level: Level = "plausible" if result.mean_plddt >= CONFIDENT_PLDDT else "doubtful"
-        level = "untrusted" if result.mean_plddt < LOW_PLDDT else level
-        return (
-            level,
-            None,
-            Message(
-                "How far to trust this is not known: these weights were not tested (mean pLDDT "
-                "{plddt}).",
-                plddt=plddt,
-            ),
+        unknown = Message(
+            "How far to trust this is not known: these weights were not tested (mean pLDDT "
+            "{plddt}).",
+            **fields,
         )
+        return _level_of(result.mean_plddt), None, unknown
     band = trust.band(result.mean_plddt, result.best.ptm, templates=bool(basis.templates))
-    if band.level == "untrusted":
-        # What is wrong among tested chains is no better among others.
-        return band.level, band, _counted(band, trust, templates=bool(basis.templates))
     residues = result.best.residue_count
     if not trust.shortest <= residues <= trust.longest:
-        return (
-            _capped(band.level),
-            None,
-            Message(
-                "Treat with care: mean pLDDT {plddt}, but only chains of {shortest} to {longest} "
-                "residues were tested, and this has {residues}.",
-                plddt=plddt,
-                shortest=trust.shortest,
-                longest=trust.longest,
-                residues=residues,
-            ),
-        )
+        # A TM-score says little of a short chain, so neither does its pTM.
+        short = residues < trust.shortest
+        level = _level_of(result.mean_plddt) if short else _capped(band.level)
+        fields |= {"shortest": trust.shortest, "longest": trust.longest, "residues": residues}
+        return level, None, _untested_length(level, fields)
     if basis.own_templates:
-        return (
-            _capped(band.level),
-            None,
-            Message(
-                "As good as your template: mean pLDDT {plddt}, but only templates that a search "
-                "found were tested; a wrong one is followed too.",
-                plddt=plddt,
-            ),
-        )
+        level = _capped(band.level)
+        return level, None, _own_template(level, fields)
     return band.level, band, _counted(band, trust, templates=bool(basis.templates))
 
 
 def _capped(level: Level) -> Level:
     return "plausible" if level == "trusted" else level
+
+
+def _level_of(mean_plddt: float) -> Level:
+    """Return the level of what was not tested, by the usual reading of pLDDT."""
+    if mean_plddt < LOW_PLDDT:
+        return "untrusted"
+    return "plausible" if mean_plddt >= CONFIDENT_PLDDT else "doubtful"
+
+
+def _untested_length(level: Level, fields: Mapping[str, object]) -> Message:
+    if level == "untrusted":
+        return Message(
+            "DO NOT TRUST this fold: mean pLDDT {plddt}, and only chains of {shortest} to {longest}"
+            " residues were tested; this has {residues}.",
+            **fields,
+        )
+    return Message(
+        "Treat with care: mean pLDDT {plddt}, but only chains of {shortest} to {longest} residues "
+        "were tested; this has {residues}.",
+        **fields,
+    )
+
+
+def _own_template(level: Level, fields: Mapping[str, object]) -> Message:
+    if level == "untrusted":
+        return Message(
+            "DO NOT TRUST this fold: mean pLDDT {plddt}, so that your template seems not to fit.",
+            **fields,
+        )
+    return Message(
+        "As good as your template: mean pLDDT {plddt}, but only templates that a search found were "
+        "tested; a wrong one is followed too.",
+        **fields,
+    )
 
 
 def _counted(band: Band, trust: Trust, *, templates: bool) -> Message:
