@@ -196,11 +196,26 @@ def cases() -> Iterator[tuple[str, FoldedJob]]:
     )
 
 
+def how_often(one: FoldedJob, kind: str) -> str:
+    """Say how often a sentence of this kind was true on the test chains."""
+    verdict = one.verdict
+    if kind == "trust" and verdict.band is not None:
+        return f"{verdict.band.right} of {verdict.band.of} test chains had the right fold"
+    if kind == "places" and one.provenance.family == "mini":
+        low, apart = TRUST.low_residues, TRUST.apart
+        told = [f"{low.true} of {low.of} residues were wrong"] * bool(verdict.places.low)
+        told += [f"{apart.true} of {apart.of} pairs of parts were"] * bool(verdict.places.loose)
+        return "; ".join(told)
+    return {"basis": "a fact of the run", "next": "no promise"}.get(kind, "not measured")
+
+
 def main() -> None:
     for name, one in cases():
         print(f"\n== {name}: {one.verdict.level}")
-        for code in LANGUAGES:
-            print("\n".join(f"  {line}" for line in one.verdict.said(language=code)))
+        for sentence in one.verdict.sentences:
+            for code in LANGUAGES:
+                print(f"  {sentence.said(language=code)}")
+            print(f"      [{how_often(one, sentence.kind)}]")
 
 
 if __name__ == "__main__":
