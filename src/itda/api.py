@@ -78,7 +78,8 @@ def fold(
             search for one: `mmseqs`, `hmmer`, `hmmer:phmmer` or `server:URL`, which sends the
             sequence to that address.
         db: Sequence databases to search; the only one there is unless told.
-        templates: A database of structures to take templates from.
+        templates: A database of structures to take templates from, or "none"; unless told the
+            library of known folds, which comes with Itda.
         template: Structures of one's own to fold after, such as "1ubq.cif" or "1ubq.cif:A"; of a
             complex each goes to the proteins whose sequence is alike, or to a chain that stands
             before it, "H=heavy.pdb". They stand before what is found.

@@ -9,10 +9,10 @@ from itda.chem.residues import ATOM37_INDEX
 from itda.errors import DataError, OutputError
 from itda.structure.chains.chain import BACKBONE_INDICES, Chain
 from itda.structure.chains.dataset import ChainDataset
+from itda.structure.pack.streams import compress, decode_integers, decompress, encode_integers
 from itda.train.pack.archive import MEGABYTE, pack_datasets, unpack_datasets
 from itda.train.pack.choose import choose_chains
 from itda.train.pack.codec import decode_chains, encode_chains
-from itda.train.pack.streams import compress, decode_integers, decompress, encode_integers
 from itda.train.split import Split
 from tests.chains import make_chain
 

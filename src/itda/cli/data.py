@@ -324,6 +324,7 @@ def find_templates(
     from itda.train.template_table import TemplateTable, distinct_queries
 
     found = Databases().get(database)
+    found.dataset()
     if datasets is None:
         datasets = ",".join(Split.read(data / split).datasets)
     queries = distinct_queries(
@@ -345,7 +346,7 @@ def find_templates(
             search={"database": found.name, "digest": found.digest, **settings.key()},
             overwrite=overwrite,
         )
-    table = TemplateTable.open(out, found.chains())
+    table = TemplateTable.open(out, found.dataset())
     counts = table.manifest["counts"]
     typer.echo(f"{out}: {counts['hits']:,} templates for {counts['chains_with_hits']:,} chains")
 

@@ -209,7 +209,7 @@ def list_databases() -> None:
                 str(len(database.shards)),
                 shown_bytes(database.size_bytes),
                 mmseqs_state(database),
-                str(database.manifest["created"])[:10],
+                database.added,
             )
         )
     if len(rows) > 1:
@@ -239,6 +239,7 @@ def check(
 
     Exit status: 0 all whole, 1 none, 2 some.
     """
+    from itda.search.databases.known_folds import NAME as KNOWN_FOLDS
     from itda.search.databases.registry import Databases
 
     databases = Databases()
@@ -259,7 +260,11 @@ def check(
         for problem in report.problems:
             print_problem(Message("{name}: {problem}", name=name, problem=problem))
         if report.problems:
-            print_hint(Message("`itda db remove {name}` and add it again", name=name))
+            print_hint(
+                Message("install Itda again")
+                if name == KNOWN_FOLDS
+                else Message("`itda db remove {name}` and add it again", name=name)
+            )
         for note in report.notes:
             typer.echo(f"  note: {note}")
     raise typer.Exit(exit_status(whole, len(chosen)))

@@ -10,6 +10,7 @@ from itda.hub.folders import shown_bytes
 
 if TYPE_CHECKING:
     from itda.search.databases.database import Database
+    from itda.search.databases.known_folds import KnownFolds
 
 Name = Annotated[str, typer.Argument(help="What to call it: letters, digits, '.', '_', '-'.")]
 Shards = Annotated[
@@ -37,8 +38,12 @@ Threads = Annotated[
 def describe(database: Database) -> None:
     """Print what a database holds."""
 
+    from itda.search.databases.known_folds import KnownFolds
     from itda.structure.chains.rejection import REJECTED_TABLE
 
+    if isinstance(database, KnownFolds):
+        _describe_library(database)
+        return
     manifest = database.manifest
     counts = manifest["counts"]
     what = "chain" if database.kind == "structures" else "sequence"
@@ -67,6 +72,19 @@ def describe(database: Database) -> None:
         typer.echo(f"  left out: {count:,} ({reason})")
     if counts["left_out"]:
         typer.echo(f"  each of them: {database.folder / REJECTED_TABLE}")
+
+
+def _describe_library(library: KnownFolds) -> None:
+    facts = library.manifest
+    typer.echo(
+        f"{library.name}: {_counted(library.sequences, 'chain')} with profiles, "
+        f"{_counted(library.residues, 'residue')}, {shown_bytes(library.size_bytes)}"
+    )
+    typer.echo(f"  file: {library.folder}")
+    typer.echo(f"  digest: {library.digest}")
+    typer.echo(f"  what: {facts['title']}, backbones to {facts['step_angstrom']} angstrom")
+    typer.echo(f"  source: {facts['source']}; {facts['licence']}")
+    typer.echo(f"  released before {library.knows_until}; no single dates are known")
 
 
 def mmseqs_state(database: Database) -> str:

@@ -92,7 +92,8 @@ Templates = Annotated[
     typer.Option(
         metavar="NAME|none",
         autocompletion=complete.structure_databases,
-        help="Database of structures to take templates from. (default: none)",
+        help="Database of structures to take templates from. (default: known-folds, which comes "
+        "with Itda, where the family takes templates)",
     ),
 ]
 OwnTemplates = Annotated[
@@ -201,7 +202,7 @@ SentDatabases = Annotated[
     typer.Option("--db", metavar="NAME", help="Sequence database of the server; may be repeated."),
 ]
 SentTemplates = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Database of structures of the server.")
+    str | None, typer.Option(metavar="NAME", help="Database of structures of the server, or none.")
 ]
 Datasets = Annotated[
     str | None,

@@ -66,10 +66,9 @@ class DatabaseTemplates:
             DataError: The database is gone, damaged, or another one has its name.
             DependencyError: No program that searches it is installed.
         """
-        from itda.search.databases.database import open_database
         from itda.search.templates.find import template_key
 
-        if open_database(self.database.folder).digest != self.database.digest:
+        if self.database.reopened().digest != self.database.digest:
             raise DataError(
                 Message(
                     "database {database}: was replaced since the run began",
@@ -175,9 +174,10 @@ def choose_searches(options: RunOptions, family: Family) -> Searches:
         DataError: A database is missing, damaged or of the wrong kind, or several would do.
         DependencyError: A program is not installed.
     """
-    way, templates_of = split_msa(options.msa)[0] or NONE, options.templates or NONE
+    way = split_msa(options.msa)[0] or NONE
+    templates_of = options.templates or default_templates(family)
     refuse_searches(family, alignments=way != NONE, templates=templates_of != NONE)
-    _refuse_contradictions(options, way)
+    _refuse_contradictions(options, way, templates_of)
     threads = options.threads or usable_cores()
     alignments = templates = limits = None
     if way != NONE:
@@ -188,14 +188,21 @@ def choose_searches(options: RunOptions, family: Family) -> Searches:
     if templates_of != NONE:
         database, limits = _structure_database(templates_of), _limits(options)
         if limits.max_date is not None:
-            from itda.search.templates.find import check_dates
+            from itda.search.templates.find import limits_by_dates
 
-            check_dates(database.chains(), limits, database.name)
+            limits_by_dates(database, limits)
         templates = DatabaseTemplates(database, limits, threads)
     return Searches(alignments, templates, limits)
 
 
-def _refuse_contradictions(options: RunOptions, way: str) -> None:
+def default_templates(family: Family) -> str:
+    """Name the database that a family's templates are taken from unless the user names another."""
+    from itda.search.databases.known_folds import NAME, has_known_folds
+
+    return NAME if "template" in family.capabilities.inputs and has_known_folds() else NONE
+
+
+def _refuse_contradictions(options: RunOptions, way: str, templates_of: str) -> None:
     if options.databases and not way.startswith(_SEARCHED_IN_DATABASES):
         raise InputError(
             Message(
@@ -205,7 +212,7 @@ def _refuse_contradictions(options: RunOptions, way: str) -> None:
             ),
             hint=Message("add {--msa:mmseqs} or {--msa:hmmer}, or leave {--db} out"),
         )
-    if options.templates not in (None, NONE):
+    if templates_of != NONE:
         return
     for option, value in (
         ("--max-template-date", options.max_template_date),

@@ -42,7 +42,8 @@ class SharedOptions(BaseModel):
     """Sequence databases to search; the only one there is unless told."""
 
     templates: str | None = None
-    """Database of structures that templates are taken from."""
+    """Database of structures that templates are taken from, or `none`; unless told the library of
+    known folds, for a family that takes templates."""
 
     max_template_date: datetime.date | None = None
     """Take no template that was released after this day."""

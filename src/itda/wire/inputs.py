@@ -41,7 +41,8 @@ class Options(Message, SharedOptions):
     """Sequence databases to search, of `GET /databases`; the only one there is unless told."""
 
     templates: DatabaseName | None = None
-    """Database of structures that templates are taken from, of `GET /databases`."""
+    """Database of structures that templates are taken from, of `GET /databases`, or `none`; unless
+    told `known-folds`, for a family that takes templates."""
 
     template: Annotated[
         tuple[Annotated[str, Field(min_length=1, max_length=300)], ...],

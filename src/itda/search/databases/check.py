@@ -20,6 +20,7 @@ from itda.search.databases.database import (
     read_manifest,
 )
 from itda.search.databases.files_mmseqs import count_mmseqs_records
+from itda.search.databases.known_folds import KnownFolds
 from itda.search.mmseqs import mmseqs_version
 
 _BLOCK_BYTES = 1 << 20
@@ -40,6 +41,15 @@ class CheckReport:
     problems: tuple[str, ...]
     notes: tuple[str, ...]
     database: Database | None
+
+
+def check_library(library: KnownFolds) -> CheckReport:
+    """Compare the library of known folds with its digests."""
+    try:
+        library.chains().verify()
+    except DataError as error:
+        return CheckReport(library.name, (error.problem,), (), None)
+    return CheckReport(library.name, (), (), library)
 
 
 def check_database(folder: Path, *, progress: Progress) -> CheckReport:
@@ -142,7 +152,7 @@ def _content(folder: Path, manifest: dict[str, Any]) -> list[str]:
 
 
 def _chains(database: Database) -> list[str]:
-    dataset = database.chains()
+    dataset = database.dataset()
     index = 0
     for shard in database.shards:
         with shard.fasta.open(encoding="ascii") as stream:

@@ -23,6 +23,7 @@ from typing import Any, Literal
 from itda.errors import DataError
 from itda.language import Message
 from itda.structure.chains.dataset import ChainDataset
+from itda.structure.chains.known import KnownChains
 from itda.structure.chains.writer import MANIFEST as CHAINS_MANIFEST
 
 FORMAT = "itda-database"
@@ -100,6 +101,19 @@ class Database:
         """Bytes of all files but the manifest."""
         return sum(facts["bytes"] for facts in self.manifest["files"].values())
 
+    @property
+    def added(self) -> str:
+        """The day on which it was made, ISO 8601."""
+        return str(self.manifest["created"])[:10]
+
+    def reopened(self) -> Database:
+        """Open it again, as it is now.
+
+        Raises:
+            DataError: It is gone or damaged.
+        """
+        return open_database(self.folder)
+
     def require_mmseqs(self) -> None:
         """Check that MMseqs2 can search the shards.
 
@@ -116,7 +130,15 @@ class Database:
                 ),
             )
 
-    def chains(self) -> ChainDataset:
+    def chains(self) -> KnownChains:
+        """Open the structures to search for templates.
+
+        Raises:
+            DataError: The database holds sequences alone, or its structures were altered.
+        """
+        return self.dataset()
+
+    def dataset(self) -> ChainDataset:
         """Open the structures; chain i is record i of the shards taken one after another.
 
         Raises:

@@ -15,8 +15,11 @@ from itda.errors import DataError, InputError, OutputError
 from itda.language import Message
 from itda.progress import Progress, ignore_progress
 from itda.search.databases.build import BuildSettings, build_sequences, build_structures
-from itda.search.databases.check import CheckReport, check_database
+from itda.search.databases.check import CheckReport, check_database, check_library
 from itda.search.databases.database import MANIFEST, Database, open_database
+from itda.search.databases.known_folds import FILE_VARIABLE as LIBRARY_VARIABLE
+from itda.search.databases.known_folds import NAME as LIBRARY
+from itda.search.databases.known_folds import has_known_folds, known_folds
 from itda.search.databases.lock import build_lock
 from itda.search.databases.shards import finished_shards
 from itda.search.databases.sources import FastaFiles, FastaSource
@@ -26,8 +29,8 @@ from itda.storage import user_data_folder
 
 FOLDER_VARIABLE = "ITDA_DATABASES"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-# `--templates none` means no templates.
-_RESERVED = ("none",)
+# `--templates none` means no templates, and the library comes with Itda.
+_RESERVED = ("none", LIBRARY)
 _BUILDING = ".building"
 _FETCHED = ".fetched"
 _REMOVING = ".removing"
@@ -148,8 +151,12 @@ class Databases:
         )
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of all finished databases, in order, also of damaged ones."""
-        return tuple(path.name for path in self._entries() if (path / MANIFEST).is_file())
+        """Return the names of all finished databases, in order, also of damaged ones.
+
+        The library of known folds comes first, where it is not switched off.
+        """
+        own = tuple(path.name for path in self._entries() if (path / MANIFEST).is_file())
+        return (LIBRARY, *own) if has_known_folds() else own
 
     def list(self) -> Sequence[Database]:
         """Open every database.
@@ -196,6 +203,8 @@ class Databases:
             InputError: The name breaks its rule.
             DataError: There is none of this name.
         """
+        if name == LIBRARY:
+            return known_folds().folder
         _check_name(name)
         folder = self.folder / name
         if not folder.is_dir():
@@ -209,7 +218,7 @@ class Databases:
             InputError: The name breaks its rule.
             DataError: There is none of this name, or it is damaged.
         """
-        return open_database(self.path(name))
+        return known_folds() if name == LIBRARY else open_database(self.path(name))
 
     def check(self, name: str, *, progress: Progress = ignore_progress) -> CheckReport:
         """Compare every byte of a database with its manifest.
@@ -218,6 +227,8 @@ class Databases:
             InputError: The name breaks its rule.
             DataError: There is none of this name.
         """
+        if name == LIBRARY:
+            return check_library(known_folds())
         return check_database(self.path(name), progress=progress)
 
     def remove(self, name: str) -> int:
@@ -231,6 +242,14 @@ class Databases:
             DataError: There is none of this name.
             OutputError: It is being built, or cannot be removed.
         """
+        if name == LIBRARY:
+            raise InputError(
+                Message("{name} comes with Itda and is no file of yours", name=name),
+                hint=Message(
+                    "`--templates none` folds without it; ${variable}=none does so for all",
+                    variable=LIBRARY_VARIABLE,
+                ),
+            )
         _check_name(name)
         held = (self.folder / name, self._work(name), self.fetch_folder(name))
         if not any(path.is_dir() for path in held):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -15,6 +15,7 @@ from itda.language import Message
 from itda.progress import Progress, ignore_progress, part_of
 from itda.search.alignments.alignment import Alignment
 from itda.search.databases.database import Database
+from itda.search.databases.known_folds import KnownFolds
 from itda.search.mmseqs import BINARY_VARIABLE, find_mmseqs, mmseqs_version
 from itda.search.templates.hits import TemplateHit
 from itda.search.templates.hmmer import pyhmmer_version, search_with_hmmer
@@ -23,10 +24,11 @@ from itda.search.templates.mmseqs import (
     align_many,
     search_with_profiles,
 )
+from itda.search.templates.profiles import profiles_of
 from itda.search.templates.selection import Selection, TemplateLimits, select_hits
 from itda.search.templates.settings import SearchSettings
 from itda.search.templates.template import Template
-from itda.structure.chains.dataset import ChainDataset
+from itda.structure.chains.known import KnownChains
 
 HITS_UNDER_LIMITS = 10_000
 """Hits that are aligned where a limit may refuse the nearest ones, such as all antibodies."""
@@ -34,7 +36,7 @@ HITS_UNDER_LIMITS = 10_000
 VERSION = 2
 """Raised when the same search with the same settings gives other templates."""
 
-Program = Literal["mmseqs", "hmmer"]
+Program = Literal["mmseqs", "hmmer", "profiles"]
 
 _SEARCHED = 0.95
 _log = logging.getLogger(__name__)
@@ -133,8 +135,7 @@ def search_many_templates(
         DataError: The database is damaged or holds no structures.
         InputError: The limits refuse every chain of the database.
     """
-    chains = database.chains()
-    check_dates(chains, limits, database.name)
+    limits = limits_by_dates(database, limits)
     settings = settings or SearchSettings()
     if limits.max_identity is not None or limits.max_date is not None or limits.exclude_ids:
         settings = replace(settings, max_hits=max(settings.max_hits, HITS_UNDER_LIMITS))
@@ -149,7 +150,9 @@ def search_many_templates(
 
     tell(0.0, program)
     search = _Search(database, limits, settings, threads, work, tell)
-    if program == "hmmer":
+    if isinstance(database, KnownFolds):
+        found = search.with_profiles(queries, alignments, database)
+    elif program == "hmmer":
         found = search.with_hmmer(queries, alignments)
     else:
         found = search.with_mmseqs(queries, alignments)
@@ -190,6 +193,32 @@ class _Search:
                     progress=part_of(self.tell, number / len(queries), (number + 1) / len(queries)),
                 )
                 found[number] = self._chosen(query, hits)
+            except (DataError, InputError) as error:
+                found[number] = error
+        return found
+
+    def with_profiles(
+        self,
+        queries: Sequence[str],
+        alignments: Sequence[Alignment | None],
+        library: KnownFolds,
+    ) -> dict[int, TemplateSearch | ItdaError]:
+        """Search among the profiles of a library; an alignment searches its sequences too."""
+        chains = library.chains()
+        found: dict[int, TemplateSearch | ItdaError] = {}
+        searched = profiles_of(library.chains()).search(
+            queries, e_value=self.settings.e_value, progress=self.tell
+        )
+        for number, (hits, query, alignment) in enumerate(
+            zip(searched, queries, alignments, strict=True)
+        ):
+            try:
+                if alignment is not None and len(alignment) > 1:
+                    of_alignment = search_with_hmmer(
+                        query, alignment, chains, settings=self.settings, threads=self.threads
+                    )
+                    hits = merge_hits(hits, of_alignment)
+                found[number] = self._chosen(query, hits[: self.settings.max_hits])
             except (DataError, InputError) as error:
                 found[number] = error
         return found
@@ -281,11 +310,14 @@ def template_key(
 
 
 def choose_program(database: Database) -> Program:
-    """Choose MMseqs2 where it is installed and the database has its files, else HMMER.
+    """Choose profiles for the library, MMseqs2 where it is there for a database, else HMMER.
 
     Raises:
         DependencyError: Neither is installed, or `$ITDA_MMSEQS` names no program.
     """
+    if isinstance(database, KnownFolds):
+        pyhmmer_version()
+        return "profiles"
     if database.has_mmseqs:
         try:
             find_mmseqs()
@@ -298,14 +330,50 @@ def choose_program(database: Database) -> Program:
     return "hmmer"
 
 
-def check_dates(chains: ChainDataset, limits: TemplateLimits, name: str) -> None:
+def merge_hits(*searches: Iterable[TemplateHit]) -> tuple[TemplateHit, ...]:
+    """Join what several searches found, the best first; of a chain that several found, the best."""
+    best: dict[int, tuple[tuple[float, float, int], int]] = {}
+    merged = []
+    for number, hits in enumerate(searches):
+        for hit in hits:
+            merged.append((number, hit))
+            if hit.chain not in best or hit.rank < best[hit.chain][0]:
+                best[hit.chain] = hit.rank, number
+    kept = (hit for number, hit in merged if best[hit.chain][1] == number)
+    return tuple(sorted(kept, key=lambda hit: hit.rank))
+
+
+def limits_by_dates(database: Database, limits: TemplateLimits) -> TemplateLimits:
     """Refuse a limit of dates that no chain can pass, since the database knows none.
+
+    Returns:
+        The limits; a library that ends before the limit passes whole.
 
     Raises:
         InputError: There is a limit, and no chain has a release date.
     """
-    if limits.max_date is None or limits.allow_unknown_dates or any(chains.release_dates):
-        return
+    if limits.max_date is None or limits.allow_unknown_dates:
+        return limits
+    name = database.name
+    if isinstance(database, KnownFolds):
+        if limits.max_date >= database.knows_until:
+            return replace(limits, allow_unknown_dates=True)
+        raise InputError(
+            Message(
+                "database {name} does not know when its structures were released, only that it "
+                "was before {end}; so those released by {max_date} cannot be told from later ones",
+                name=name,
+                end=database.knows_until.isoformat(),
+                max_date=limits.max_date.isoformat(),
+            ),
+            hint=Message(
+                "give {end} or a later day, leave {--max-template-date} out, or use a database "
+                "made of mmCIF files",
+                end=database.knows_until.isoformat(),
+            ),
+        )
+    if any(database.chains().release_dates):
+        return limits
     raise InputError(
         Message(
             "database {name} holds no release dates, so structures released by {max_date} "
@@ -320,7 +388,7 @@ def check_dates(chains: ChainDataset, limits: TemplateLimits, name: str) -> None
     )
 
 
-def make_template(hit: TemplateHit, chains: ChainDataset, source: str) -> Template:
+def make_template(hit: TemplateHit, chains: KnownChains, source: str) -> Template:
     """Make a template of a hit.
 
     Args:
@@ -350,6 +418,8 @@ def _remove_leftovers(work: Path) -> None:
 
 
 def _program_title(program: Program) -> str:
+    if program == "profiles":
+        return f"profiles, hmmer by pyhmmer {pyhmmer_version()}"
     if program == "mmseqs":
         return f"mmseqs {mmseqs_version()}"
     return f"hmmer by pyhmmer {pyhmmer_version()}"

@@ -14,6 +14,7 @@ import importlib.metadata
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int32
 
 from itda.errors import DataError, DependencyError
 from itda.language import Message
@@ -22,7 +23,7 @@ from itda.search.alignments.alignment import ROW_LETTERS, Alignment
 from itda.search.templates.hits import TemplateHit
 from itda.search.templates.pairing import pair_identity
 from itda.search.templates.settings import SearchSettings
-from itda.structure.chains.dataset import ChainDataset
+from itda.structure.chains.known import KnownChains
 
 FILTER = 0.1
 _BLOCK_CHAINS = 2000
@@ -48,7 +49,7 @@ def pyhmmer_version() -> str:
 def search_with_hmmer(
     query: str,
     alignment: Alignment | None,
-    chains: ChainDataset,
+    chains: KnownChains,
     *,
     settings: SearchSettings,
     threads: int = 1,
@@ -120,7 +121,7 @@ def search_with_hmmer(
 _Domain = tuple[int, float, float, int, str, int, str]
 
 
-def _targets(chains: ChainDataset, alphabet: Any) -> list[Any]:
+def _targets(chains: KnownChains, alphabet: Any) -> list[Any]:
     from pyhmmer.easel import DigitalSequenceBlock, TextSequence
 
     return [
@@ -197,9 +198,33 @@ def _included(found: list[_Domain], query: str, inclusion_e_value: float) -> lis
     return rows
 
 
+def aligned_pairs(
+    alignment: Any,
+) -> tuple[Int32[np.ndarray, " pair"], Int32[np.ndarray, " pair"]]:
+    """Give the states of a profile and the residues of a sequence that a domain pairs, 0-based."""
+    return _pairs(
+        alignment.hmm_from - 1,
+        str(alignment.hmm_sequence),
+        alignment.target_from - 1,
+        str(alignment.target_sequence),
+    )
+
+
+def _pairs(
+    state: int, hmm_line: str, residue: int, target_line: str
+) -> tuple[Int32[np.ndarray, " pair"], Int32[np.ndarray, " pair"]]:
+    is_state = np.array([mark != "." for mark in hmm_line])
+    is_residue = np.array([letter != "-" for letter in target_line])
+    both = is_state & is_residue
+    return (
+        (state + np.cumsum(is_state) - 1)[both].astype(np.int32),
+        (residue + np.cumsum(is_residue) - 1)[both].astype(np.int32),
+    )
+
+
 def _hit(
     query: str,
-    chains: ChainDataset,
+    chains: KnownChains,
     chain: int,
     e_value: float,
     bits: float,
@@ -208,11 +233,7 @@ def _hit(
     residue: int,
     target_line: str,
 ) -> TemplateHit:
-    is_state = np.array([mark != "." for mark in hmm_line])
-    is_residue = np.array([letter != "-" for letter in target_line])
-    both = is_state & is_residue
-    query_index = (state + np.cumsum(is_state) - 1)[both].astype(np.int32)
-    template_index = (residue + np.cumsum(is_residue) - 1)[both].astype(np.int32)
+    query_index, template_index = _pairs(state, hmm_line, residue, target_line)
     return TemplateHit(
         chain=chain,
         name=chains.ids[chain],

@@ -30,8 +30,7 @@ from itda.search.templates.pairing import (
     settle_gaps,
 )
 from itda.search.templates.template import Template
-from itda.structure.chains.chain import CA_INDEX
-from itda.structure.chains.dataset import ChainDataset
+from itda.structure.chains.known import KnownChains
 
 ENOUGH = "behind as many as are taken"
 """Why the hits after the last template are none."""
@@ -185,7 +184,7 @@ class Selection:
 
 
 def select_hits(
-    query: str, hits: Iterable[TemplateHit], chains: ChainDataset, limits: TemplateLimits
+    query: str, hits: Iterable[TemplateHit], chains: KnownChains, limits: TemplateLimits
 ) -> Selection:
     """Take the first hits that the limits allow.
 
@@ -221,7 +220,7 @@ def select_hits(
     return Selection(tuple(taken), dict(refused), seen, tuple(found))
 
 
-def _found(query: str, hit: TemplateHit, chains: ChainDataset, reason: str | None) -> FoundHit:
+def _found(query: str, hit: TemplateHit, chains: KnownChains, reason: str | None) -> FoundHit:
     return FoundHit(
         hit.name,
         hit.e_value,
@@ -234,10 +233,13 @@ def _found(query: str, hit: TemplateHit, chains: ChainDataset, reason: str | Non
     )
 
 
-def _settled(query: str, hit: TemplateHit, chains: ChainDataset) -> TemplateHit:
-    chain = chains[hit.chain]
+def _settled(query: str, hit: TemplateHit, chains: KnownChains) -> TemplateHit:
     pairs = settle_gaps(
-        query, chain.sequence, hit.query_index, hit.template_index, chain.residue_index
+        query,
+        chains.sequence(hit.chain),
+        hit.query_index,
+        hit.template_index,
+        chains.residue_index(hit.chain),
     )
     return replace(hit, query_index=pairs.query_index, identity=pairs.identity)
 
@@ -246,7 +248,7 @@ def _reason_to_refuse(
     query: str,
     hit: TemplateHit,
     letters: str,
-    chains: ChainDataset,
+    chains: KnownChains,
     limits: TemplateLimits,
     excluded: set[str],
 ) -> str | None:
@@ -266,13 +268,13 @@ def _reason_to_refuse(
         return f"below {limits.min_identity:.0%} identity"
     if _is_too_alike(query, hit, letters, chains, limits):
         return "too much like the query"
-    if not chains[hit.chain].atom_mask[hit.template_index, CA_INDEX].any():
+    if not chains.has_ca(hit.chain)[hit.template_index].any():
         return "without a paired residue that was seen"
     return None
 
 
 def _is_too_alike(
-    query: str, hit: TemplateHit, letters: str, chains: ChainDataset, limits: TemplateLimits
+    query: str, hit: TemplateHit, letters: str, chains: KnownChains, limits: TemplateLimits
 ) -> bool:
     if (
         limits.max_subsequence is not None

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from itda.errors import ItdaError
+from itda.search.databases.known_folds import has_known_folds
 from itda.server.pages import submission
 from itda.server.pages.job import input_text, readable
 from itda.server.pages.submission import Answer, Form, answer_to, form_of
@@ -76,6 +77,7 @@ def _whole(
         draining=visitor.services.queue.draining(),
         sequence_searches=submission.sequence_searches(),
         structure_searches=submission.structure_searches(),
+        known_folds=has_known_folds(),
         refusal=refusal,
         most_bytes=visitor.services.settings.limits.body_bytes,
         **_context(form, answer_to(visitor, form)),

@@ -17,6 +17,7 @@ from itda.errors import InputError, ItdaError
 from itda.language import Message
 from itda.models.choose_parameters import parameter_schemas
 from itda.models.registry import FAMILIES, get_family
+from itda.search.databases.known_folds import NAME as KNOWN_FOLDS
 from itda.search.databases.registry import Databases
 from itda.server.errors import ForbiddenError
 from itda.server.queue.records import JobRecord, Priority
@@ -333,8 +334,12 @@ def sequence_searches() -> list[tuple[str, str]]:
 
 
 def structure_searches() -> list[str]:
-    """Return the databases that templates can be taken from."""
-    return [one.name for one in Databases().list() if one.kind == "structures"]
+    """Return the databases that templates can be taken from beside the library."""
+    return [
+        one.name
+        for one in Databases().list()
+        if one.kind == "structures" and one.name != KNOWN_FOLDS
+    ]
 
 
 def open_projects(visitor: Visitor) -> Sequence[Project]:

@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int32, Int64
 
 from itda.errors import DataError
 from itda.language import Message
 from itda.storage import atomic_folder, file_digest
-from itda.structure.chains.chain import ATOM_COUNT, Chain
+from itda.structure.chains.chain import ATOM_COUNT, CA_INDEX, Chain
 from itda.structure.chains.writer import (
     ARRAYS,
     COORDINATE_UNIT_ANGSTROM,
@@ -208,6 +208,15 @@ class ChainDataset:
     def sequence(self, index: int) -> str:
         """Return the sequence of one chain without reading its coordinates."""
         return self._arrays["sequence"][self._slice("residue", index)].tobytes().decode()
+
+    def residue_index(self, index: int) -> Int32[np.ndarray, " residue"]:
+        """Return the numbers of one chain's residues without reading its coordinates."""
+        return np.asarray(self._arrays["residue_index"][self._slice("residue", index)].copy())
+
+    def has_ca(self, index: int) -> Bool[np.ndarray, " residue"]:
+        """Say which residues of one chain have a CA atom."""
+        packed = self._arrays["atom_mask"][self._slice("residue", index)]
+        return np.unpackbits(packed, axis=1, count=ATOM_COUNT)[:, CA_INDEX].astype(bool)
 
     def index_of(self, chain_id: str) -> int:
         """Return the position of a chain.

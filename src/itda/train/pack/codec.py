@@ -18,20 +18,20 @@ from jaxtyping import Float, UInt8
 from itda.errors import DataError
 from itda.language import Message
 from itda.structure.chains.chain import ATOM_COUNT, BACKBONE_INDICES, PROFILE_COLUMNS, Chain
-from itda.train.pack.backbone import (
+from itda.structure.pack.backbone import (
     CLASSES,
     BackboneCode,
     classify,
     decode_backbone,
     encode_backbone,
 )
+from itda.structure.pack.streams import compress, decode_integers, decompress, encode_integers
 from itda.train.pack.side_chains import (
     AtomRule,
     count_steps,
     decode_side_chains,
     encode_side_chains,
 )
-from itda.train.pack.streams import compress, decode_integers, decompress, encode_integers
 
 PROFILE_STEPS = 12
 SECTIONS = (

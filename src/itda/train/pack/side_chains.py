@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float, Float32, Int
 
 from itda.chem.residues import ATOM37, ATOM37_INDEX
 from itda.structure.chains.chain import ATOM_COUNT, BACKBONE_INDICES, SEQUENCE_LETTERS
-from itda.train.pack.backbone import STEP_ANGSTROM
-from itda.train.pack.frames import Frames
+from itda.structure.pack.backbone import STEP_ANGSTROM
+from itda.structure.pack.frames import Frames
 
 # CA last, so that a C-gamma is seen across the bond CA-CB that it turns about.
 _START = tuple(ATOM37_INDEX[name] for name in ("O", "N", "C", "CA"))

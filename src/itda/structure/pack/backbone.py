@@ -2,8 +2,8 @@
 
 From C, CA and O of one residue the next N and CA stand almost fixed; C and O turn about one bond
 each, by an angle that secondary structure tells in part. What is stored is the distance from the
-mean of the class, in steps of 0.05 angstrom in the local frame. The encoder follows the decoder's
-own positions, so that errors do not add up along a chain.
+mean of the class in the local frame, in steps of 0.05 angstrom unless told. The encoder follows
+the decoder's own positions, so that errors do not add up along a chain.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from itda.structure.chains.chain import DSSP_LETTERS
-from itda.train.pack.frames import Frames
+from itda.structure.pack.frames import Frames
 
 STEP_ANGSTROM = 0.05
 BACKBONE = ("N", "CA", "C", "O")
@@ -40,11 +40,13 @@ class BackboneCode:
         residuals: Steps from the mean of the class, in the frame of the three atoms before.
         means_angstrom: Mean of each class and atom in that frame.
         origins: First N of each chain, in 0.001 angstrom.
+        step_angstrom: Length of a step; an atom comes back within 0.87 steps.
     """
 
     residuals: Int[np.ndarray, "residue 4 3"]
     means_angstrom: Float[np.ndarray, "class 4 3"]
     origins: Int[np.ndarray, "chain 3"]
+    step_angstrom: float = STEP_ANGSTROM
 
 
 def classify(
@@ -69,6 +71,9 @@ def encode_backbone(
     mask: Bool[np.ndarray, "residue 4"],
     lengths: Int[np.ndarray, " chain"],
     classes: Int[np.ndarray, " residue"],
+    *,
+    means_angstrom: Float[np.ndarray, "class 4 3"] | None = None,
+    step_angstrom: float = STEP_ANGSTROM,
 ) -> tuple[BackboneCode, Float[np.ndarray, "residue 4 3"]]:
     """Encode backbones.
 
@@ -77,27 +82,31 @@ def encode_backbone(
         mask: Atoms that were seen; the place of others is made up and of no use.
         lengths: Residues of each chain.
         classes: As `classify` gives.
+        means_angstrom: As `class_means` gives of these chains or of others; of these by default.
+        step_angstrom: What residuals are rounded to.
 
     Returns:
         The code, and the positions that it decodes to.
     """
-    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)
+    starts = _starts(lengths)
     first = np.where(mask[starts, 0, None], positions[starts, 0], 0.0)
     origins = np.rint(first * 1000).astype(np.int64)
-    means = _class_means(positions, mask, starts, classes)
+    means = means_angstrom
+    if means is None:
+        means = class_means(positions, mask, lengths, classes)
     residuals = np.zeros((len(positions), 4, 3), np.int64)
     decoded = np.zeros((len(positions), 4, 3))
     for rows, before in _walk(starts, lengths, origins, decoded):
         for atom, references in enumerate(_REFERENCES):
             frames = _frames(references, before, decoded[rows])
             local = frames.to_local(positions[rows, atom]) - means[classes[rows], atom]
-            steps = np.rint(local / STEP_ANGSTROM).astype(np.int64)
+            steps = np.rint(local / step_angstrom).astype(np.int64)
             steps[~mask[rows, atom]] = 0
             residuals[rows, atom] = steps
             decoded[rows, atom] = frames.to_global(
-                means[classes[rows], atom] + steps * STEP_ANGSTROM
+                means[classes[rows], atom] + steps * step_angstrom
             )
-    return BackboneCode(residuals, means, origins), decoded
+    return BackboneCode(residuals, means, origins, step_angstrom), decoded
 
 
 def decode_backbone(
@@ -106,15 +115,65 @@ def decode_backbone(
     classes: Int[np.ndarray, " residue"],
 ) -> Float[np.ndarray, "residue 4 3"]:
     """Undo `encode_backbone`: within half a step along each axis of a frame."""
-    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)
     decoded = np.zeros((len(classes), 4, 3))
-    for rows, before in _walk(starts, lengths, code.origins, decoded):
+    for rows, before in _walk(_starts(lengths), lengths, code.origins, decoded):
         for atom, references in enumerate(_REFERENCES):
             frames = _frames(references, before, decoded[rows])
             steps = code.residuals[rows, atom]
-            local = code.means_angstrom[classes[rows], atom] + steps * STEP_ANGSTROM
+            local = code.means_angstrom[classes[rows], atom] + steps * code.step_angstrom
             decoded[rows, atom] = frames.to_global(local)
     return decoded
+
+
+def decode_chain(
+    code: BackboneCode, classes: Int[np.ndarray, " residue"]
+) -> Float[np.ndarray, "residue 4 3"]:
+    """Decode one chain, as `decode_backbone` does, without going along it residue by residue.
+
+    Each frame stands to the one before it in a way that the stored steps tell alone, so that all of
+    these turns are known at once, and their running product gives every frame.
+    """
+    local = code.means_angstrom[classes] + code.residuals * code.step_angstrom
+    start = code.origins[:1] * 1e-3 + _BEFORE_FIRST
+    first = Frames.from_atoms(*(start[None, atom] for _, atom in _REFERENCES[0]))
+    turns = np.empty((len(classes), 4, 3, 3))
+    turns[0, 0] = np.stack([first.x[0], first.y[0], first.z[0]], axis=-1)
+    turns[1:, 0] = _turned_about_x(local[:-1, 3])
+    turns[:, 1:] = _turned_to(local[:, :3])
+    rotations = _running_product(turns.reshape(-1, 3, 3)).reshape(-1, 4, 3, 3)
+    steps = np.einsum("raij,raj->rai", rotations, local)
+    # Atoms that the next frame stands on: N, CA and C of a residue, one on the other.
+    origins = np.cumsum(steps[:, :3].reshape(-1, 3), axis=0).reshape(-1, 3, 3) + first.origin[0]
+    decoded = np.empty_like(local)
+    decoded[:, :3] = origins
+    decoded[:, 3] = origins[:, 2] + steps[:, 3]
+    return np.asarray(decoded)
+
+
+def _turned_to(local: Float[np.ndarray, "*row 3"]) -> Float[np.ndarray, "*row 3 3"]:
+    """Give the frame of an atom, in that of the three before it: axes in columns."""
+    x = local / np.linalg.norm(local, axis=-1, keepdims=True)
+    across = np.stack([np.zeros_like(x[..., 0]), x[..., 2], -x[..., 1]], axis=-1)
+    z = across / np.linalg.norm(across, axis=-1, keepdims=True)
+    return np.stack([x, np.cross(z, x), z], axis=-1)
+
+
+def _turned_about_x(oxygen: Float[np.ndarray, "row 3"]) -> Float[np.ndarray, "row 3 3"]:
+    """Give the frame that begins at O, in the one that O was placed in: axes in columns."""
+    across = np.stack([np.zeros(len(oxygen)), oxygen[:, 2], -oxygen[:, 1]], axis=-1)
+    z = across / np.linalg.norm(across, axis=-1, keepdims=True)
+    x = np.broadcast_to([1.0, 0.0, 0.0], z.shape)
+    return np.stack([x, np.cross(z, x), z], axis=-1)
+
+
+def _running_product(turns: Float[np.ndarray, "row 3 3"]) -> Float[np.ndarray, "row 3 3"]:
+    """Give the product of each matrix with all before it, by doubling."""
+    product = turns.copy()
+    reach = 1
+    while reach < len(product):
+        product[reach:] = product[:-reach] @ product[reach:]
+        reach *= 2
+    return product
 
 
 def _walk(
@@ -145,13 +204,14 @@ def _frames(
     )
 
 
-def _class_means(
+def class_means(
     positions: Float[np.ndarray, "residue 4 3"],
     mask: Bool[np.ndarray, "residue 4"],
-    starts: Int[np.ndarray, " chain"],
+    lengths: Int[np.ndarray, " chain"],
     classes: Int[np.ndarray, " residue"],
 ) -> Float[np.ndarray, "class 4 3"]:
     """Average each atom in its frame over unbroken neighbours, rounded to 0.001 angstrom."""
+    starts = _starts(lengths)
     bonded = np.linalg.norm(positions[1:, 0] - positions[:-1, 2], axis=-1) < 2.0
     usable = mask[1:].all(axis=1) & mask[:-1].all(axis=1) & bonded
     usable[starts[1:] - 1] = False
@@ -165,3 +225,7 @@ def _class_means(
             own = local[classes[rows] == number]
             means[number, atom] = own.mean(axis=0) if len(own) >= 20 else total
     return np.round(means, 3)
+
+
+def _starts(lengths: Int[np.ndarray, " chain"]) -> Int[np.ndarray, " chain"]:
+    return np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)

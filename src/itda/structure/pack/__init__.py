@@ -1,0 +1,1 @@
+"""Coordinates and small numbers in few bytes."""
