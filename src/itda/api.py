@@ -23,7 +23,7 @@ from itda.errors import InputError, spoken_in
 from itda.job.given_templates import parse_given_template
 from itda.job.letters import Ambiguous, looks_like_path
 from itda.job.model import Job
-from itda.job.options import RunOptions
+from itda.job.options import Effort, RunOptions
 from itda.job.problems import shown
 from itda.job.read import read_jobs
 from itda.job.sequences import MoleculeOption
@@ -55,6 +55,7 @@ def fold(
     weights: str | Path | None = None,
     trim: bool = False,
     samples: int | None = None,
+    effort: Effort = "normal",
     seed: int | None = None,
     recycles: int | None = None,
     device: str = "auto",
@@ -89,7 +90,9 @@ def fold(
         model: A model family or its name.
         weights: A weights file of one's own, or the name of a set of `itda weights list`.
         trim: Cut chains to what the model folds, such as a Fab to its Fv (`flashabb`).
-        samples: Structures from each seed; the job's, else 1.
+        samples: Structures from each seed; the job's, else one for each candidate set of templates.
+        effort: "quick", "normal" or "thorough": fold after 1, up to 5 or up to 10 candidate sets of
+            templates, and let confidence choose.
         seed: Seed of the random numbers; the job's, else 0.
         recycles: How often the trunk sees its own output; the family's choice unless told.
         device: `auto` for the fastest there is, else `cpu`, `cuda`, `cuda:1` or `mps`.
@@ -125,6 +128,7 @@ def fold(
             weights=weights,
             seed=seed,
             samples=samples,
+            effort=effort,
             recycles=recycles,
             msa=msa,
             profile=profile,

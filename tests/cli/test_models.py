@@ -104,6 +104,7 @@ def test_what_a_family_declares_is_in_the_table(runner: CliRunner) -> None:
         "inputs": frozenset({"msa"}),
         "outputs": frozenset({"ptm"}),
         "samples": False,
+        "template_sets": True,
         "recycles": False,
         "modifications": True,
         "bonds": True,

@@ -97,10 +97,12 @@ def test_hits_of_a_search_for_templates_stand_beside_it(source, templates) -> No
         {
             "name": "0abc_A", "e_value": 1e-09, "identity": 1.0, "coverage": 1.0, "pairs": 16,
             "release_date": "2001-02-03", "used": True, "reason": None,
+            "origin": "searched", "source": "",
         },
         {
             "name": "9xyz_B", "e_value": 0.01, "identity": 0.25, "coverage": 0.5, "pairs": 8,
             "release_date": None, "used": False, "reason": "released after 2021-09-30",
+            "origin": "searched", "source": "",
         },
     ]  # fmt: skip
     # What the store gives is what the search gave.

@@ -23,11 +23,13 @@ GIVEN = {
     "family": "flashabb",
     "seed": 7,
     "samples": 3,
+    "effort": "thorough",
     "recycles": 2,
     "msa": "mmseqs",
     "profile": Path("profiles"),
     "databases": ("one", "two"),
     "templates": "pdb",
+    "template": ("own.cif",),
     "max_template_date": datetime.date(2021, 9, 30),
     "max_template_identity": 0.5,
     "template_count": 2,
@@ -44,7 +46,7 @@ GIVEN = {
 OF_THIS_MACHINE = {"profile", "weights", "threads"}
 """What is never sent: files and cores."""
 
-OF_READING = {"family", "molecule", "ambiguous", "trim"}
+OF_READING = {"family", "molecule", "ambiguous", "trim", "template"}
 """What a server has done with by the time that a job is queued."""
 
 ALL = set(GIVEN)
@@ -123,7 +125,9 @@ def test_what_is_sent(tmp_path, monkeypatch) -> None:
     run(["remote", "submit", str(path), *arguments(SENT)])
     (options,) = told
     sent = Options(**{name: options[name] for name in SENT})
-    assert sent.run == RunOptions(**SENT)
+    # A structure of one's own goes along as a file, and the jobs name it.
+    kept = {name: value for name, value in SENT.items() if name != "template"}
+    assert sent.run == RunOptions(**kept)
 
 
 def test_what_a_worker_is_given(tmp_path, monkeypatch) -> None:

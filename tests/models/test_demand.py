@@ -234,3 +234,23 @@ def test_live_arrays_are_those_that_are_counted(peaks) -> None:
     # What of one array more would be noticed.
     assert 1.25 * said != pytest.approx(there, rel=0.12)
     assert 0.8 * said != pytest.approx(there, rel=0.12)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("tokens", [(120,), (400,), (120, 90, 300)])
+def test_sets_of_templates_ask_for_as_much_as_jobs_of_their_own(device, tokens) -> None:
+    def asked(**said):
+        load = Load(**{"tokens": tokens, "templates": 4, "device": device, "cores": 2, **said})
+        return get_family("mini").demand(load)
+
+    one, five = asked(), asked(samples=5, template_sets=5)
+    apart = asked(tokens=tuple(length for length in tokens for _ in range(5)))
+    assert five.work == apart.work
+    assert five.live_bytes == apart.live_bytes
+    # Short chains run side by side on the two cores.
+    assert five.work["pair_products"] >= 2.4 * one.work["pair_products"]
+    assert asked(samples=1, template_sets=1) == one
+    # Samples that are drawn beside the sets come on top.
+    more = asked(samples=8, template_sets=5)
+    assert more.work["jobs"] == 8 * len(tokens)
+    assert more.work["pair_products"] > five.work["pair_products"]

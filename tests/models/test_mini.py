@@ -358,3 +358,37 @@ def test_a_padded_batch_gives_the_samples_of_each_chain_alone(model):
     (reseeded,) = model.run([several[0]], seeds=[9], samples=[(0, 1)])
     drawn = together[0][1].chain.translation
     assert np.abs(reseeded[1].chain.translation - drawn).max() > 1e-3
+
+
+def test_the_answer_of_a_set_is_the_same_whatever_its_number(model):
+    """A fold after one set of templates is that of a job with no other set, and not drawn."""
+    with_template, bare = of_templates(template_of_itself()), Evidence()
+    order = Order(job=job(), seed=3, evidence=bare)
+    sets = [
+        replace(order, evidence=with_template, samples=(0, 3)),
+        replace(order, samples=(1,), answer=1),
+        replace(order, evidence=of_templates(template_of_itself(40)), samples=(2,), answer=2),
+    ]
+    (first, drawn), (second,), (third,) = predict_all(model, sets)
+    assert [one.sample for one in (first, second, third, drawn)] == [0, 1, 2, 3]
+    (alone,) = predict(model, job(), evidence=bare, seed=3)
+    np.testing.assert_array_equal(second.atoms.coord, alone.atoms.coord)
+    np.testing.assert_array_equal(second.pae, alone.pae)
+    assert second.ptm == alone.ptm
+    ((_, again),) = predict_all(model, [replace(sets[0], samples=(0, 3))])
+    np.testing.assert_array_equal(drawn.atoms.coord, again.atoms.coord)
+    assert np.abs(first.atoms.coord - drawn.atoms.coord).max() > 1e-3
+    assert np.abs(first.plddt - second.plddt).max() > 0
+
+
+@pytest.mark.parametrize("cells", [1, len(SEQUENCE) ** 2, 2**23])
+def test_sets_do_not_depend_on_how_they_are_portioned(model, monkeypatch, cells):
+    order = Order(job=job(), seed=3, evidence=of_templates(template_of_itself()), samples=(0, 2))
+    sets = [order, replace(order, evidence=Evidence(), samples=(1,), answer=1)]
+    whole = predict_all(model, sets)
+    monkeypatch.setattr("itda.models.mini.predict.CELLS_AT_ONCE", cells)
+    for found, again in zip(whole, predict_all(model, sets), strict=True):
+        for one, other in zip(found, again, strict=True):
+            assert one.sample == other.sample
+            np.testing.assert_array_equal(one.atoms.coord, other.atoms.coord)
+            assert one.ptm == other.ptm

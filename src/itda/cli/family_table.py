@@ -28,6 +28,7 @@ _KOREAN: Mapping[str, str] = MappingProxyType(
         "inputs beside sequences": "서열 외 입력",
         "outputs": "출력",
         "samples": "표본",
+        "template sets": "템플릿 조합",
         "recycles": "재순환",
         "modified residues": "변형 잔기",
         "covalent bonds": "공유 결합",
@@ -46,6 +47,8 @@ _KOREAN: Mapping[str, str] = MappingProxyType(
         "up to": "최대",
         "differ by seed": "시드마다 다름",
         "one structure": "구조 하나",
+        "confidence chooses": "신뢰도로 선택",
+        "one": "하나",
         "built in": "내장",
     }
 )
@@ -96,6 +99,7 @@ def family_rows(family: Family, language: Language = "en") -> dict[str, str]:
         "inputs beside sequences": _listed(can.inputs, say),
         "outputs": _listed(can.outputs, say),
         "samples": say("differ by seed" if can.samples else "one structure"),
+        "template sets": say("confidence chooses" if can.template_sets else "one"),
         "recycles": say("yes" if can.recycles else "no"),
         "modified residues": say("yes" if can.modifications else "no"),
         "covalent bonds": say("yes" if can.bonds else "no"),

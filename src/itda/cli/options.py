@@ -36,6 +36,14 @@ class AmbiguousChoice(StrEnum):
     X = "x"
 
 
+class EffortChoice(StrEnum):
+    """How many candidate sets of templates are tried."""
+
+    QUICK = "quick"
+    NORMAL = "normal"
+    THOROUGH = "thorough"
+
+
 Inputs = Annotated[
     list[str],
     typer.Argument(
@@ -58,7 +66,19 @@ Ambiguous = Annotated[
     AmbiguousChoice,
     typer.Option(help="Letters such as B, Z, U: refuse the record, or read them as X."),
 ]
-Samples = Annotated[int | None, typer.Option(min=1, help="Structures from each seed. (default: 1)")]
+Samples = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Structures from each seed. (default: one for each set of templates, else 1)"
+    ),
+]
+Effort = Annotated[
+    EffortChoice,
+    typer.Option(
+        help="Fold after 1, up to 5 or up to 10 candidate sets of templates, and let confidence "
+        "choose."
+    ),
+]
 Recycles = Annotated[
     int | None, typer.Option(min=0, help="Passes beyond the first. (default: the family's)")
 ]
@@ -224,6 +244,7 @@ class SharedArguments:
 
     family: Model = "mini"
     samples: Samples = None
+    effort: Effort = EffortChoice.NORMAL
     seed: Seed = None
     recycles: Recycles = None
     msa: Msa = None

@@ -31,6 +31,8 @@ class Line:
         bytes: Peak memory; of a refused job what it would need.
         seconds: Of all its seeds and samples; None where it is refused.
         verdict: `runs`, `runs frugally`, or `refused`.
+        samples: Folds that are counted: of its seeds and samples, or sets of templates.
+        template_sets: Most candidate sets of templates that it is folded after.
         problem: Why it is refused.
         hint: What would work.
         source: The file that it stands in.
@@ -43,6 +45,8 @@ class Line:
     bytes: int | None = None
     seconds: float | None = None
     verdict: str = "refused"
+    samples: int | None = None
+    template_sets: int = 1
     problem: str | None = None
     hint: str | None = None
     source: str = ""
@@ -103,6 +107,8 @@ def lines_of(asked: Asked) -> list[Line]:
                 bytes=request.admission.cost.bytes,
                 seconds=request.admission.cost.seconds * len(request.job.seeds),
                 verdict=request.admission.verdict,
+                samples=len(request.job.seeds) * request.job.samples,
+                template_sets=min(request.sets, request.job.samples),
             )
         )
     sources = asked.batch.sources
@@ -162,6 +168,8 @@ def _print(lines: list[Line], predictor: Predictor) -> None:
         verdict = line.verdict
         if line.problem is not None:
             verdict += ": " + " ".join(line.problem.removeprefix(f"job {line.name!r}: ").split())
+        if line.template_sets > 1:
+            verdict += f", up to {line.template_sets} sets of templates"
         name = line.name if len(line.name) <= widest else line.name[: widest - 1] + "…"
         typer.echo(f"{name:<{widest}}  {residues:>13}  {needed:>8}  {seconds:>12}  {verdict}")
     for hint in dict.fromkeys(line.hint for line in lines if line.hint):

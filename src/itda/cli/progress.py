@@ -33,7 +33,8 @@ from itda.engine.events import (
     StageStarted,
 )
 from itda.errors import ItdaError, describe_error
-from itda.language import Message
+from itda.language import COMMAND_LINE, Message, chosen_language
+from itda.results.choice import choice_told
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -98,6 +99,9 @@ class View:
         how = "found again" if result.cached else seconds_shown(result.seconds)
         self._say(f"{place}: {scores_shown(result)}, {how}")
         self._judge(result)
+        chosen = choice_told(result)
+        if chosen is not None and self._total <= MOST_IN_FULL:
+            self._say(f"  {chosen.said(COMMAND_LINE, chosen_language())}")
 
     def _judge(self, result: Result) -> None:
         """Say the verdict: in full where few records are folded, else in its first sentence."""

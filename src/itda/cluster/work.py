@@ -26,9 +26,9 @@ class Task:
         key: Whoever gave it knows it by this; of one piece of work no two are equal.
         family: Name of the model family.
         document: `Job.to_dict()`; files that it names are looked for in `inputs`.
-        settings: Of the run, all optional: `seed`, `samples`, `recycles`, `msa`, `databases`,
-            `templates`, `max_template_date`, `max_template_identity`, `template_count`,
-            `deterministic`, and `weights`, the name of a published set.
+        settings: Of the run, all optional: `seed`, `samples`, `effort`, `recycles`, `msa`,
+            `databases`, `templates`, `max_template_date`, `max_template_identity`,
+            `template_count`, `deterministic`, and `weights`, the name of a published set.
         inputs: The folder of its files; None where it names none.
         output: The folder that its files go to; made if missing.
     """

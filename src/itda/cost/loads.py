@@ -18,6 +18,7 @@ def load_of(
     *jobs: Job,
     recycles: int | None = None,
     templates: int = 0,
+    template_sets: int = 1,
     frugal: bool = False,
     parameters: FamilyParameters | None = None,
 ) -> Load:
@@ -27,6 +28,7 @@ def load_of(
         jobs: One or more, with the run's number of samples put in.
         recycles: Passes beyond the first; None for the family's choice.
         templates: Most that a search gives a chain; those that a job names are counted too.
+        template_sets: How many of the samples are folded after templates of their own.
         frugal: Whether speed is given up for memory.
         parameters: Of the family's own.
     """
@@ -40,6 +42,7 @@ def load_of(
         chains=max(len(job.chains) for job in jobs),
         templates=max([templates, *named]),
         samples=max(job.samples for job in jobs),
+        template_sets=template_sets,
         recycles=recycles,
         frugal=frugal,
         parameters=parameters,

@@ -85,8 +85,14 @@ class Fold:
 
     @property
     def asked(self) -> int:
-        """Samples that are asked for."""
-        return self.job.request.job.samples
+        """Samples that are asked for, or as many as there are sets of templates."""
+        request = self.job.request
+        return max(1, self.sets) if request.by_sets else request.job.samples
+
+    @property
+    def sets(self) -> int:
+        """Candidate sets of templates; 0 where there is nothing to choose."""
+        return len(self.gathered.choices)
 
     @property
     def missing(self) -> tuple[int, ...]:
@@ -111,7 +117,7 @@ class Fold:
 
     @property
     def order(self) -> Order:
-        """What the model is asked for."""
+        """What the model is asked for, where all samples are folded after the same."""
         return Order(
             job=self.job.request.job,
             seed=self.seed,
@@ -121,14 +127,41 @@ class Fold:
             trunk=self.trunk,
         )
 
+    @property
+    def orders(self) -> list[Order]:
+        """What the model is asked for: an order for each set of templates that a sample lacks."""
+        missing, whole = self.missing, self.order
+        first = tuple(sample for sample in missing if not 0 < sample < self.sets)
+        others = [sample for sample in missing if 0 < sample < self.sets]
+        return [
+            *([dataclasses.replace(whole, samples=first)] if first else []),
+            *(
+                dataclasses.replace(
+                    whole,
+                    evidence=self.gathered.of_sample(sample).evidence,
+                    samples=(sample,),
+                    answer=sample,
+                )
+                for sample in others
+            ),
+        ]
+
+    def number_in_set(self, sample: int) -> int:
+        """Give the number that a sample would have if its set of templates were the only one."""
+        return 0 if sample < self.sets else sample
+
     def inputs_of(self, sample: int) -> dict[str, object]:
-        """Give all that one sample depends on, as JSON values."""
-        return {**self.inputs, "sample": sample}
+        """Give all that one sample depends on, as JSON values.
+
+        What is folded after a set is found again whatever other sets there are.
+        """
+        evidence = self.gathered.of_sample(sample).key
+        return {**self.inputs, "evidence": evidence, "sample": self.number_in_set(sample)}
 
     @functools.cached_property
     def key(self) -> str:
         """Equal for folds that give the same result."""
-        return json.dumps({**self.inputs, "samples": self.asked}, sort_keys=True)
+        return json.dumps([self.inputs_of(sample) for sample in range(self.asked)], sort_keys=True)
 
 
 class Failure(NamedTuple):
@@ -195,7 +228,7 @@ def in_terms_of(fold: Fold, prediction: Prediction) -> Prediction:
         for name, value in provenance.inputs.items()
         if name.rpartition(".")[2] not in PROVENANCE
     }
-    inputs = own | dict(fold.gathered.inputs)
+    inputs = own | dict(fold.gathered.of_sample(prediction.sample).inputs)
     parameters = cast("Mapping[str, object]", fold.inputs.get("parameters", {}))
     return dataclasses.replace(
         prediction,

@@ -29,9 +29,14 @@ from itda.language import Message
 from itda.progress import Progress
 from itda.search.alignments.alignment import Alignment
 from itda.search.alignments.formats import parse_alignment, read_alignment
-from itda.search.evidence import ChainEvidence, Evidence
+from itda.search.evidence import (
+    TEMPLATE_SET,
+    ChainEvidence,
+    Evidence,
+    templates_provenance,
+)
 from itda.search.sources.source import Source
-from itda.search.templates.codec import templates_digest
+from itda.search.templates.candidates import candidate_sets
 from itda.search.templates.from_file import notes_on, read_template
 from itda.search.templates.selection import (
     ENOUGH,
@@ -48,7 +53,7 @@ TEMPLATES = Stage("templates", 2)
 PROVENANCE = (
     "alignment", "alignment_rows", "alignment_search", "alignment_source",
     "template_search", "template_source", "templates", "templates_digest", "templates_refused",
-    *PAIRED_PROVENANCE,
+    TEMPLATE_SET, *PAIRED_PROVENANCE,
 )  # fmt: skip
 """Names under which the provenance of a result says where its evidence came from."""
 
@@ -61,6 +66,8 @@ class Gathered:
         evidence: Of its chains.
         key: All of the evidence that a prediction depends on, as JSON values.
         inputs: Where it came from, as it goes into the provenance of a result.
+        choices: The same with each candidate set of templates, the first of which is this one;
+            none where there is nothing to choose.
         cached: True where nothing had to be searched.
     """
 
@@ -68,6 +75,11 @@ class Gathered:
     key: Mapping[str, object]
     inputs: Mapping[str, str]
     cached: bool
+    choices: tuple[Gathered, ...] = ()
+
+    def of_sample(self, sample: int) -> Gathered:
+        """What a sample is folded after; those beyond the last set have the first."""
+        return self.choices[sample] if sample < len(self.choices) else self
 
 
 def gather(
@@ -77,6 +89,7 @@ def gather(
     stages: Stages,
     *,
     pairs: bool = False,
+    sets: int = 1,
 ) -> Generator[Event, None, Gathered]:
     """Read or search what a job's proteins and RNA need, each kind once.
 
@@ -88,12 +101,12 @@ def gather(
         keys: What `searches.key()` gave when the run began.
         stages: Runs and keeps the searches.
         pairs: Whether the family takes rows that are paired across chains.
+        sets: Most candidate sets of templates.
 
     Raises:
         ItdaError: A file cannot be read, or a search failed.
     """
     chains: dict[str, ChainEvidence] = {}
-    key: dict[str, object] = {}
     cached = True
     known: dict[tuple[object, ...], tuple[ChainEvidence, bool]] = {}
     for entity in job.entities:
@@ -104,30 +117,52 @@ def gather(
         elif isinstance(entity, Protein):
             asked = (entity.sequence, entity.msa, entity.templates)
             if asked not in known:
-                known[asked] = yield from _of_protein(job.name, entity, searches, keys, stages)
+                known[asked] = yield from _of_protein(
+                    job.name, entity, searches, keys, stages, sets
+                )
         else:
             continue
         found, entity_cached = known[asked]
         cached = cached and entity_cached
         for chain_id in entity.ids:
             chains[chain_id] = found
-            key[chain_id] = {
-                "alignment": alignment_key(found.alignment),
-                "templates": templates_key(found.templates),
-            }
-    inputs = _inputs(job, chains)
-    if not pairs:
-        return Gathered(Evidence(chains), key, inputs, cached)
-    paired = yield from pair_chains(job, chains, stages)
-    if paired.rows is not None:
+    evidence, paired_key = Evidence(chains), {}
+    if pairs:
+        paired = yield from pair_chains(job, chains, stages)
+        evidence = Evidence(chains, paired.rows, paired.provenance)
+        cached = cached and paired.cached
         # No chain has this name.
-        key[""] = paired.key
-    return Gathered(
-        Evidence(chains, paired.rows, paired.provenance),
-        key,
-        {**inputs, **paired.provenance},
-        cached and paired.cached,
+        paired_key = {} if paired.rows is None else {"": paired.key}
+    several = evidence.sets > 1
+    choices = tuple(
+        _gathered(
+            job,
+            evidence.with_set(number),
+            paired_key,
+            {TEMPLATE_SET: f"{number + 1} of {evidence.sets}"} if several else {},
+            cached,
+        )
+        for number in range(evidence.sets)
     )
+    return replace(choices[0], choices=choices if several else ())
+
+
+def _gathered(
+    job: Job,
+    evidence: Evidence,
+    paired_key: Mapping[str, object],
+    said: Mapping[str, str],
+    cached: bool,
+) -> Gathered:
+    key: dict[str, object] = {
+        chain_id: {
+            "alignment": alignment_key(found.alignment),
+            "templates": templates_key(found.templates),
+        }
+        for chain_id, found in evidence.chains.items()
+    }
+    inputs = {**_inputs(job, evidence.chains), **evidence.provenance, **said}
+    return Gathered(evidence, {**key, **paired_key}, inputs, cached)
 
 
 def _of_rna(job: str, entity: Rna, stages: Stages) -> Generator[Event, None, ChainEvidence]:
@@ -149,6 +184,7 @@ def _of_protein(
     searches: Searches,
     keys: Mapping[str, Mapping[str, object]],
     stages: Stages,
+    sets: int,
 ) -> Generator[Event, None, tuple[ChainEvidence, bool]]:
     alignment = None
     provenance: dict[str, str] = {}
@@ -174,19 +210,26 @@ def _of_protein(
         )
         sources.append(finder.title)
         provenance |= {"template_search": _canonical(key)}
-        found = _joined(entity.sequence, given, found, finder.most)
+        found = _joined(entity.sequence, given, found, searches.most_candidates)
     else:
         found = given
     if sources:
         provenance |= {"template_source": ", ".join(sources)}
     if "template_source" in provenance:
-        provenance |= {
-            "templates": ", ".join(template.name for template in found.templates),
-            "templates_digest": templates_digest(found.templates),
-        }
+        provenance |= templates_provenance(found.templates)
     if found.refused:
         provenance |= {"templates_refused": found.refused}
     evidence = ChainEvidence(alignment, found.templates, found.hits, provenance)
+    limits = searches.template_limits
+    if sets > 1 or len(found.templates) > max(searches.most_templates, len(given.templates)):
+        chosen = candidate_sets(
+            found.templates,
+            length=len(entity.sequence),
+            count=searches.most_templates if limits is None else limits.count,
+            most=sets,
+            given=len(given.templates),
+        )
+        evidence = replace(evidence, template_sets=chosen)
     return evidence, cached and templates_cached
 
 

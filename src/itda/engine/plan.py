@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import traceback
@@ -16,6 +17,7 @@ from itda.engine.searches import Searches, refuse_both, refuse_searches, without
 from itda.errors import CapabilityError, InputError, ItdaError, WeightsError
 from itda.job.model import Job
 from itda.job.names import collision_key
+from itda.job.options import TEMPLATE_SETS, Effort
 from itda.language import Message
 from itda.models.family import Relating
 from itda.models.refusals import or_choose
@@ -41,6 +43,7 @@ class Settings:
         recycles: How often the trunk sees its own output; None for the family's choice.
         searches: What is searched for each job before it is folded.
         deterministic: Whether the same input gives the same bits each time, at a cost in speed.
+        effort: How many candidate sets of templates are tried.
         parameters: Of the family's own, its defaults unless told; None where it has none.
     """
 
@@ -51,6 +54,7 @@ class Settings:
     recycles: int | None = None
     searches: Searches = field(default_factory=Searches)
     deterministic: bool = False
+    effort: Effort = "normal"
     parameters: FamilyParameters | None = None
 
     def __post_init__(self) -> None:
@@ -109,11 +113,22 @@ class Settings:
         """
         return self.searches.key()
 
+    def sets_of(self, job: Job) -> int:
+        """Most candidate sets of templates that a job is folded after; 1 for no choice."""
+        if not self.family.capabilities.template_sets:
+            return 1
+        given = max(len(getattr(entity, "templates", None) or ()) for entity in job.entities)
+        if given < self.searches.most_templates:
+            return TEMPLATE_SETS[self.effort]
+        # With all that are given, and with none.
+        return min(TEMPLATE_SETS[self.effort], 2 if given else 1)
+
     def load_of(self, job: Job, *, templates: int | None = None, frugal: bool = False) -> Load:
         """Give what is asked of the machine by a job with the run's samples put in.
 
         Args:
-            job: Which.
+            job: Which; as many of its samples as there may be sets of templates are counted as
+                folds of their own.
             templates: Most that a chain has; as many as may be found unless told.
             frugal: Whether speed is given up for memory.
         """
@@ -121,6 +136,7 @@ class Settings:
             job,
             recycles=self.recycles,
             templates=self.searches.most_templates if templates is None else templates,
+            template_sets=min(job.samples, self.sets_of(job)),
             frugal=frugal,
             parameters=self.parameters,
         )
@@ -136,15 +152,22 @@ class Request:
         input_digest: Hash of the job without seeds and samples, and of the files it names but for
             alignments and templates.
         digest: Hash of all that was asked for.
+        sets: Most candidate sets of templates that it is folded after.
+        by_sets: Whether nobody said how many samples there are to be. The job then has as many as
+            there may be sets, and its result as many as there are.
         admission: How it fits into memory, and what it is predicted to take; None where nobody
             asked.
+        note: What its owner should know; empty for nothing.
     """
 
     job: Job
     position: int
     input_digest: str
     digest: str
+    sets: int = 1
+    by_sets: bool = False
     admission: Admission | None = None
+    note: str = ""
 
     @property
     def frugal(self) -> bool:
@@ -194,8 +217,8 @@ def make_plan(
 
     Raises:
         WeightsError: The weights file cannot be read.
-        CapabilityError: The family takes no alignment or template, and one is to be searched; or
-            it recycles nothing, and is to.
+        CapabilityError: The family takes no alignment or template, and one is to be searched; it
+            recycles nothing, and is to; or it chooses among no templates, and effort is asked for.
         DataError: A database is missing, unfinished or altered.
     """
     searches = settings.searches
@@ -205,6 +228,7 @@ def make_plan(
         templates=searches.templates is not None,
     )
     refuse_recycles(settings.family, settings.recycles)
+    refuse_effort(settings.family, settings.effort)
     weights_digest = settings.weights_digest
     searches_key = settings.searches_key
     requests: list[Request] = []
@@ -261,11 +285,45 @@ def _admitted(
     refusals: list[tuple[int, JobFailed]] = []
     for request in requests:
         try:
-            admitted.append(dataclasses.replace(request, admission=admit(request.job)))
+            admitted.append(_fitting(request, admit))
         except ItdaError as error:
             refusal = JobFailed(job=request.job.name, error=error, refused=True)
             refusals.append((request.position, refusal))
     return admitted, refusals
+
+
+def _fitting(request: Request, admit: Callable[[Job], Admission]) -> Request:
+    """Admit a request; with fewer sets of templates where nobody said how many samples it has.
+
+    Raises:
+        ItdaError: It does not fit with one set.
+    """
+    try:
+        return dataclasses.replace(request, admission=admit(request.job))
+    except ItdaError:
+        if not request.by_sets:
+            raise
+    for sets in range(request.sets - 1, 1, -1):
+        with contextlib.suppress(ItdaError):
+            return _with_sets(request, sets, admit)
+    return _with_sets(request, 1, admit)
+
+
+def _with_sets(request: Request, sets: int, admit: Callable[[Job], Admission]) -> Request:
+    job = request.job.replace(samples=sets)
+    return dataclasses.replace(
+        request,
+        job=job,
+        digest=digest_of({"asked": request.digest, "template_sets": sets}),
+        sets=sets,
+        admission=admit(job),
+        note=Message(
+            "memory does not hold {most} candidate sets of templates; at most {sets} of them are "
+            "tried",
+            most=request.sets,
+            sets=sets,
+        ),
+    )
 
 
 def refuse_recycles(family: Family, recycles: int | None) -> None:
@@ -283,6 +341,27 @@ def refuse_recycles(family: Family, recycles: int | None) -> None:
             ),
             hint=Message(
                 "leave {--recycles} out{or_choose}", or_choose=or_choose(lambda can: can.recycles)
+            ),
+        )
+
+
+def refuse_effort(family: Family, effort: Effort) -> None:
+    """Refuse effort that would change nothing.
+
+    Raises:
+        CapabilityError: Most effort is asked for, and the family chooses among no templates.
+    """
+    if effort == "thorough" and not family.capabilities.template_sets:
+        raise CapabilityError(
+            Message(
+                "{--effort:{effort}}: {family} chooses among no sets of templates, so more effort "
+                "changes nothing",
+                effort=effort,
+                family=family.name,
+            ),
+            hint=Message(
+                "leave {--effort} out{or_choose}",
+                or_choose=or_choose(lambda can: can.template_sets),
             ),
         )
 
@@ -319,10 +398,12 @@ def _request(
     settings.family.check(job)
     refuse_both(job, settings.searches)
     once = job.replace(seeds=(0,), samples=1)
+    sets = settings.sets_of(job)
+    by_sets = sets > 1 and settings.samples is None and job.samples == 1
     asked = {
         "input": once.digest(),
         "seeds": job.seeds,
-        "samples": job.samples,
+        "samples": None if by_sets else job.samples,
         "recycles": settings.recycles,
         "family": settings.family.name,
         "weights": weights_digest,
@@ -330,6 +411,11 @@ def _request(
     }
     if searches_key:
         asked["searches"] = searches_key
+    if sets > 1:
+        asked["template_sets"] = sets
     if settings.deterministic:
         asked["deterministic"] = True
-    return Request(job, position, without_evidence(once).digest(), digest_of(asked))
+    if by_sets:
+        job = job.replace(samples=sets)
+    input_digest = without_evidence(once).digest()
+    return Request(job, position, input_digest, digest_of(asked), sets, by_sets)

@@ -140,6 +140,7 @@ class Run:
             settings.searches_key,
             self.stages,
             pairs="paired_msa" in settings.family.capabilities.inputs,
+            sets=request.sets,
         )
         found: list[Gathered] = []
 
@@ -153,6 +154,7 @@ class Run:
         finally:
             self._expect_more(True)
         (gathered,) = found
+        self._teller.warn(job, request.note)
         job.computed = not gathered.cached
         evidence = gathered.evidence
         load = dataclasses.replace(
@@ -187,7 +189,9 @@ class Run:
     def _wait_for_model(self, folds: Iterable[Fold]) -> None:
         with self._changed:
             for fold in self._ledger.wanted(folds):
-                fold.load = dataclasses.replace(fold.load, samples=len(fold.missing))
+                fold.load = dataclasses.replace(
+                    fold.load, samples=len(fold.missing), template_sets=len(fold.orders)
+                )
                 self._ledger.wait(fold)
             self._changed.notify_all()
 
@@ -262,8 +266,10 @@ class Run:
         lacking = [fold for fold in folds if fold.missing]
         if not lacking:
             return
+        orders = [(fold, order) for fold in lacking for order in fold.orders]
+        owners = [lacking.index(fold) for fold, _ in orders]
         portions = self.loaded.model.begin(
-            [fold.order for fold in lacking],
+            [order for _, order in orders],
             recycles=self.plan.settings.recycles,
             progress=self._teller.network_progress(lacking, PREDICT),
         )
@@ -272,7 +278,9 @@ class Run:
                 portion = next(portions, None)
             if portion is None:
                 return
-            for place, sample in portion.places:
+            places = tuple((owners[place], sample) for place, sample in portion.places)
+            portion = dataclasses.replace(portion, places=places)
+            for place, sample in places:
                 lacking[place].given.add(sample)
             self._hand_on(Unfinished(lacking, portion))
             # What the model gave takes memory until it is finished.
@@ -399,18 +407,20 @@ class Run:
 
     def _end(self, done: Sequence[tuple[Fold, list[Prediction]]]) -> None:
         """End a job that has the predictions of all of its folds."""
-        job, rule = done[0][0].job, self.plan.settings.family.ranking
+        first = done[0][0]
+        job, rule = first.job, self.plan.settings.family.ranking
         try:
+            ranked = rule.ranked(
+                in_terms_of(fold, prediction) for fold, found in done for prediction in found
+            )
             result = Result(
-                job=job.request.job,
-                predictions=rule.ranked(
-                    in_terms_of(fold, prediction) for fold, found in done for prediction in found
-                ),
+                job=job.request.job.replace(samples=first.asked),
+                predictions=ranked,
                 ranking=rule,
                 digest=job.request.digest,
                 cached=not job.computed,
                 seconds=job.seconds,
-                evidence=done[0][0].gathered.evidence,
+                evidence=first.gathered.of_sample(ranked[0].sample).evidence,
             )
         except Exception as error:
             self._teller.tell_failed(job, error)

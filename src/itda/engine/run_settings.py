@@ -40,5 +40,6 @@ def settings_of(options: RunOptions, family: Family | None = None) -> Settings:
         options.recycles,
         searches,
         deterministic=options.deterministic,
+        effort=options.effort,
         parameters=choose_parameters(options.parameters, family),
     )

@@ -42,7 +42,7 @@ class Samples:
             )
             self._teller.warn(fold.job, problem)
             if found is not None:
-                fold.samples[sample] = set_aside(found[0])
+                fold.samples[sample] = set_aside(_numbered(found[0], sample))
         if fold.samples:
             fold.seconds += time.perf_counter() - began
 
@@ -79,7 +79,12 @@ class Samples:
         job.computed = fold.computed = True
         seconds = fold.seconds / max(1, len(fold.given))
         problem = self._stages.keep(
-            job.name, PREDICT, fold.inputs_of(sample), prediction, codec_of(fold), seconds=seconds
+            job.name,
+            PREDICT,
+            fold.inputs_of(sample),
+            _numbered(prediction, fold.number_in_set(sample)),
+            codec_of(fold),
+            seconds=seconds,
         )
         self._teller.warn(job, problem)
         fold.samples[sample] = set_aside(prediction)
@@ -112,3 +117,9 @@ class Samples:
             dataclasses.replace(prediction, validity=report)
             for prediction, report in zip(predictions, reports, strict=True)
         ]
+
+
+def _numbered(prediction: Prediction, sample: int) -> Prediction:
+    if prediction.sample == sample:
+        return prediction
+    return dataclasses.replace(prediction, sample=sample)

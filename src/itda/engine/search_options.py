@@ -186,7 +186,7 @@ def choose_searches(options: RunOptions, family: Family) -> Searches:
         databases = _sequence_databases(options, way)
         alignments = choose_source(way, databases=databases, threads=threads)
     if templates_of != NONE:
-        database, limits = _structure_database(templates_of), _limits(options)
+        database, limits = _structure_database(templates_of), _limits(options, family)
         if limits.max_date is not None:
             from itda.search.templates.find import limits_by_dates
 
@@ -253,11 +253,15 @@ def _structure_database(name: str) -> Database:
     return database
 
 
-def _limits(options: RunOptions) -> TemplateLimits:
+def _limits(options: RunOptions, family: Family) -> TemplateLimits:
+    from itda.search.templates.candidates import CANDIDATES
     from itda.search.templates.selection import TemplateLimits
 
     limits = TemplateLimits(
-        max_date=options.max_template_date, max_identity=options.max_template_identity
+        # As many whatever the effort, so that the search is found again with another one.
+        candidates=CANDIDATES if family.capabilities.template_sets else None,
+        max_date=options.max_template_date,
+        max_identity=options.max_template_identity,
     )
     if options.template_count is None:
         return limits

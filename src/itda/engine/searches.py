@@ -140,6 +140,12 @@ class Searches:
         """Most templates that a search gives a chain; 0 where none is made."""
         return 0 if self.templates is None else self.templates.most
 
+    @property
+    def most_candidates(self) -> int:
+        """Most templates that are kept of a chain, to choose among; 0 where none are searched."""
+        limits = self.template_limits
+        return max(self.most_templates, limits.most if self.templates and limits else 0)
+
     def titles(self) -> dict[str, str | None]:
         """What is searched, for people; None where nothing is."""
         return {

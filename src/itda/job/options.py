@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -19,6 +19,11 @@ from itda.job.model import MAXIMUM_SAMPLES
 from itda.job.problems import explain
 from itda.job.sequences import MoleculeOption
 from itda.language import Message
+
+Effort = Literal["quick", "normal", "thorough"]
+
+TEMPLATE_SETS: Mapping[Effort, int] = {"quick": 1, "normal": 5, "thorough": 10}
+"""Most candidate sets of templates that a chain is folded after, by effort."""
 
 
 class SharedOptions(BaseModel):
@@ -34,6 +39,9 @@ class SharedOptions(BaseModel):
 
     samples: Annotated[int, Field(ge=1, le=MAXIMUM_SAMPLES)] | None = None
     """Structures from each seed; replaces what jobs name."""
+
+    effort: Effort = "normal"
+    """How many candidate sets of templates are tried: at most 1, 5 or 10."""
 
     recycles: Annotated[int, Field(ge=0, le=1000)] | None = None
     """Passes of the trunk beyond the first; the family's choice unless told."""

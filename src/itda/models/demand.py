@@ -42,6 +42,8 @@ class Load:
         alignment_rows: Most rows of an alignment; 0 where there is none.
         templates: Most templates of a job.
         samples: Structures of each job.
+        template_sets: How many of them are folded after templates of their own, each as a job of
+            its own would be; 1 where all share one set.
         recycles: Passes beyond the first; None for the family's choice.
         frugal: Whether speed is given up for memory: fewer samples and pairs at a time, weights
             that are fetched as they are needed.
@@ -58,6 +60,7 @@ class Load:
     alignment_rows: int = 0
     templates: int = 0
     samples: int = 1
+    template_sets: int = 1
     recycles: int | None = None
     frugal: bool = False
     parameters: FamilyParameters | None = None

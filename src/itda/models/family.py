@@ -40,6 +40,8 @@ class Capabilities:
             "contact_probabilities", "ptm", "iptm", "distogram".
         samples: Whether further samples and seeds give other structures; False for a network that
             gives one answer, which is refused more than one.
+        template_sets: Whether samples may be folded after different sets of templates, so that
+            confidence chooses among them; it needs `samples`, and a model that keeps no trunk.
         recycles: Whether the trunk can see its own output again.
         modifications: Whether residues may be modified.
         bonds: Whether covalent bonds may be given.
@@ -55,6 +57,7 @@ class Capabilities:
     inputs: frozenset[str]
     outputs: frozenset[str]
     samples: bool = True
+    template_sets: bool = False
     recycles: bool = True
     modifications: bool
     bonds: bool
@@ -92,6 +95,8 @@ class Order:
             are read from here, also where the job names the files that they came from.
         samples: The samples that are wanted, each by its 0-based number. What becomes of one does
             not depend on which others are wanted.
+        answer: Number of the sample that is the network's answer to the evidence, and owes nothing
+            to chance; not 0 where other samples are folded after other templates.
         parameters: Of the family's own; its defaults where it is None.
         trunk: What the model's trunk gave for job and seed; None for a model that keeps none.
     """
@@ -100,6 +105,7 @@ class Order:
     seed: int
     evidence: Evidence
     samples: tuple[int, ...] = (0,)
+    answer: int = 0
     parameters: FamilyParameters | None = None
     trunk: Trunk | None = None
 

@@ -21,6 +21,7 @@ from itda.errors import OutputError
 from itda.job.model import Job
 from itda.job.sizes import size_of
 from itda.language import Message
+from itda.results.choice import choice_of
 from itda.results.evidence_files import evidence_contents, evidence_names
 from itda.results.folded import FoldedJob
 from itda.results.pairs import has_pairs, write_pairs
@@ -136,7 +137,8 @@ def confidence_of(result: FoldedJob) -> dict[str, Any]:
 
     `plddt` has one number (0 to 100) for each entry of `tokens`, and `atom_plddt` one for each atom
     of the structure, where they say more than the tokens do; `ranking` has one entry for each
-    prediction, best first, `sample` and `seed` telling which it was.
+    prediction, best first, `sample` and `seed` telling which it was, and `templates` what it was
+    folded after where there was a choice.
     """
     names = file_names(result.job)
     several = len(result.predictions) > 1
@@ -155,6 +157,7 @@ def confidence_of(result: FoldedJob) -> dict[str, Any]:
                 "file": names[f"sample_{rank}" if several else "structure"],
                 "score": round(result.ranking.score(prediction), 4),
                 **_scores(prediction),
+                **({} if (choice := choice_of(prediction)) is None else choice.to_dict()),
             }
             for rank, prediction in enumerate(result.predictions)
         ],

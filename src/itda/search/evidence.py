@@ -14,6 +14,9 @@ from itda.search.templates.template import Template
 if TYPE_CHECKING:
     from itda.search.alignments.pairing import PairedAlignment
 
+TEMPLATE_SET = "template_set"
+"""Name under which provenance says which candidate set a sample was folded after: `2 of 5`."""
+
 
 @dataclass(frozen=True)
 class ChainEvidence:

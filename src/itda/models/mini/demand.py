@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from importlib import resources
@@ -58,6 +59,7 @@ def demand(load: Load, sizes: Mapping[str, Any] | None = None) -> Demand:
             told.
     """
     config = MiniConfig.model_validate(sizes) if sizes is not None else _shipped()
+    whole, load = load, _one_job_a_set(load)
     parts = _parts(load)
     passes = 1 + (config.recycles if load.recycles is None else load.recycles)
     alive = [_live_bytes(load, config, part) for part in parts]
@@ -74,8 +76,8 @@ def demand(load: Load, sizes: Mapping[str, Any] | None = None) -> Demand:
     for part in parts:
         of_part = _network(config, part, passes, load.samples, _templates(load, config))
         work.join(of_part, slower if _is_small(part) else 1.0)
-    residues = load.samples * sum(load.tokens)
-    pairs = load.samples * sum(tokens**2 for tokens in load.tokens)
+    residues = whole.samples * sum(whole.tokens)
+    pairs = whole.samples * sum(tokens**2 for tokens in whole.tokens)
     results = pairs * 4
     refinement = residues * REFINED_BYTES + pairs * PAIR_BYTES + load.longest * SEARCHED_BYTES
     if load.device != "cpu":
@@ -84,13 +86,29 @@ def demand(load: Load, sizes: Mapping[str, Any] | None = None) -> Demand:
     work.add("refine_steps", REFINE_STEPS)
     work.add("refine_atoms", REFINE_STEPS * ATOMS_OF_A_RESIDUE * residues)
     work.add("refine_pairs", REFINE_STEPS * pairs)
-    work.add("jobs", load.samples * load.jobs)
+    work.add("jobs", whole.samples * whole.jobs)
     # Of several jobs, one batch is refined while the next is in the network.
     live = network + refinement if load.jobs > 1 else max(network, refinement)
     return Demand(
         weights_bytes=4 * parameters(config),
         live_bytes=int(results + live),
         work=work.scaled(1),
+    )
+
+
+def _one_job_a_set(load: Load) -> Load:
+    """Give a load in which each set of templates is a job of its own.
+
+    Samples beyond the sets are counted to all of them, which is too many only for who asks for more
+    samples than there are sets.
+    """
+    sets = load.template_sets
+    return dataclasses.replace(
+        load,
+        tokens=tuple(tokens for tokens in load.tokens for _ in range(sets)),
+        atoms=tuple(atoms for atoms in load.atoms for _ in range(sets)),
+        samples=-(-load.samples // sets),
+        template_sets=1,
     )
 
 

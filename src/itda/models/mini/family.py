@@ -31,6 +31,7 @@ _CAPABILITIES = Capabilities(
     max_tokens=1024,
     inputs=frozenset({"msa", "profile", "template"}),
     outputs=frozenset({"structure", "plddt", "pae", "ptm"}),
+    template_sets=True,
     modifications=False,
     bonds=False,
     constraints=False,

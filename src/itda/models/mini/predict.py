@@ -93,10 +93,10 @@ class MiniModel:
     ) -> Generator[Portion, None, None]:
         """Run the network on chains; see `itda.models.family.Model`.
 
-        Sample 0 is the network's answer and does not depend on the seed. Each further sample drops
-        units of the structure module at random, as in training, drawn from seed and sample. Its
-        PAE and pTM are its own: those of the answer, and how far it lies from the answer
-        (`itda.nn.heads.aligned_error`).
+        The sample `Order.answer`, 0 unless told, is the network's answer and does not depend on the
+        seed. Each further sample drops units of the structure module at random, as in training,
+        drawn from seed and sample. Its PAE and pTM are its own: those of the answer, and how far it
+        lies from the answer (`itda.nn.heads.aligned_error`).
 
         Raises:
             InputError: A profile cannot be read or belongs to another sequence, or there is an
@@ -134,11 +134,11 @@ class MiniModel:
                 features,
                 recycles=passes,
                 seeds=[order.seed],
-                samples=[order.samples],
+                samples=[_draws(order)],
                 report=lambda fraction: report(fraction, "network"),
             )
-            for ((sample, placed),) in as_alone(stream, read.features, self.device):
-                assert sample is not None, "a chain that runs alone wants each of its samples"
+            alone = as_alone(stream, read.features, self.device)
+            for sample, ((_, placed),) in zip(order.samples, alone, strict=True):
                 finish = functools.partial(self._finish, [(order, sample, placed, read)], passes)
                 yield Portion(((place, sample),), finish)
             return
@@ -148,7 +148,7 @@ class MiniModel:
                 [features[place] for place in part],
                 recycles=passes,
                 seeds=[orders[place].seed for place in part],
-                samples=[orders[place].samples for place in part],
+                samples=[_draws(orders[place]) for place in part],
                 report=told,
             ),
             device=self.device,
@@ -389,6 +389,11 @@ def refined_chain(
     """Give the atoms of one chain after some steps of refinement, angstrom."""
     (refined,) = refine([placed.chain], steps=refine_steps)
     return refined.atoms
+
+
+def _draws(order: Order) -> list[int]:
+    """Give the number of each sample as the network draws it: 0 for its answer."""
+    return [0 if sample == order.answer else sample for sample in order.samples]
 
 
 def _cells(inputs: _Inputs) -> int:

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from itda.errors import ItdaError
+from itda.job.options import TEMPLATE_SETS
 from itda.search.databases.known_folds import has_known_folds
 from itda.server.pages import submission
 from itda.server.pages.job import input_text, readable
@@ -72,6 +73,7 @@ def _whole(
         status,
         section="new",
         projects=projects,
+        efforts=list(TEMPLATE_SETS),
         priorities=[one for one in Priority if managed or one is not Priority.URGENT],
         example=EXAMPLE,
         draining=visitor.services.queue.draining(),

@@ -47,6 +47,7 @@ class Form:
         fallback: The family that was taken because the first could not; no choice of the user's.
         numbers: `samples`, `seed` and `recycles` as they were typed.
         alignment: `PROGRAM:DATABASE` to search, or empty.
+        effort: How many candidate sets of templates are tried; empty for the usual.
         templates: Database of structures, or empty.
         template_files: Structures of the user's own to fold after.
         template_chain: Their chain, as it was typed; empty for the one that fits best.
@@ -63,6 +64,7 @@ class Form:
     fallback: str = ""
     numbers: tuple[str, ...] = ("", "", "")
     alignment: str = ""
+    effort: str = ""
     templates: str = ""
     template_files: tuple[Upload, ...] = ()
     template_chain: str = ""
@@ -85,7 +87,9 @@ class Form:
     @property
     def has_options(self) -> bool:
         """Whether anything but the defaults is asked for."""
-        return any((*self.numbers, self.alignment, self.templates, self.template_files))
+        return any((*self.numbers, self.alignment, self.templates, self.template_files)) or (
+            self.effort not in ("", "normal")
+        )
 
     def options(self, family: str) -> Options:
         """Return how a family is to fold it.
@@ -99,6 +103,8 @@ class Form:
         if self.alignment:
             program, _, database = self.alignment.partition(":")
             values |= {"msa": program, "databases": (database,)}
+        if self.effort:
+            values["effort"] = self.effort
         if self.templates:
             values["templates"] = self.templates
         if self.template_files:
@@ -169,6 +175,7 @@ def form_of(sent: Sent) -> Form:
         fallback=sent.text("fallback")[:64],
         numbers=tuple(sent.text(name)[:20] for name in NUMBERS),
         alignment=sent.text("alignment")[:100],
+        effort=sent.text("effort")[:20],
         templates=sent.text("templates")[:100],
         parameters={
             name.removeprefix(PARAMETER): sent.text(name)[:1000]
@@ -267,7 +274,7 @@ def _key(form: Form, family: str) -> str:
     """Return a key by which the same form, sent twice, gives the same jobs."""
     digest = hashlib.sha256()
     asked = [form.text, family, *form.numbers, form.alignment, form.templates, form.priority]
-    asked += [dict(form.parameters), form.template_chain, len(form.template_files)]
+    asked += [form.effort, dict(form.parameters), form.template_chain, len(form.template_files)]
     digest.update(json.dumps([form.key, *asked]).encode("utf-8", "surrogatepass"))
     for file in form.all_files:
         digest.update(hashlib.sha256(file.content).digest() + file.name.encode())

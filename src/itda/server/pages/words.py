@@ -78,7 +78,13 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "max_template_date": mark("Templates released by"),
         "max_template_identity": mark("Templates' largest identity"),
         "template_count": mark("Most templates"),
+        "effort": mark("Effort"),
         "deterministic": mark("Deterministic"),
+    },
+    "effort": {
+        "quick": mark("one set of templates"),
+        "normal": mark("up to 5 sets of templates"),
+        "thorough": mark("up to 10 sets of templates"),
     },
     "theme": {
         "auto": mark("Automatic"),
@@ -101,6 +107,7 @@ def word(kind: str, value: object) -> str:
 
 _LABELS = {
     "samples": mark("Samples"),
+    "effort": mark("Effort"),
     "seed": mark("Seed"),
     "recycles": mark("Recycles"),
     "msa": mark("Alignment search"),

@@ -56,7 +56,7 @@ class NewJob:
         name: As its owner wrote it.
         family: Name of the model family.
         document: `Job.to_dict()`.
-        settings: Of its run: `seed`, `samples`, `recycles`, `msa`, `databases`, `templates`, ….
+        settings: Of its run: `seed`, `samples`, `effort`, `recycles`, `msa`, `databases`, ….
         tokens: Of all chains.
         need_bytes: Peak memory that the plan predicts.
         need_seconds: Seconds on the device that the plan predicts.
