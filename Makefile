@@ -32,9 +32,13 @@ help: ## list the targets
 
 setup: $(DEV_DONE) ## make .venv with all that development needs
 
-demo: $(ENGINE_DONE) ## set up, fold ubiquitin, compare it with the experimental structure
-	$(BIN)/itda fold $(EXAMPLES)/ubiquitin.fasta --out demo --overwrite
+demo: $(ENGINE_DONE) ## set up, fold ubiquitin after relatives and alone, compare both with the experiment
+	$(BIN)/itda fold $(EXAMPLES)/ubiquitin.fasta --out demo --max-template-identity 0.4 --overwrite
 	$(BIN)/itda compare $(EXAMPLES)/1ubq.cif demo/ubiquitin.cif
+	@echo
+	@echo "The same without templates, from the sequence alone:"
+	$(BIN)/itda fold $(EXAMPLES)/ubiquitin.fasta --out demo/alone --templates none --overwrite
+	$(BIN)/itda compare $(EXAMPLES)/1ubq.cif demo/alone/ubiquitin.cif
 
 serve: $(SERVER_DONE) ## set up and serve the web page on this machine
 	$(BIN)/itda serve

@@ -334,14 +334,14 @@ def cross_validate(folds: Sequence[Fold], *, halvings: int = HALVINGS) -> dict[s
 def remedies(folds: Sequence[Fold]) -> dict[str, dict[str, int]]:
     """Count the right folds before and after what a verdict proposes, on the same chains."""
     told = {}
-    for name, before, after in (
-        ("templates", lambda fold: not fold.templates, lambda fold: fold.templates),
-        (
-            "alignment, without templates",
+    proposed: dict[str, tuple[Callable[[Fold], bool], Callable[[Fold], bool]]] = {
+        "templates": (lambda fold: not fold.templates, lambda fold: bool(fold.templates)),
+        "alignment, without templates": (
             lambda fold: not fold.templates and not fold.alignment,
-            lambda fold: not fold.templates and fold.alignment,
+            lambda fold: not fold.templates and bool(fold.alignment),
         ),
-    ):
+    }
+    for name, (before, after) in proposed.items():
         first = [fold for fold in folds if before(fold)]
         second = [fold for fold in folds if after(fold)]
         both = {fold.chain for fold in first} & {fold.chain for fold in second}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Bool, Int32
+from jaxtyping import Bool, Int32, Int64
 
 from itda.structure.chains.chain import Chain
 
@@ -21,6 +21,11 @@ class KnownChains(Protocol):
     @property
     def release_dates(self) -> tuple[str, ...]:
         """ISO 8601 of each chain, empty where unknown."""
+        ...
+
+    @property
+    def lengths(self) -> Int64[np.ndarray, " chain"]:
+        """Residues of each chain."""
         ...
 
     def __len__(self) -> int: ...
