@@ -1,7 +1,11 @@
 """Candidate sets of made-up templates, whose agreement is known."""
 
+from importlib.resources import files
+from io import StringIO
+
 import numpy as np
 import pytest
+from biotite.structure.io.pdbx import CIFFile, get_structure
 
 from itda.search.templates.candidates import AGREEMENT, agreement, candidate_sets
 from itda.search.templates.template import Template
@@ -165,3 +169,21 @@ def test_an_atom_that_was_not_seen_covers_nothing() -> None:
     assert sets([unseen, template("right", OTHER, 60)]) == ((0, 1), (0,), (1,), ())
     # Where the half was seen, both lie along the query and do not agree.
     assert (0, 1) in sets([template("seen", ONE), template("right", OTHER, 60)])
+
+
+def test_bound_tells_one_fold_from_another_in_a_real_structure(ubiquitin: np.ndarray) -> None:
+    length = len(ubiquitin)
+    bend = np.random.default_rng(6).normal(0, 1, ubiquitin.shape)
+    relative = agreement(ubiquitin, ubiquitin + bend)
+    assert relative is not None and relative > AGREEMENT
+    # As many residues as compactly packed, along another way: laid backwards, and shifted by half.
+    for other in (ubiquitin[::-1], np.roll(ubiquitin, length // 2, axis=0)):
+        different = agreement(ubiquitin, other)
+        assert different is not None and different < AGREEMENT
+
+
+@pytest.fixture(scope="module")
+def ubiquitin() -> np.ndarray:
+    text = files("itda.data").joinpath("examples/1ubq.cif").read_text(encoding="utf-8")
+    atoms = get_structure(CIFFile.read(StringIO(text)), model=1)
+    return atoms.coord[(atoms.atom_name == "CA") & ~atoms.hetero].astype(float)
