@@ -9,7 +9,9 @@ import typer
 from typer.testing import CliRunner
 
 from itda.cli.plan import plan
+from itda.errors import CapabilityError
 from itda.parity.flashabb import HEAVY, LIGHT
+from itda.search.databases.known_folds import FILE_VARIABLE, has_known_folds
 
 UBIQUITIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"
 
@@ -34,7 +36,7 @@ def jobs_of(done) -> dict[str, dict]:
 
 
 def test_every_job_has_a_line_and_the_last_say_what_is_there(run):
-    done = run({"ubq": UBIQUITIN, "twice": 2 * UBIQUITIN})
+    done = run({"ubq": UBIQUITIN, "twice": 2 * UBIQUITIN}, "--templates", "none")
     assert done.exit_code == 0
     first, second, *last = done.stdout.splitlines()
     assert first.split()[:3] == ["ubq", "76", "residues"] and first.endswith("runs")
@@ -42,6 +44,33 @@ def test_every_job_has_a_line_and_the_last_say_what_is_there(run):
     assert "MB" in first and " s " in first
     assert last[0].startswith("2 of 2 fit") and "this machine has free" in last[0]
     assert last[1].startswith("constants:") and "itda bench calibrate" in last[1]
+
+
+@pytest.mark.skipif(not has_known_folds(), reason="the known folds are not packed here")
+def test_sets_of_templates_are_counted_as_folds_and_told(run, monkeypatch):
+    monkeypatch.delenv(FILE_VARIABLE, raising=False)
+    searched = ["--templates", "known-folds"]
+
+    def told(*options: str):
+        return jobs_of(run({"ubq": UBIQUITIN}, "--json", *searched, *options))["ubq"]
+
+    quick, normal = told("--effort", "quick"), told()
+    assert (quick["samples"], quick["template_sets"]) == (1, 1)
+    assert (normal["samples"], normal["template_sets"]) == (5, 5)
+    assert normal["seconds"] > 2 * quick["seconds"] and normal["bytes"] >= quick["bytes"]
+    assert told("--effort", "thorough")["template_sets"] == 10
+    assert told("--samples", "3")["template_sets"] == 3
+    assert jobs_of(run({"ubq": UBIQUITIN}, "--json", "--templates", "none"))["ubq"]["samples"] == 1
+    (line, *_) = run({"ubq": UBIQUITIN}, *searched).stdout.splitlines()
+    assert line.endswith("runs, up to 5 sets of templates")
+
+
+def test_effort_that_would_change_nothing_is_refused(run):
+    pair = {"fv": f"{HEAVY}:{LIGHT}"}
+    done = run(pair, "--model", "flashabb", "--effort", "thorough")
+    assert isinstance(done.exception, CapabilityError)
+    assert "flashabb chooses among no sets of templates" in str(done.exception)
+    assert run(pair, "--model", "flashabb", "--effort", "normal").exit_code == 0
 
 
 def test_a_larger_job_needs_more_and_takes_longer(run):
