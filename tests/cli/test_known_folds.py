@@ -25,7 +25,7 @@ def small(tmp_path, monkeypatch):
     """A library of a few chains, which are made ready at once."""
     shipped = PackedChains(FILE)
     path = tmp_path / "small.bin"
-    write_library(path, [shipped[place] for place in range(0, 60, 6)], shipped.facts)
+    write_library(path, [shipped[place] for place in range(0, 60, 6)], shipped.facts, columns=64)
     monkeypatch.setenv("ITDA_KNOWN_FOLDS", str(path))
     return path
 

@@ -15,7 +15,7 @@ AMINO_ACIDS = "ARNDCQEGHILKMFPSTWYV"
 def small(tmp_path_factory):
     shipped = PackedChains(FILE)
     path = tmp_path_factory.mktemp("small") / "chains.bin"
-    write_library(path, [shipped[place] for place in range(0, 200, 10)], {})
+    write_library(path, [shipped[place] for place in range(0, 200, 10)], {}, columns=128)
     return PackedChains(path)
 
 

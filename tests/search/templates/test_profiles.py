@@ -15,7 +15,7 @@ SHIPPED = PackedChains(FILE)
 def some(tmp_path_factory):
     """Every two hundredth chain."""
     path = tmp_path_factory.mktemp("some") / "chains.bin"
-    write_library(path, [SHIPPED[place] for place in range(0, len(SHIPPED), 200)], {})
+    write_library(path, [SHIPPED[place] for place in range(0, len(SHIPPED), 200)], {}, columns=128)
     return ProfileTargets(PackedChains(path))
 
 

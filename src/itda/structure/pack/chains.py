@@ -47,7 +47,7 @@ from itda.structure.pack.backbone import (
     decode_chain,
     encode_backbone,
 )
-from itda.structure.pack.columns import learn_columns, nearest_columns
+from itda.structure.pack.columns import COLUMNS, learn_columns, nearest_columns
 from itda.structure.pack.streams import compress, decode_integers, decompress, encode_integers
 
 MAGIC = b"ITDAFOLD"
@@ -62,13 +62,16 @@ _ESCAPE = 255
 _MEAN_UNIT_ANGSTROM = 1e-3
 
 
-def write_library(path: Path, chains: Sequence[Chain], facts: Mapping[str, Any]) -> None:
+def write_library(
+    path: Path, chains: Sequence[Chain], facts: Mapping[str, Any], *, columns: int = COLUMNS
+) -> None:
     """Write chains to one file.
 
     Args:
         path: Where to; it appears whole or not at all.
         chains: Whole backbones, without a gap, each with a profile and DSSP.
         facts: What the header says beside the layout: name, source, licence and the like.
+        columns: How many the table of profiles has; fewer than residues.
 
     Raises:
         DataError: A chain lacks an atom of its backbone, a residue, its profile or its DSSP.
@@ -80,7 +83,7 @@ def write_library(path: Path, chains: Sequence[Chain], facts: Mapping[str, Any])
     profile = np.concatenate([chain.profile for chain in chains if chain.profile is not None])
     random = np.random.default_rng(0)
     shown = np.sort(random.choice(len(profile), min(_LEARNT_FROM, len(profile)), replace=False))
-    table = learn_columns(profile[shown]).astype(np.float16)
+    table = learn_columns(profile[shown], columns=columns).astype(np.float16)
     places = nearest_columns(profile, table.astype(np.float32))
     ranks = _ranks_by_letter(letters, places, len(table))
     order = np.argsort(ranks, axis=1).astype(np.uint16)
