@@ -5,7 +5,13 @@ import pytest
 
 from itda.progress import ignore_progress
 from itda.search.databases.known_folds import FILE
-from itda.search.templates.profiles import ProfileTargets, calibrated, profiles_of
+from itda.search.templates.hits import TemplateHit
+from itda.search.templates.profiles import (
+    ProfileTargets,
+    by_likeness,
+    calibrated,
+    profiles_of,
+)
 from itda.structure.pack.chains import PackedChains, write_library
 
 SHIPPED = PackedChains(FILE)
@@ -54,7 +60,7 @@ def test_each_query_finds_what_it_finds_alone(some):
         assert [(hit.name, hit.e_value) for hit in alone] == [
             (hit.name, hit.e_value) for hit in hits
         ]
-        assert [hit.rank for hit in hits] == sorted(hit.rank for hit in hits)
+        assert by_likeness(reversed(hits)) == hits
 
 
 def test_relatives_that_share_a_fifth_of_their_residues():
@@ -92,6 +98,23 @@ def test_progress_can_stop_it(some):
         list(some.search([some.chains.sequence(3)] * 3, e_value=0.1, progress=stop))
     assert told == sorted(told)
     assert list(some.search([], e_value=0.1, progress=ignore_progress)) == []
+
+
+def hit_of(name: str, pairs: int, identity: float, e_value: float) -> TemplateHit:
+    index = np.arange(pairs, dtype=np.int32)
+    return TemplateHit(0, name, e_value, 50.0, identity, index, index)
+
+
+def test_of_sure_relatives_the_larger_and_nearer_come_first():
+    hits = [
+        hit_of("motif", 40, 0.5, 1e-80),
+        hit_of("doubtful", 200, 0.2, 0.01),
+        hit_of("far", 120, 0.2, 1e-9),
+        hit_of("near", 110, 0.9, 1e-50),
+        hit_of("more doubtful", 220, 0.2, 0.05),
+    ]
+    names = [hit.name for hit in by_likeness(hits)]
+    assert names == ["near", "far", "motif", "doubtful", "more doubtful"]
 
 
 def test_calibration_rises_and_is_never_better_than_hmmer_says():

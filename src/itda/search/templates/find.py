@@ -24,7 +24,7 @@ from itda.search.templates.mmseqs import (
     align_many,
     search_with_profiles,
 )
-from itda.search.templates.profiles import profiles_of
+from itda.search.templates.profiles import by_likeness, profiles_of
 from itda.search.templates.selection import Selection, TemplateLimits, select_hits
 from itda.search.templates.settings import SearchSettings
 from itda.search.templates.template import Template
@@ -331,7 +331,7 @@ def choose_program(database: Database) -> Program:
 
 
 def merge_hits(*searches: Iterable[TemplateHit]) -> tuple[TemplateHit, ...]:
-    """Join what several searches found, the best first; of a chain that several found, the best."""
+    """Join what several searches found; of a chain that several found, the best E-value's."""
     best: dict[int, tuple[tuple[float, float, int], int]] = {}
     merged = []
     for number, hits in enumerate(searches):
@@ -340,7 +340,7 @@ def merge_hits(*searches: Iterable[TemplateHit]) -> tuple[TemplateHit, ...]:
             if hit.chain not in best or hit.rank < best[hit.chain][0]:
                 best[hit.chain] = hit.rank, number
     kept = (hit for number, hit in merged if best[hit.chain][1] == number)
-    return tuple(sorted(kept, key=lambda hit: hit.rank))
+    return by_likeness(kept)
 
 
 def limits_by_dates(database: Database, limits: TemplateLimits) -> TemplateLimits:
