@@ -25,7 +25,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,11 @@ from itda.train.evaluation.scores import score_chain
 from itda.train.evaluation.templates import IDENTITY_LIMITS, copied_ca
 
 Row = dict[str, Any]
+
+FIRST = "any"
+"""The limit of identity that is measured first."""
+
+AT_ONCE = 32
 
 
 def searched(
@@ -102,43 +107,39 @@ class Folds:
 
 
 def rows_of(
-    chain: Chain,
-    model: Any,
-    library: Mapping[str, Mapping[str, tuple[Template, ...]]],
-    rival: Mapping[str, Mapping[str, tuple[Template, ...]]],
+    folds: Folds,
+    label: str,
+    found: Sequence[Template],
+    before: Sequence[Template] | None,
     most: int,
 ) -> list[Row]:
-    """Give every row of one chain."""
-    folds = Folds(model, chain)
-    bare = folds.after(())
-    rows = [bare | {"method": "mini, sequence"}]
-    for label in IDENTITY_LIMITS:
-        found = library[label][chain.id]
-        sets = candidate_sets(found, length=len(chain), count=MOST_TEMPLATES, most=most)
-        folded = [folds.after([found[place] for place in places]) for places in sets] or [bare]
-        chosen = max(range(len(folded)), key=lambda place: folded[place]["plddt"])
-        named = {
-            "none": bare,
-            "library": folded[0],
-            "chosen": folded[chosen] | {"set": chosen, "sets": len(sets)},
-            "best": max(folded, key=lambda row: float(row["lddt_ca"])),
+    """Give every row of one chain at one limit of identity."""
+    chain, bare = folds.chain, folds.after(())
+    sets = candidate_sets(found, length=len(chain), count=MOST_TEMPLATES, most=most)
+    folded = [folds.after([found[place] for place in places]) for places in sets] or [bare]
+    chosen = max(range(len(folded)), key=lambda place: folded[place]["plddt"])
+    named = {
+        "none": bare,
+        "library": folded[0],
+        "chosen": folded[chosen] | {"set": chosen, "sets": len(sets)},
+        "best": max(folded, key=lambda row: float(row["lddt_ca"])),
+        "copied": {"chain": chain.id, "lddt_ca": 0.0, "tm_score": 0.0},
+    }
+    if before is not None:
+        named["before"] = folds.after(before)
+    if found:
+        copied = copied_ca(found[0], len(chain))
+        true, mask = chain.coordinates[:, CA_INDEX], chain.atom_mask[:, CA_INDEX]
+        named["copied"] = score_chain(chain.id, "", copied, true, mask)[0].to_dict()
+        named["mini, templates"] = named["chosen"]
+        named["first"] = {
+            "chain": chain.id,
+            "template": found[0].name,
+            "e_value": found[0].e_value,
+            "identity": found[0].identity,
         }
-        if rival:
-            named["before"] = folds.after(rival[label][chain.id])
-        named["copied"] = {"chain": chain.id, "lddt_ca": 0.0, "tm_score": 0.0}
-        if found:
-            copied = copied_ca(found[0], len(chain))
-            true, mask = chain.coordinates[:, CA_INDEX], chain.atom_mask[:, CA_INDEX]
-            named["copied"] = score_chain(chain.id, "", copied, true, mask)[0].to_dict()
-            named["mini, templates"] = named["chosen"]
-            named["first"] = {
-                "chain": chain.id,
-                "template": found[0].name,
-                "e_value": found[0].e_value,
-                "identity": found[0].identity,
-            }
-        rows += [row | {"method": f"{name}, {label}"} for name, row in named.items()]
-    return rows
+    rows = [row | {"method": f"{name}, {label}"} for name, row in named.items()]
+    return [bare | {"method": "mini, sequence"}, *rows] if label == FIRST else rows
 
 
 def summary(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
@@ -187,31 +188,34 @@ def main() -> None:
     evaluated = json.loads(asked.chains.read_text(encoding="utf-8"))
     datasets = [ChainDataset.open(asked.data / name) for name in asked.datasets.split(",")]
     model = FAMILY.load(None, "cpu")
+    rival = Databases().get(asked.rival) if asked.rival else None
     parts = asked.out.with_suffix(".parts.jsonl")
     done = [json.loads(line) for line in parts.read_text().splitlines()] if parts.exists() else []
     rows: list[Row] = [row for part in done for row in part]
-    there = {row["chain"] for row in rows}
+    there = {(row["chain"], row["method"]) for row in rows}
     names = list(dict.fromkeys(row["chain"] for row in evaluated["scores"]))[: asked.limit]
-    chains = [
-        next(one[one.index_of(name)] for one in datasets if name in one)
+    folds = {
+        name: Folds(model, next(one[one.index_of(name)] for one in datasets if name in one))
         for name in names
-        if name not in there
-    ]
-    library = {
-        label: searched(chains, known_folds(), limit, CANDIDATES)
-        for label, limit in IDENTITY_LIMITS.items()
     }
-    rival = {
-        label: searched(chains, Databases().get(asked.rival), limit, MOST_TEMPLATES)
-        for label, limit in IDENTITY_LIMITS.items()
-        if asked.rival
-    }
-    for chain in chains:
-        own = rows_of(chain, model, library, rival, asked.sets)
-        rows += own
-        with parts.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(own) + "\n")
-        sys.stderr.write(f"{chain.id}\n")
+    for label in (FIRST, *(label for label in IDENTITY_LIMITS if label != FIRST)):
+        limit = IDENTITY_LIMITS[label]
+        chains = [folds[name].chain for name in names if (name, f"none, {label}") not in there]
+        for begin in range(0, len(chains), AT_ONCE):
+            some = chains[begin : begin + AT_ONCE]
+            found = searched(some, known_folds(), limit, CANDIDATES)
+            before = searched(some, rival, limit, MOST_TEMPLATES) if rival else {}
+            own = [
+                row
+                for chain in some
+                for row in rows_of(
+                    folds[chain.id], label, found[chain.id], before.get(chain.id), asked.sets
+                )
+            ]
+            rows += own
+            with parts.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(own) + "\n")
+            sys.stderr.write(f"{label}: {min(begin + AT_ONCE, len(chains))} of {len(chains)}\n")
     document = {
         **began,
         "weights_sha256": model.card.sha256,

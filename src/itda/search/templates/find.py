@@ -24,6 +24,7 @@ from itda.search.templates.mmseqs import (
     align_many,
     search_with_profiles,
 )
+from itda.search.templates.profiles import VERSION as PROFILES_VERSION
 from itda.search.templates.profiles import by_likeness, profiles_of
 from itda.search.templates.selection import Selection, TemplateLimits, select_hits
 from itda.search.templates.settings import SearchSettings
@@ -419,7 +420,7 @@ def _remove_leftovers(work: Path) -> None:
 
 def _program_title(program: Program) -> str:
     if program == "profiles":
-        return f"profiles, hmmer by pyhmmer {pyhmmer_version()}"
+        return f"profiles {PROFILES_VERSION}, hmmer by pyhmmer {pyhmmer_version()}"
     if program == "mmseqs":
         return f"mmseqs {mmseqs_version()}"
     return f"hmmer by pyhmmer {pyhmmer_version()}"

@@ -30,6 +30,9 @@ from itda.structure.chains.chain import SEQUENCE_LETTERS
 if TYPE_CHECKING:
     from itda.structure.pack.chains import PackedChains
 
+VERSION = 1
+"""Raised when the same library gives other hits, or in another order."""
+
 SURE = 1e-3
 """The largest E-value at which a hit is taken for a relative without doubt."""
 
