@@ -181,5 +181,7 @@ def _print(lines: list[Line], predictor: Predictor) -> None:
             f", at most {bytes_shown(total['bytes'])}, one after the other in about "
             f"{seconds_shown(total['seconds'])}"
         )
+        if any(line.template_sets > 1 for line in lines):
+            said += " beside the searches"
     typer.echo(f"{said}; {predictor.family.name} on {predictor.device}: {predictor.room.shown}")
     typer.echo(f"constants: {predictor.calibration.shown}")
