@@ -80,6 +80,16 @@ def test_a_damaged_library_is_no_silence(small, capsys) -> None:
     assert "is no library of folds" in capsys.readouterr().err
 
 
+def test_one_altered_byte_is_no_other_structure(small, capsys) -> None:
+    data = bytearray(small.read_bytes())
+    data[-1000] ^= 1
+    small.write_bytes(data)
+    assert run(["fold", UBIQUITIN, "--out", "out"]) == 1
+    assert "does not have the SHA-256" in capsys.readouterr().err
+    assert run(["db", "list"]) != 0
+    assert run(["db", "check", "known-folds"]) == 1
+
+
 def test_databases_list_check_and_keep_it(small, capsys) -> None:
     assert run(["db", "list"]) == 0
     assert "known-folds" in capsys.readouterr().out

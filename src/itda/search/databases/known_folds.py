@@ -108,4 +108,7 @@ def known_folds(path: Path | None = None) -> KnownFolds:
 
 @functools.lru_cache(maxsize=2)
 def _packed(path: Path) -> PackedChains:
-    return PackedChains(path)
+    packed = PackedChains(path)
+    # What is packed has no check of its own: an altered byte would be another structure.
+    packed.verify()
+    return packed
