@@ -15,8 +15,9 @@ MMseqs2 searches, as folds did before the known folds came with Itda. Rows are w
 - `best`: the truly best of them, which nobody knows.
 
 A chain without templates has the fold without them in each row, and nothing copied. The rows named
-`mini, …` are those that `verdicts.py` reads. The network's output is scored, before its geometry is
-refined. A run that was stopped goes on where it was.
+`mini, …` (also `mini, profile`: with the chain's own profile and no templates) are those that
+`verdicts.py` reads. The network's output is scored, before its geometry is refined. A run that was
+stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -95,15 +96,22 @@ class Folds:
         """Give the row of the fold after some templates."""
         names = tuple(f"{one.name} {one.query_index[0]}" for one in templates)
         if names not in self._rows:
-            tokens = len(self.chain)
-            features = Features(
-                TokenFeatures.from_sequence(self.chain.sequence),
-                ProfileFeatures.absent(1, tokens),
-                TemplateFeatures.from_templates(templates, tokens=tokens),
-            )
-            ((placed,),) = self.model.run([features])
-            self._rows[names] = scored(self.chain, "", placed, templates)
+            self._rows[names] = self._row(ProfileFeatures.absent(1, len(self.chain)), templates, "")
         return self._rows[names]
+
+    def with_profile(self) -> Row:
+        """Give the row of the fold with the chain's profile and without templates."""
+        assert self.chain.profile is not None
+        return self._row(ProfileFeatures.from_array(self.chain.profile), (), "profile")
+
+    def _row(self, profile: ProfileFeatures, templates: Sequence[Template], method: str) -> Row:
+        features = Features(
+            TokenFeatures.from_sequence(self.chain.sequence),
+            profile,
+            TemplateFeatures.from_templates(templates, tokens=len(self.chain)),
+        )
+        ((placed,),) = self.model.run([features])
+        return scored(self.chain, method, placed, templates)
 
 
 def rows_of(
@@ -139,7 +147,12 @@ def rows_of(
             "identity": found[0].identity,
         }
     rows = [row | {"method": f"{name}, {label}"} for name, row in named.items()]
-    return [bare | {"method": "mini, sequence"}, *rows] if label == FIRST else rows
+    if label != FIRST:
+        return rows
+    alone = [bare | {"method": "mini, sequence"}]
+    if chain.profile is not None:
+        alone.append(folds.with_profile() | {"method": "mini, profile"})
+    return alone + rows
 
 
 def summary(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
