@@ -169,6 +169,7 @@ def start(databases, tmp_path_factory):
         return Runs(
             tmp_path_factory.mktemp("runs") / name,
             *("--msa", "hmmer", "--db", "small", "--templates", "known", "--threads", "1"),
+            *("--effort", "quick"),
             *("--recycles", "0"),
             ITDA_DATABASES=str(databases),
         )
