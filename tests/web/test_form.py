@@ -20,7 +20,7 @@ def test_the_preview_says_what_was_understood(site):
     assert "76 residues" in part
     assert re.search(r'name="family" value="mini" checked', part)
     assert "about" in part
-    assert '<button class="main">Predict</button>' in part.replace("\n", "")
+    assert '<button class="main" id="predict">Predict</button>' in part.replace("\n", "")
 
 
 def test_the_preview_tells_errors_by_record(site):
@@ -40,14 +40,14 @@ def test_nothing_given_is_no_error(site, text):
 
 def test_an_input_that_nobody_can_fold_cannot_be_sent(site):
     part = site.owner().part("/preview", {"text": ">a\nMKTAYIAKQR:MKTAYIAKQR\n"}).text
-    assert re.search(r'<button class="main" disabled>', part)
+    assert re.search(r'<button class="main" id="predict" disabled>', part)
     assert "Cannot do this:" in part
 
 
 def test_a_number_out_of_range_is_told(site):
     part = site.owner().part("/preview", {"text": FASTA, "samples": "0"}).text
     assert "samples" in part
-    assert re.search(r'<button class="main" disabled>', part)
+    assert re.search(r'<button class="main" id="predict" disabled>', part)
 
 
 def test_a_file_is_read(site):

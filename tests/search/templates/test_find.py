@@ -7,12 +7,16 @@ import pytest
 from itda.errors import DataError, DependencyError, InputError
 from itda.search.alignments.alignment import Alignment
 from itda.search.databases.database import Database
+from itda.search.databases.known_folds import FILE, known_folds
+from itda.search.templates import find
 from itda.search.templates.find import (
     choose_program,
     search_templates,
     template_key,
 )
+from itda.search.templates.hits import TemplateHit
 from itda.search.templates.mmseqs import FOLDER_PREFIX
+from itda.search.templates.profiles import profiles_of
 from itda.search.templates.selection import TemplateLimits
 from itda.search.templates.settings import SearchSettings
 from itda.structure.chains.chain import Chain
@@ -144,3 +148,45 @@ def test_altered_database(family: list[Chain], query: str, tmp_path: Path) -> No
         (other.folder / "chains" / path.name).replace(path)
     with pytest.raises(DataError, match=r"no hit of this database: .* has no chain"):
         search_templates(query, alignment=None, database=database, limits=LIMITS, work=tmp_path)
+
+
+def test_a_chain_is_taken_from_the_first_search_that_found_it() -> None:
+    index = np.arange(50, dtype=np.int32)
+
+    def hit(chain: int, e_value: float, pairs: int) -> TemplateHit:
+        name = f"{chain}_{pairs}"
+        return TemplateHit(chain, name, e_value, 50.0, 0.5, index[:pairs], index[:pairs])
+
+    profiles = [hit(1, 1e-9, 40), hit(1, 1e-8, 20), hit(2, 1e-9, 30)]
+    sequences = [hit(2, 1e-90, 50), hit(3, 1e-5, 35)]
+    merged = find.merge_hits(profiles, sequences)
+    assert [one.name for one in merged] == ["1_40", "3_35", "2_30", "1_20"]
+    assert find.merge_hits() == ()
+
+
+def test_random_mutations_are_found_by_the_sequence(tmp_path) -> None:
+    library = known_folds(FILE)
+    chains = library.chains()
+    sequence = np.array(list(chains.sequence(chains.index_of("4maa_A"))))
+    random = np.random.default_rng(1)
+    changed = random.random(len(sequence)) < 0.45
+    sequence[changed] = random.choice(list("ARNDCQEGHILKMFPSTWYV"), changed.sum())
+    query = "".join(sequence)
+    (by_profiles,) = profiles_of(chains).search([query], e_value=0.1)
+    assert not by_profiles
+    found = find.search_templates(
+        query, alignment=None, database=library, limits=TemplateLimits(), work=tmp_path
+    )
+    assert found.templates[0].name == "4maa_A"
+
+
+def test_a_query_that_says_nothing_finds_nothing(tmp_path) -> None:
+    for query in ("X" * 12, "A", "GGGGGGGGGGGG"):
+        found = find.search_templates(
+            query,
+            alignment=None,
+            database=known_folds(FILE),
+            limits=TemplateLimits(),
+            work=tmp_path,
+        )
+        assert found.templates == ()

@@ -204,8 +204,14 @@ class _Search:
         alignments: Sequence[Alignment | None],
         library: KnownFolds,
     ) -> dict[int, TemplateSearch | ItdaError]:
-        """Search among the profiles of a library; an alignment searches its sequences too."""
+        """Search among the profiles of a library, and once among its sequences.
+
+        A sequence that no evolution made, such as one with many mutations drawn at random, fits no
+        profile, and is like its own chain all the same. An alignment knows what one sequence does
+        not.
+        """
         chains = library.chains()
+        once = replace(self.settings, iterations=1)
         found: dict[int, TemplateSearch | ItdaError] = {}
         searched = profiles_of(library.chains()).search(
             queries, e_value=self.settings.e_value, progress=self.tell
@@ -214,12 +220,11 @@ class _Search:
             zip(searched, queries, alignments, strict=True)
         ):
             try:
-                if alignment is not None and len(alignment) > 1:
-                    of_alignment = search_with_hmmer(
-                        query, alignment, chains, settings=self.settings, threads=self.threads
-                    )
-                    hits = merge_hits(hits, of_alignment)
-                found[number] = self._chosen(query, hits[: self.settings.max_hits])
+                by_sequence = search_with_hmmer(
+                    query, alignment, chains, settings=once, threads=self.threads
+                )
+                merged = merge_hits(hits, by_sequence)
+                found[number] = self._chosen(query, merged[: self.settings.max_hits])
             except (DataError, InputError) as error:
                 found[number] = error
         return found
@@ -332,16 +337,12 @@ def choose_program(database: Database) -> Program:
 
 
 def merge_hits(*searches: Iterable[TemplateHit]) -> tuple[TemplateHit, ...]:
-    """Join what several searches found; of a chain that several found, the best E-value's."""
-    best: dict[int, tuple[tuple[float, float, int], int]] = {}
-    merged = []
-    for number, hits in enumerate(searches):
-        for hit in hits:
-            merged.append((number, hit))
-            if hit.chain not in best or hit.rank < best[hit.chain][0]:
-                best[hit.chain] = hit.rank, number
-    kept = (hit for number, hit in merged if best[hit.chain][1] == number)
-    return by_likeness(kept)
+    """Join what several searches found; a chain's hits are those of the first that found it."""
+    merged: list[TemplateHit] = []
+    for hits in searches:
+        known = {hit.chain for hit in merged}
+        merged += [hit for hit in hits if hit.chain not in known]
+    return by_likeness(merged)
 
 
 def limits_by_dates(database: Database, limits: TemplateLimits) -> TemplateLimits:
