@@ -1,14 +1,17 @@
 """What `--msa`, `--db`, `--templates` and their limits stand for."""
 
 import datetime
+import json
 from types import SimpleNamespace
 
 import pytest
 
 from itda.engine import search_options
-from itda.engine.search_options import choose_searches, split_msa
+from itda.engine.search_options import choose_searches, default_templates, split_msa
 from itda.errors import CapabilityError, DataError, InputError
+from itda.hub.weights import card_path
 from itda.job.options import RunOptions
+from itda.models.registry import get_family
 from itda.search.databases import choose as choose_databases
 from itda.search.databases import registry
 from itda.search.sources import choose
@@ -194,3 +197,35 @@ def test_a_limit_of_dates_in_a_database_without_any_is_refused_before_any_work(
     with pytest.raises(InputError, match="database old holds no release dates"):
         searches(family, templates="old", max_template_date="2021-09-30")
     assert searches(family, templates="old").templates is not None
+
+
+def card_of(path, **config) -> None:
+    card = {
+        "version": 1,
+        "family": "mini",
+        "name": "own",
+        "sha256": "0" * 64,
+        "licence": "MIT",
+        "config": config,
+    }
+    path.write_text(json.dumps(card))
+
+
+def test_known_folds_are_the_default_where_family_and_weights_take_templates(
+    monkeypatch, tmp_path
+) -> None:
+    mini, esmfold = get_family("mini"), get_family("esmfold")
+    assert default_templates(mini, None) == "none"
+    monkeypatch.delenv("ITDA_KNOWN_FOLDS")
+    assert default_templates(mini, None) == "known-folds"
+    assert default_templates(esmfold, None) == "none"
+    own = tmp_path / "own.safetensors"
+    # What is wrong with weights is said where they are loaded.
+    assert default_templates(mini, own) == "known-folds"
+    own.touch()
+    card_of(card_path(own), template_channels=0)
+    assert default_templates(mini, own) == "none"
+    card_of(card_path(own), template_channels=8)
+    assert default_templates(mini, str(own)) == "known-folds"
+    card_path(own).write_text("{")
+    assert default_templates(mini, own) == "known-folds"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
@@ -175,7 +176,7 @@ def choose_searches(options: RunOptions, family: Family) -> Searches:
         DependencyError: A program is not installed.
     """
     way = split_msa(options.msa)[0] or NONE
-    templates_of = options.templates or default_templates(family)
+    templates_of = options.templates or default_templates(family, options.weights)
     refuse_searches(family, alignments=way != NONE, templates=templates_of != NONE)
     _refuse_contradictions(options, way, templates_of)
     threads = options.threads or usable_cores()
@@ -195,11 +196,25 @@ def choose_searches(options: RunOptions, family: Family) -> Searches:
     return Searches(alignments, templates, limits)
 
 
-def default_templates(family: Family) -> str:
-    """Name the database that a family's templates are taken from unless the user names another."""
+def default_templates(family: Family, weights: str | Path | None) -> str:
+    """Name the database that templates are taken from unless the user names another.
+
+    Args:
+        family: The chosen one.
+        weights: Of the user's own; a card of sizes that know no templates means none.
+    """
+    from itda.hub.weights import card_path, read_card
+    from itda.models.family import Templated
     from itda.search.databases.known_folds import NAME, has_known_folds
 
-    return NAME if "template" in family.capabilities.inputs and has_known_folds() else NONE
+    if "template" not in family.capabilities.inputs or not has_known_folds():
+        return NONE
+    own = None if weights is None else Path(weights)
+    # A card that is missing or broken is for the loading of the weights to speak of.
+    if own is not None and card_path(own).is_file() and isinstance(family, Templated):
+        with contextlib.suppress(ItdaError):
+            return NAME if family.knows_templates(read_card(own).config) else NONE
+    return NAME
 
 
 def _refuse_contradictions(options: RunOptions, way: str, templates_of: str) -> None:

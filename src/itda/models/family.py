@@ -328,6 +328,15 @@ class Measured(Protocol):
 
 
 @runtime_checkable
+class Templated(Protocol):
+    """A family of which some weights know templates and others do not."""
+
+    def knows_templates(self, sizes: Mapping[str, Any]) -> bool:
+        """Whether weights of these sizes take templates."""
+        ...
+
+
+@runtime_checkable
 class Trimming(Protocol):
     """A family that can cut a job to the part that it folds."""
 

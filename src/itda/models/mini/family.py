@@ -78,6 +78,10 @@ class MiniFamily:
                     hint=Message("give one of the two; mini makes a profile of an msa"),
                 )
 
+    def knows_templates(self, sizes: Mapping[str, Any]) -> bool:
+        """Whether weights of these sizes take templates."""
+        return bool(sizes.get("template_channels", 0))
+
     def demand(self, load: Load, sizes: Mapping[str, Any] | None = None) -> Demand:
         """Say what folding asks of a machine, with the shipped sizes unless told."""
         from itda.models.mini.demand import demand

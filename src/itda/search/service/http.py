@@ -85,6 +85,8 @@ class SearchServer:
                 search_app(service, token=token, behind_proxy=behind_proxy),
                 # The service says what matters, and of no request what stands in it.
                 log_level="error",
+                # uvicorn's own would shut down every handler of the process, with their streams.
+                log_config=None,
                 access_log=False,
                 headers=[("Server", _NAME), ("Cache-Control", "no-store")],
                 server_header=False,
