@@ -88,6 +88,8 @@ def test_the_tutorial_runs_from_an_empty_folder(tmp_path: Path) -> None:
         "ITDA_HOME": str(tmp_path / "home"),
         "ITDA_CACHE": str(tmp_path / "cache"),
         "COLUMNS": "200",
+        # As a user has it: with the known folds.
+        "ITDA_KNOWN_FOLDS": "",
     }
     folder = tmp_path / "empty"
     folder.mkdir()
