@@ -18,7 +18,7 @@ from itda.search.databases.database import Database
 from itda.search.databases.known_folds import KnownFolds
 from itda.search.mmseqs import BINARY_VARIABLE, find_mmseqs, mmseqs_version
 from itda.search.templates.hits import TemplateHit
-from itda.search.templates.hmmer import pyhmmer_version, search_with_hmmer
+from itda.search.templates.hmmer import pyhmmer_version, search_targets, search_with_hmmer
 from itda.search.templates.mmseqs import (
     FOLDER_PREFIX,
     align_many,
@@ -182,6 +182,7 @@ class _Search:
     ) -> dict[int, TemplateSearch | ItdaError]:
         """Search one query after the other."""
         chains = self.database.chains()
+        targets = search_targets(chains)
         found: dict[int, TemplateSearch | ItdaError] = {}
         for number, (query, alignment) in enumerate(zip(queries, alignments, strict=True)):
             try:
@@ -190,6 +191,7 @@ class _Search:
                     alignment,
                     chains,
                     settings=self.settings,
+                    targets=targets,
                     threads=self.threads,
                     progress=part_of(self.tell, number / len(queries), (number + 1) / len(queries)),
                 )
@@ -211,9 +213,10 @@ class _Search:
         not.
         """
         chains = library.chains()
+        targets = search_targets(chains)
         once = replace(self.settings, iterations=1)
         found: dict[int, TemplateSearch | ItdaError] = {}
-        searched = profiles_of(library.chains()).search(
+        searched = profiles_of(chains).search(
             queries, e_value=self.settings.e_value, progress=self.tell
         )
         for number, (hits, query, alignment) in enumerate(
@@ -221,7 +224,12 @@ class _Search:
         ):
             try:
                 by_sequence = search_with_hmmer(
-                    query, alignment, chains, settings=once, threads=self.threads
+                    query,
+                    alignment,
+                    chains,
+                    settings=once,
+                    targets=targets,
+                    threads=self.threads,
                 )
                 merged = merge_hits(hits, by_sequence)
                 found[number] = self._chosen(query, merged[: self.settings.max_hits])

@@ -11,6 +11,7 @@ Reference: Eddy 2011, PLoS Comput. Biol. 7, e1002195; pyhmmer, Larralde & Zeller
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,10 @@ from itda.search.templates.settings import SearchSettings
 from itda.structure.chains.known import KnownChains
 
 FILTER = 0.1
+
+Targets = Sequence[Any]
+"""Blocks of sequences, each named by its chain's place."""
+
 _BLOCK_CHAINS = 2000
 
 
@@ -52,6 +57,7 @@ def search_with_hmmer(
     chains: KnownChains,
     *,
     settings: SearchSettings,
+    targets: Targets | None = None,
     threads: int = 1,
     progress: Progress = ignore_progress,
 ) -> tuple[TemplateHit, ...]:
@@ -62,6 +68,7 @@ def search_with_hmmer(
         alignment: Relatives of the query, whose row 0 it is; None to begin with the query alone.
         chains: Where templates are looked for.
         settings: Parameters; sensitivity is MMseqs2's alone.
+        targets: Of `search_targets`, where there are more queries than this one.
         threads: Processor cores to use.
         progress: Told the fraction done and the step, after each two thousand chains; what it
             raises stops the search.
@@ -80,8 +87,9 @@ def search_with_hmmer(
     alphabet = Alphabet.amino()
     background = Background(alphabet)
     builder = Builder(alphabet, architecture="fast", symfrac=0.0)
-    targets = _targets(chains, alphabet)
     first = TextSequence(name="query", sequence=query).digitize(alphabet)
+    if targets is None:
+        targets = search_targets(chains)
     alone = alignment is None or len(alignment) < 2
     rounds = settings.iterations if alone else 1
     try:
@@ -121,9 +129,16 @@ def search_with_hmmer(
 _Domain = tuple[int, float, float, int, str, int, str]
 
 
-def _targets(chains: KnownChains, alphabet: Any) -> list[Any]:
-    from pyhmmer.easel import DigitalSequenceBlock, TextSequence
+def search_targets(chains: KnownChains) -> Targets:
+    """Give the sequences of chains as HMMER takes them, once for all queries.
 
+    Raises:
+        DependencyError: pyhmmer is not installed.
+    """
+    pyhmmer_version()
+    from pyhmmer.easel import Alphabet, DigitalSequenceBlock, TextSequence
+
+    alphabet = Alphabet.amino()
     return [
         DigitalSequenceBlock(
             alphabet,
@@ -149,7 +164,7 @@ def _aligned(rows: list[str], alphabet: Any) -> Any:
 
 def _search(
     hmm: Any,
-    targets: list[Any],
+    targets: Targets,
     settings: SearchSettings,
     threads: int,
     progress: Progress,
