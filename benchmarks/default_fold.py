@@ -47,7 +47,7 @@ from itda.search.templates.template import Template
 from itda.structure.chains.chain import CA_INDEX, Chain
 from itda.structure.chains.dataset import ChainDataset
 from itda.train.evaluation.scores import score_chain
-from itda.train.evaluation.templates import IDENTITY_LIMITS, copied_ca
+from itda.train.evaluation.templates import IDENTITY_LIMITS
 
 Row = dict[str, Any]
 
@@ -136,7 +136,7 @@ def rows_of(
     if before is not None:
         named["before"] = folds.after(before)
     if found:
-        copied = copied_ca(found[0], len(chain))
+        copied = found[0].ca_along(len(chain))
         true, mask = chain.coordinates[:, CA_INDEX], chain.atom_mask[:, CA_INDEX]
         named["copied"] = score_chain(chain.id, "", copied, true, mask)[0].to_dict()
         named["mini, templates"] = named["chosen"]

@@ -8,7 +8,6 @@ from itda.train.evaluation.templates import (
     COPIED,
     WITH_TEMPLATES,
     TemplateEvaluation,
-    copied_ca,
     summarise_templates,
 )
 from itda.train.template_table import TemplateTable
@@ -25,7 +24,7 @@ def bare(chain):
 
 def test_a_copy_lacks_what_the_template_lacks(table):  # noqa: F811
     template = table.template(table.hits("0abc_A", table.database.sequence(0))[0])
-    copied = copied_ca(template, 24)
+    copied = template.ca_along(24)
     missing = np.isnan(copied).any(1)
     assert np.flatnonzero(missing).tolist() == [5, 6, 7, *range(15, 24)]
     np.testing.assert_array_equal(copied[8], template.coordinates[7, 1])

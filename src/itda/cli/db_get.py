@@ -70,7 +70,7 @@ def get(
     from itda.published.entries import get_entry
     from itda.published.get import get as get_published
     from itda.published.get import plan as plan_published
-    from itda.search.databases.build import BuildSettings
+    from itda.search.databases.build import BuildOptions, BuildSettings
     from itda.search.databases.database import Database
     from itda.search.databases.registry import Databases
 
@@ -80,13 +80,15 @@ def get(
     entry = get_entry(name)
     databases = Databases()
     # What cannot be built is refused before anything is fetched.
-    BuildSettings(
+    options = BuildOptions(
         shards=shards,
         shard_residues=shard_residues,
         index=index,
         gpu=gpu,
         mmseqs=not no_mmseqs,
+        threads=threads or usable_cores(),
     )
+    BuildSettings(**options)
     planned = plan_published(entry, databases, mirror)
     _tell(planned)
     if not _agreed(planned, yes):
@@ -96,14 +98,9 @@ def get(
         made = get_published(
             planned,
             databases,
-            shards=shards,
-            shard_residues=shard_residues,
-            index=index,
-            gpu=gpu,
-            mmseqs=not no_mmseqs,
-            threads=threads or usable_cores(),
             on_transfer=phases.on_transfer,
             progress=phases.progress,
+            **options,
         )
     if not isinstance(made, Database):
         typer.echo(f"{name}: {made.components:,} components, {made.path}")

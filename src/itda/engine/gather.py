@@ -210,12 +210,11 @@ def _of_protein(
         )
         sources.append(finder.title)
         provenance |= {"template_search": _canonical(key)}
-        found = _joined(entity.sequence, given, found, searches.most_candidates)
+        found = _joined(given, found, searches.most_candidates)
     else:
         found = given
     if sources:
         provenance |= {"template_source": ", ".join(sources)}
-    if "template_source" in provenance:
         provenance |= templates_provenance(found.templates)
     if found.refused:
         provenance |= {"templates_refused": found.refused}
@@ -275,20 +274,18 @@ def _read_templates(
     return found
 
 
-def _joined(
-    query: str, given: FoundTemplates, searched: FoundTemplates, most: int
-) -> FoundTemplates:
+def _joined(given: FoundTemplates, searched: FoundTemplates, most: int) -> FoundTemplates:
     """Put templates that were found behind those that are given, as many as are asked for in all.
 
     What lays the same residues along the query as a given one says nothing that this does not.
     """
     if not given.templates:
         return searched
-    laid = {_along(query, template): template.name for template in given.templates}
+    laid = {_along(template) for template in given.templates}
     taken = list(given.templates)
     reasons: dict[str, str] = {}
     for template in searched.templates:
-        if _along(query, template) in laid:
+        if _along(template) in laid:
             reasons[template.name] = SAME_LETTERS
         elif len(taken) == most:
             reasons[template.name] = ENOUGH
@@ -303,7 +300,7 @@ def _joined(
     return FoundTemplates(tuple(taken), searched.refused, (*given.hits, *hits))
 
 
-def _along(query: str, template: Template) -> tuple[bytes, str]:
+def _along(template: Template) -> tuple[bytes, str]:
     letters = "".join(template.sequence[place] for place in template.template_index)
     return template.query_index.astype(np.int32).tobytes(), letters
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
@@ -203,18 +202,26 @@ def default_templates(family: Family, weights: str | Path | None) -> str:
         family: The chosen one.
         weights: Of the user's own; a card of sizes that know no templates means none.
     """
-    from itda.hub.weights import card_path, read_card
-    from itda.models.family import Templated
     from itda.search.databases.known_folds import NAME, has_known_folds
 
     if "template" not in family.capabilities.inputs or not has_known_folds():
         return NONE
-    own = None if weights is None else Path(weights)
-    # A card that is missing or broken is for the loading of the weights to speak of.
-    if own is not None and card_path(own).is_file() and isinstance(family, Templated):
-        with contextlib.suppress(ItdaError):
-            return NAME if family.knows_templates(read_card(own).config) else NONE
-    return NAME
+    if weights is None or _know_templates(family, Path(weights)):
+        return NAME
+    return NONE
+
+
+def _know_templates(family: Family, weights: Path) -> bool:
+    from itda.hub.weights import card_path, read_card
+    from itda.models.family import Templated
+
+    if not isinstance(family, Templated) or not card_path(weights).is_file():
+        return True
+    try:
+        return family.knows_templates(read_card(weights).config)
+    except ItdaError:
+        # What is wrong with a card is for the loading of the weights to say.
+        return True
 
 
 def _refuse_contradictions(options: RunOptions, way: str, templates_of: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Unpack
 
 from itda.chem.component_file import ComponentFile, components_folder
 from itda.hub.fetch import OnTransfer
@@ -13,6 +14,7 @@ from itda.published.entries import Entry
 from itda.published.pdb_entries import PublishedEntries
 from itda.published.plan import Plan, plan_fetch
 from itda.published.sequences import PublishedFasta
+from itda.search.databases.build import BuildOptions
 from itda.search.databases.database import Database
 from itda.search.databases.registry import Databases
 from itda.search.databases.sources import FastaSource
@@ -46,28 +48,18 @@ def get(
     planned: Plan,
     databases: Databases,
     *,
-    shards: int | None = None,
-    shard_residues: int | None = None,
-    index: bool = False,
-    gpu: bool = False,
-    mmseqs: bool = True,
-    threads: int = 1,
     on_transfer: OnTransfer = lambda transferred: None,
     progress: Progress = ignore_progress,
+    **options: Unpack[BuildOptions],
 ) -> Database | ComponentFile:
     """Fetch a database, verify it, and build it; what was stopped goes on.
 
     Args:
         planned: What `plan` gave.
         databases: Where it comes to be.
-        shards: As for `Databases.add_sequences`, and so the others.
-        shard_residues: The same.
-        index: The same.
-        gpu: The same.
-        mmseqs: The same.
-        threads: The same.
         on_transfer: Told the bytes so far; may raise to stop.
         progress: Told how far the whole is; may raise to stop.
+        options: As for `Databases.add_sequences`.
 
     Returns:
         The database, or for `ccd` the dictionary.
@@ -83,30 +75,15 @@ def get(
     folder = databases.fetch_folder(entry.name)
     if entry.kind == "entries":
         source = PublishedEntries(planned, folder, on_transfer)
-        database = databases.add_structures(
-            entry.name,
-            source,
-            shards=shards,
-            shard_residues=shard_residues,
-            index=index,
-            gpu=gpu,
-            mmseqs=mmseqs,
-            threads=threads,
-            progress=progress,
-        )
+        database = databases.add_structures(entry.name, source, progress=progress, **options)
     else:
         database = databases.add_sequences(
             entry.name,
             _sequences(planned, folder, on_transfer),
             # There is nobody who could mend them; they are counted and listed.
             skip_bad=True,
-            shards=shards,
-            shard_residues=shard_residues,
-            index=index,
-            gpu=gpu,
-            mmseqs=mmseqs,
-            threads=threads,
             progress=progress,
+            **options,
         )
     shutil.rmtree(folder, ignore_errors=True)
     return database

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from itda.errors import DependencyError, InputError, OutputError
 from itda.language import Message
@@ -47,6 +47,17 @@ DEFAULT_SHARD_RESIDUES = 500_000_000
 
 INDEX_BYTES = 900_000_000
 """The least size of a shard's index, whatever it holds."""
+
+
+class BuildOptions(TypedDict, total=False):
+    """What `Databases.add_sequences` and `Databases.add_structures` both take; see there."""
+
+    shards: int | None
+    shard_residues: int | None
+    index: bool
+    gpu: bool
+    mmseqs: bool
+    threads: int
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from itda.search.templates.template import Template
-from itda.structure.chains.chain import CA_INDEX
 
 CANDIDATES = 12
 """Templates that sets are made of: the first four alone, and three groups of four."""
@@ -68,7 +67,7 @@ def candidate_sets(
 
     if most <= 1 or not templates:
         return (with_given(found),)
-    positions = [_positions(template, length) for template in templates]
+    positions = [template.ca_along(length) for template in templates]
     alone = [(place,) for place in found[:ALONE]]
     several = [
         *_parts([_seen(one) for one in positions], found, largest - given),
@@ -108,15 +107,6 @@ def agreement(
         return None
     differences = np.abs(distances[0] - distances[1])[counted]
     return float(np.mean([(differences < bound).mean() for bound in _TOLERANCES_ANGSTROM]))
-
-
-def _positions(template: Template, length: int) -> Float[np.ndarray, "residue 3"]:
-    """CA atoms along the query; NaN where there is none."""
-    positions = np.full((length, 3), np.nan)
-    seen = template.atom_mask[template.template_index, CA_INDEX]
-    atoms = template.coordinates[template.template_index[seen], CA_INDEX]
-    positions[template.query_index[seen]] = atoms
-    return positions
 
 
 def _seen(positions: Float[np.ndarray, "residue 3"]) -> Bool[np.ndarray, " residue"]:

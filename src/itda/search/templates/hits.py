@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 from jaxtyping import Int32
@@ -13,6 +12,7 @@ from jaxtyping import Int32
 from itda.errors import DataError
 from itda.language import Message
 from itda.search.templates.pairing import pair_identity
+from itda.structure.chains.known import ChainSequences
 
 MMSEQS_COLUMNS = "query,theader,evalue,bits,qstart,qend,tstart,tend,cigar"
 """What `read_mmseqs_hits` reads: `mmseqs convertalis --format-output`."""
@@ -52,20 +52,6 @@ class TemplateHit:
     def rank(self) -> tuple[float, float, int]:
         """What hits are sorted by: E-value, then score, then storage order."""
         return self.e_value, -self.bits, self.chain
-
-
-class ChainSequences(Protocol):
-    """What reading hits needs of a `ChainDataset`."""
-
-    def index_of(self, chain_id: str) -> int:
-        """Return the position of a chain."""
-        ...
-
-    def sequence(self, index: int) -> str:
-        """Return the sequence of one chain."""
-        ...
-
-    def __contains__(self, chain_id: object) -> bool: ...
 
 
 def chain_of_header(header: str, chains: ChainSequences) -> tuple[int, str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int32
+from jaxtyping import Bool, Float, Float32, Int32
+
+from itda.structure.chains.chain import CA_INDEX
 
 
 @dataclass(frozen=True)
@@ -35,3 +37,14 @@ class Template:
     release_date: str = ""
     e_value: float = float("nan")
     source: str = ""
+
+    def ca_along(self, length: int) -> Float[np.ndarray, "residue 3"]:
+        """Give its CA atoms at the query's residues that they pair with; NaN elsewhere; angstrom.
+
+        Args:
+            length: Residues of the query.
+        """
+        along = np.full((length, 3), np.nan)
+        seen = self.atom_mask[self.template_index, CA_INDEX]
+        along[self.query_index[seen]] = self.coordinates[self.template_index[seen], CA_INDEX]
+        return along

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from itda.errors import DataError
 from itda.language import Message
 from itda.storage import atomic_folder, file_digest
 from itda.structure.chains.chain import ATOM_COUNT, CA_INDEX, Chain
+from itda.structure.chains.known import KnownChains
 from itda.structure.chains.writer import (
     ARRAYS,
     COORDINATE_UNIT_ANGSTROM,
@@ -40,7 +41,7 @@ from itda.structure.chains.writer import (
 __all__ = ["ChainDataset", "DatasetWriter", "atomic_folder", "file_digest"]
 
 
-class ChainDataset:
+class ChainDataset(KnownChains):
     """The chains of a dataset folder; `dataset[i]` takes well under a millisecond.
 
     Attributes:
@@ -79,7 +80,6 @@ class ChainDataset:
             "profile": _starts(np.where(self.has_profile, self.lengths, 0)),
             "dssp": _starts(np.where(self.has_dssp, self.lengths, 0)),
         }
-        self._index = {chain_id: index for index, chain_id in enumerate(self.ids)}
         self._check_sizes()
 
     @classmethod
@@ -155,8 +155,10 @@ class ChainDataset:
                 writer.add(chain)
         return cls.open(folder)
 
-    def __len__(self) -> int:
-        return len(self.ids)
+    @property
+    def place(self) -> Path:
+        """Where they are, for errors."""
+        return self.folder
 
     def __getitem__(self, index: int) -> Chain:
         if not -len(self) <= index < len(self):
@@ -191,12 +193,6 @@ class ChainDataset:
             source=self.sources[index],
         )
 
-    def __iter__(self) -> Iterator[Chain]:
-        return (self[index] for index in range(len(self)))
-
-    def __contains__(self, chain_id: object) -> bool:
-        return chain_id in self._index
-
     def __reduce__(self) -> tuple[Any, ...]:
         return ChainDataset.open, (self.folder,)
 
@@ -217,19 +213,6 @@ class ChainDataset:
         """Say which residues of one chain have a CA atom."""
         packed = self._arrays["atom_mask"][self._slice("residue", index)]
         return np.unpackbits(packed, axis=1, count=ATOM_COUNT)[:, CA_INDEX].astype(bool)
-
-    def index_of(self, chain_id: str) -> int:
-        """Return the position of a chain.
-
-        Raises:
-            DataError: There is no chain of this id.
-        """
-        try:
-            return self._index[chain_id]
-        except KeyError:
-            raise DataError(
-                Message("{folder} has no chain {chain_id}", folder=self.folder, chain_id=chain_id)
-            ) from None
 
     def _slice(self, kind: str, index: int) -> slice:
         starts = self._starts[kind]

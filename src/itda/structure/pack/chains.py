@@ -23,7 +23,7 @@ import hashlib
 import json
 import struct
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from itda.structure.chains.chain import (
     SEQUENCE_LETTERS,
     Chain,
 )
+from itda.structure.chains.known import KnownChains
 from itda.structure.pack.backbone import (
     CLASSES,
     BackboneCode,
@@ -119,7 +120,7 @@ def write_library(
             stream.write(data)
 
 
-class PackedChains:
+class PackedChains(KnownChains):
     """The chains of such a file, read by memory map; the reading of a chain takes milliseconds.
 
     Args:
@@ -172,18 +173,13 @@ class PackedChains:
             [[0], np.cumsum(self.lengths)]
         )
         self.release_dates = ("",) * len(self.ids)
-        self._index = {name: place for place, name in enumerate(self.ids)}
         self._block_starts = np.concatenate([[0], np.cumsum(self.facts["block_bytes"])])
         self._blocks: OrderedDict[int, tuple[np.ndarray, np.ndarray]] = OrderedDict()
 
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def __contains__(self, chain_id: object) -> bool:
-        return chain_id in self._index
-
-    def __iter__(self) -> Iterator[Chain]:
-        return (self[place] for place in range(len(self)))
+    @property
+    def place(self) -> Path:
+        """Where they are, for errors."""
+        return self.path
 
     def __getitem__(self, index: int) -> Chain:
         if not -len(self) <= index < len(self):
@@ -225,19 +221,6 @@ class PackedChains:
     def has_ca(self, index: int) -> Bool[np.ndarray, " residue"]:
         """Say which residues of one chain have a CA atom: all of them."""
         return np.ones(self.lengths[index], bool)
-
-    def index_of(self, chain_id: str) -> int:
-        """Return the position of a chain.
-
-        Raises:
-            DataError: There is no chain of this id.
-        """
-        try:
-            return self._index[chain_id]
-        except KeyError:
-            raise DataError(
-                Message("{folder} has no chain {chain_id}", folder=self.path, chain_id=chain_id)
-            ) from None
 
     @functools.cached_property
     def letters(self) -> UInt8[np.ndarray, " residue"]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
 
 from itda.features import Features, TemplateFeatures
 from itda.models.mini.predict import MOST_TEMPLATES
@@ -57,7 +56,7 @@ class TemplateEvaluation:
             templates = self._templates(chain, limit)
             if not templates:
                 continue
-            copied = copied_ca(templates[0], len(chain))
+            copied = templates[0].ca_along(len(chain))
             yield score_chain(chain.id, f"{COPIED}, {label}", copied, true_ca, mask)[0], []
             names = tuple(template.name for template in templates)
             if names not in folded:
@@ -77,16 +76,6 @@ class TemplateEvaluation:
         hits = self.table.hits(chain.id, chain.sequence)
         selection = select_hits(chain.sequence, hits, self.table.database, limits)
         return [self.table.template(hit) for hit in selection.hits]
-
-
-def copied_ca(template: Template, length: int) -> Float[np.ndarray, "residue 3"]:
-    """Give the template's CA atoms at the residues they pair with; NaN elsewhere; angstrom."""
-    copied = np.full((length, 3), np.nan)
-    seen = template.atom_mask[template.template_index, CA_INDEX]
-    copied[template.query_index[seen]] = template.coordinates[
-        template.template_index[seen], CA_INDEX
-    ]
-    return copied
 
 
 def summarise_templates(
